@@ -1,0 +1,6 @@
+//! nakodo: a BitTorrent tracker for the edge.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod wire;

@@ -1,0 +1,3 @@
+//! The tracker's binary.
+#![forbid(unsafe_code)]
+fn main() {}
