@@ -1,0 +1,115 @@
+//! Chains of lines: every line full but the head, so that a chain wastes half a line on average, however long it is.
+
+use super::line::{Kind, Line, LineIndex};
+use super::lines::Lines;
+
+/// An item of a chain: its line, and its place in there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) line: LineIndex,
+    pub(super) slot: usize,
+}
+
+/// Walk a chain from `head` (which may be `NONE`) until `end`, the index that stands in its last line.
+pub(super) fn walk<K: Kind>(
+    lines: &Lines,
+    head: LineIndex,
+    end: LineIndex,
+) -> impl Iterator<Item = (LineIndex, &[K::Item])> {
+    let mut at = head;
+    core::iter::from_fn(move || {
+        if at.is_none() || at == end {
+            return None;
+        }
+        let line = at;
+        let (items, next) = K::items(&lines[line])?;
+        at = next;
+        Some((line, items))
+    })
+}
+
+/// Add `item` at the head of a chain and return the head, which is a new line if the old one was full. `None` when there
+/// is no line for it; then nothing has changed.
+pub(super) fn push<K: Kind>(lines: &mut Lines, head: LineIndex, end: LineIndex, item: K::Item) -> Option<LineIndex> {
+    if let Some(head) = head.some()
+        && K::items_mut(&mut lines[head]).is_some_and(|items| items.push(item).is_ok())
+    {
+        return Some(head);
+    }
+    let mut line = K::line(if head.is_none() { end } else { head });
+    K::items_mut(&mut line)?.push(item).ok()?;
+    lines.take(line)
+}
+
+/// Remove and return the last item of the head, with the head that the chain then has.
+pub(super) fn pop<K: Kind>(lines: &mut Lines, head: LineIndex, end: LineIndex) -> Option<(K::Item, LineIndex)> {
+    let items = K::items_mut(&mut lines[head.some()?])?;
+    let item = items.pop()?;
+    if !items.is_empty() {
+        return Some((item, head));
+    }
+    let (_, next) = K::items(&lines[head])?;
+    lines.give_back(head);
+    Some((item, if next == end { LineIndex::NONE } else { next }))
+}
+
+/// Remove the item at `place` by putting the head's last in its stead, and return the head that the chain then has.
+pub(super) fn swap_remove<K: Kind>(lines: &mut Lines, head: LineIndex, end: LineIndex, place: Place) -> LineIndex {
+    let Some((last, new_head)) = pop::<K>(lines, head, end) else { return head };
+    // The head may have been the item's own line, and the item its last: then it is gone already.
+    if !matches!(lines[place.line], Line::Free { .. })
+        && let Some(item) = K::items_mut(&mut lines[place.line]).and_then(|items| items.get_mut(place.slot))
+    {
+        *item = last;
+    }
+    new_head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::line::{Buckets, Indexed, SWARMS_PER_BUCKET};
+    use super::*;
+
+    const END: LineIndex = LineIndex::NONE;
+
+    fn item(number: usize) -> Indexed {
+        Indexed { swarm: LineIndex::new(number), tag: number as u8 }
+    }
+
+    fn numbers(lines: &Lines, head: LineIndex) -> Vec<usize> {
+        let mut all: Vec<_> =
+            walk::<Buckets>(lines, head, END).flat_map(|(_, items)| items).map(|item| item.swarm.get()).collect();
+        all.sort_unstable();
+        all
+    }
+
+    #[test]
+    fn a_chain_is_full_but_for_its_head_whatever_is_removed() {
+        let mut lines = Lines::reserve(4).expect("four lines");
+        let mut head = LineIndex::NONE;
+        let capacity = 4 * SWARMS_PER_BUCKET;
+        for number in 0..capacity {
+            head = push::<Buckets>(&mut lines, head, END, item(number)).expect("room");
+        }
+        assert_eq!(push::<Buckets>(&mut lines, head, END, item(999)), None, "the budget is used up");
+        let mut left: Vec<_> = (0..capacity).collect();
+        let mut random = fastrand::Rng::with_seed(7);
+        while !left.is_empty() {
+            let gone = left.swap_remove(random.usize(..left.len()));
+            let place = walk::<Buckets>(&lines, head, END)
+                .find_map(|(line, items)| {
+                    items.iter().position(|i| i.swarm.get() == gone).map(|slot| Place { line, slot })
+                })
+                .expect("it was put there");
+            head = swap_remove::<Buckets>(&mut lines, head, END, place);
+            let mut expected = left.clone();
+            expected.sort_unstable();
+            assert_eq!(numbers(&lines, head), expected);
+            let not_full =
+                walk::<Buckets>(&lines, head, END).skip(1).filter(|(_, items)| items.len() < SWARMS_PER_BUCKET);
+            assert_eq!(not_full.count(), 0);
+            lines.check().expect("consistent");
+        }
+        assert!(head.is_none() && lines.in_use() == 0);
+    }
+}

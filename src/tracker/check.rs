@@ -1,0 +1,147 @@
+//! Whether the pool is what [`super::pool`] says it always is. For tests: it walks and allocates.
+
+use std::collections::BTreeSet;
+
+use super::chain;
+use super::horizon::Horizon;
+use super::line::{Counted, FORK_CHILDREN, Family, Few, Line, LineIndex, Role, Swarm, V4, V6};
+use super::pool::Pool;
+use super::tree;
+
+/// What a walk of the whole pool came upon.
+struct Seen {
+    lines: BTreeSet<usize>,
+    peers: usize,
+}
+
+impl Seen {
+    fn line(&mut self, line: LineIndex) -> Result<(), String> {
+        if self.lines.insert(line.get()) { Ok(()) } else { Err(format!("{line:?} is in use twice")) }
+    }
+}
+
+impl Pool {
+    /// Check every invariant; the error says which line broke which.
+    pub(super) fn check_invariants(&self) -> Result<(), String> {
+        self.lines.check()?;
+        let mut seen = Seen { lines: BTreeSet::new(), peers: 0 };
+        let swarms = self.index.check(&self.lines)?;
+        self.index.bucket_lines(&self.lines).try_for_each(|line| seen.line(line))?;
+        for &swarm in &swarms {
+            seen.line(swarm)?;
+            self.check_swarm(swarm, &mut seen)?;
+        }
+        if seen.lines.len() != self.lines.in_use() {
+            return Err(format!("{} lines reached, {} in use", seen.lines.len(), self.lines.in_use()));
+        }
+        if seen.peers != self.peers {
+            return Err(format!("{} peers reached, {} counted", seen.peers, self.peers));
+        }
+        let on_lan = |swarm: &&LineIndex| tree::swarm_at(&self.lines, **swarm).map(|s| s.horizon) == Some(Horizon::Lan);
+        if swarms.iter().filter(on_lan).count() != self.lan_swarms {
+            return Err(format!("{} LAN swarms counted", self.lan_swarms));
+        }
+        Ok(())
+    }
+
+    fn check_swarm(&self, line: LineIndex, seen: &mut Seen) -> Result<(), String> {
+        let Some(swarm) = tree::swarm_at(&self.lines, line) else { return Err(format!("{line:?} is no swarm")) };
+        let mut roles = Counted::default();
+        self.check_family::<6, V4>(line, swarm, seen, &mut roles)?;
+        self.check_family::<18, V6>(line, swarm, seen, &mut roles)?;
+        let forked = swarm.roots.iter().any(|root| !root.is_none() && matches!(self.lines[*root], Line::Fork(_)));
+        match swarm.few {
+            Few::Counted(counted) if !forked => Err(format!("{line:?} has counts {counted:?} and no fork")),
+            Few::Counted(counted) if counted != roles => Err(format!("{line:?} counts {counted:?}, has {roles:?}")),
+            Few::Four(_) | Few::Six(_) if forked => Err(format!("{line:?} has a fork and no counts")),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_family<const N: usize, F: Family<N>>(
+        &self,
+        line: LineIndex,
+        swarm: &Swarm,
+        seen: &mut Seen,
+        roles: &mut Counted,
+    ) -> Result<(), String> {
+        let mut endpoints = BTreeSet::new();
+        for peer in F::few(swarm) {
+            seen.peers += 1;
+            roles.add(peer.role());
+            endpoints.insert(peer.endpoint);
+        }
+        let own = endpoints.len();
+        if own != F::few(swarm).len() {
+            return Err(format!("{line:?} has a peer twice in its own line"));
+        }
+        let before = seen.peers;
+        self.check_below::<N, F>(line, swarm.roots[F::ROOT], line, seen, &mut |endpoint, role| {
+            roles.add(role);
+            endpoints.insert(endpoint);
+        })?;
+        if endpoints.len() != own + seen.peers - before {
+            return Err(format!("{line:?} has a peer twice"));
+        }
+        Ok(())
+    }
+
+    fn check_below<const N: usize, F: Family<N>>(
+        &self,
+        swarm: LineIndex,
+        child: LineIndex,
+        parent: LineIndex,
+        seen: &mut Seen,
+        each: &mut impl FnMut([u8; N], Role),
+    ) -> Result<(), String> {
+        if child.is_none() {
+            return Ok(());
+        }
+        let Line::Fork(fork) = &self.lines[child] else { return self.check_leaf::<N, F>(swarm, child, seen, each) };
+        seen.line(child)?;
+        if fork.parent != parent {
+            return Err(format!("{child:?} does not know its parent"));
+        }
+        let mut first = 0;
+        while first < FORK_CHILDREN {
+            let head = fork.children[first];
+            let shared = fork.children[first..].iter().take_while(|other| **other == head && !head.is_none()).count();
+            let shared = shared.max(1);
+            if !shared.is_power_of_two() || !first.is_multiple_of(shared) {
+                return Err(format!("{child:?}: {shared} children from {first} on are one chain"));
+            }
+            self.check_below::<N, F>(swarm, head, child, seen, each)?;
+            first += shared;
+        }
+        Ok(())
+    }
+
+    fn check_leaf<const N: usize, F: Family<N>>(
+        &self,
+        swarm: LineIndex,
+        head: LineIndex,
+        seen: &mut Seen,
+        each: &mut impl FnMut([u8; N], Role),
+    ) -> Result<(), String> {
+        let mut last = head;
+        for (line, peers) in chain::walk::<F>(&self.lines, head, swarm) {
+            seen.line(line)?;
+            if peers.is_empty() || (line != head && peers.len() != F::CAPACITY) {
+                return Err(format!("{line:?} of the chain {head:?} holds {}", peers.len()));
+            }
+            for peer in peers {
+                seen.peers += 1;
+                each(peer.endpoint, peer.role());
+                let leaf = tree::leaf::<N, F>(&self.lines, self.key, swarm, &peer.endpoint);
+                if leaf.head != head {
+                    return Err(format!("{:?} stands in {head:?}, its leaf is {:?}", peer.endpoint, leaf.head));
+                }
+            }
+            last = line;
+        }
+        match F::items(&self.lines[last]) {
+            Some((_, end)) if end == swarm => Ok(()),
+            other => Err(format!("the chain {head:?} ends with {:?}", other.map(|(_, end)| end))),
+        }
+    }
+}

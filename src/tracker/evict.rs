@@ -1,0 +1,109 @@
+//! Room for a newcomer when the budget is used up.
+//!
+//! A few lines are sampled. Of each, the stalest peer goes if it has missed its announce; and where one address turns up
+//! in the sample again and again, its peers go, fresh or not, for it holds more of the pool than anybody should. Whoever
+//! keeps announcing keeps their place; a newcomer for whom nothing is stale enough is answered and not stored.
+
+use heapless::Vec;
+
+use super::line::{Few, Line, LineIndex, Peer, Stamp, Swarm};
+use super::pool::Pool;
+use super::sweep::AnyPeer;
+
+/// Lines looked at in one try.
+const SAMPLES: usize = 32;
+
+/// How often an address must turn up among the samples to count as holding too much: an eighth of the pool.
+const TOO_OFTEN: u8 = 4;
+
+/// Lines that a newcomer may need: one for its swarm, one for its place in the index.
+const LINES_FOR_A_NEWCOMER: usize = 2;
+
+/// Newcomers to turn away after a try that found nothing, before the next try: a flood is not worth 32 lines each.
+const TURNED_AWAY_AFTER_A_BARREN_TRY: u32 = 15;
+
+/// What a try evicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Evicted {
+    /// Peers that had missed their announce.
+    pub(super) stale: u64,
+    /// Peers of an address that held too much.
+    pub(super) greedy: u64,
+}
+
+/// What identifies an address here: IPv4 whole, of IPv6 the /64 (rule 26).
+type AddressKey = [u8; 8];
+
+impl Pool {
+    /// Try to free lines by evicting; `stale_after` is the age, in quanta, from which a peer has missed its announce.
+    pub(super) fn make_room(&mut self, now: Stamp, newcomer: &[u8], stale_after: u8) -> Evicted {
+        let mut evicted = Evicted::default();
+        if self.barren > 0 {
+            self.barren -= 1;
+            return evicted;
+        }
+        let mut seen = Vec::<(AddressKey, u8), SAMPLES>::new();
+        for _ in 0..SAMPLES {
+            if self.lines.available() >= LINES_FOR_A_NEWCOMER {
+                return evicted;
+            }
+            let line = LineIndex::new(self.random.usize(..self.lines.touched().max(1)));
+            if matches!(&self.lines[line], Line::Swarm(swarm) if swarm.is_empty()) {
+                self.remove_swarm(line);
+                continue;
+            }
+            let Some(stalest) = self.stalest(line, now) else { continue };
+            let before = self.peers;
+            if stalest.age >= stale_after {
+                self.remove_peers(line, now, |peer| peer.seen().age(now) == stalest.age);
+                evicted.stale += (before - self.peers) as u64;
+            } else if stalest.address != key_of(newcomer) && count_up(&mut seen, stalest.address) >= TOO_OFTEN {
+                self.remove_peers(line, now, |peer| key_of(peer.address()) == stalest.address);
+                evicted.greedy += (before - self.peers) as u64;
+            }
+        }
+        if evicted == Evicted::default() && self.lines.available() < LINES_FOR_A_NEWCOMER {
+            self.barren = TURNED_AWAY_AFTER_A_BARREN_TRY;
+        }
+        evicted
+    }
+
+    fn stalest(&self, line: LineIndex, now: Stamp) -> Option<Stalest> {
+        match &self.lines[line] {
+            Line::Peers4(chained) => stalest_of(&chained.items, now),
+            Line::Peers6(chained) => stalest_of(&chained.items, now),
+            Line::Swarm(Swarm { few: Few::Four(few), .. }) => stalest_of(few, now),
+            Line::Swarm(Swarm { few: Few::Six(few), .. }) => stalest_of(few, now),
+            _ => None,
+        }
+    }
+}
+
+/// The stalest peer of a line.
+#[derive(Clone, Copy)]
+struct Stalest {
+    age: u8,
+    address: AddressKey,
+}
+
+fn stalest_of<const N: usize>(peers: &[Peer<N>], now: Stamp) -> Option<Stalest> {
+    let stalest = peers.iter().max_by_key(|peer| peer.seen().age(now))?;
+    Some(Stalest { age: stalest.seen().age(now), address: key_of(AnyPeer::address(stalest)) })
+}
+
+fn key_of(address: &[u8]) -> AddressKey {
+    let mut key = [0; 8];
+    let octets = address.len().min(key.len());
+    key[..octets].copy_from_slice(&address[..octets]);
+    key
+}
+
+fn count_up(seen: &mut Vec<(AddressKey, u8), SAMPLES>, address: AddressKey) -> u8 {
+    if let Some((_, times)) = seen.iter_mut().find(|(known, _)| *known == address) {
+        *times += 1;
+        return *times;
+    }
+    // There are as many places as samples.
+    let _ = seen.push((address, 1));
+    1
+}

@@ -1,0 +1,258 @@
+//! From an info-hash to its swarm: linear hashing over lines of the pool.
+//!
+//! A directory of buckets grows by one whenever the buckets hold more than [`SWARMS_PER_BUCKET_WANTED`] swarms each, by
+//! splitting one bucket in two. So there is never a pause to rehash, and the index touches memory in proportion to the
+//! swarms that there are, not to those that there might be.
+
+use std::collections::TryReserveError;
+
+use siphasher::sip::SipHasher13;
+
+use super::chain::{self, Place};
+use super::horizon::Horizon;
+use super::line::{Buckets, Indexed, Line, LineIndex};
+use super::lines::Lines;
+use crate::wire::InfoHash;
+
+/// Mean load at which the next bucket is split. Just after a round of splits a bucket holds half as many; at twice as
+/// many, just before its split, a second line is needed now and then.
+const SWARMS_PER_BUCKET_WANTED: usize = 9;
+
+/// Buckets that there always are: a power of two.
+const FIRST_BUCKETS: usize = 4;
+
+/// Lines that a split may need while it runs: a head for either half, before the first line of the whole is empty.
+const LINES_FOR_A_SPLIT: usize = 2;
+
+/// The end of a bucket's chain.
+const END: LineIndex = LineIndex::NONE;
+
+/// A secret of this run, so that nobody outside can choose info-hashes or ports that fall together.
+#[derive(Clone, Copy, Debug)]
+pub struct HashKey(pub u64, pub u64);
+
+impl HashKey {
+    /// Hash `bytes` under this key.
+    pub(super) fn hash(self, bytes: &[u8]) -> u64 {
+        SipHasher13::new_with_keys(self.0, self.1).hash(bytes)
+    }
+}
+
+/// The keyed hash of an info-hash seen from one side of the horizon: the LAN's swarm and the WAN's are two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SwarmHash(u64);
+
+impl SwarmHash {
+    pub(super) fn new(key: HashKey, info_hash: &InfoHash, horizon: Horizon) -> Self {
+        let hash = key.hash(&info_hash.0);
+        Self(match horizon {
+            Horizon::Wan => hash,
+            Horizon::Lan => hash.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15,
+        })
+    }
+
+    const fn tag(self) -> u8 {
+        (self.0 >> 56) as u8
+    }
+
+    /// The bucket among `buckets`: linear hashing, where those at and above the last power of two are split already.
+    const fn bucket(self, buckets: usize) -> usize {
+        let round = buckets.next_power_of_two();
+        let bucket = self.0 as usize & (round - 1);
+        if bucket < buckets { bucket } else { bucket & (round / 2 - 1) }
+    }
+}
+
+/// The directory: the head of each bucket's chain of lines.
+///
+/// Invariants: a swarm stands in the bucket that its hash and the number of buckets tell, and nowhere else; the
+/// directory's memory is reserved at once.
+#[derive(Debug)]
+pub(super) struct Index {
+    buckets: Vec<LineIndex>,
+    swarms: usize,
+    key: HashKey,
+}
+
+impl Index {
+    /// Buckets that there can ever be in a budget of `lines`, even if all of them were swarms.
+    pub(super) const fn directory_len(lines: usize) -> usize {
+        lines / SWARMS_PER_BUCKET_WANTED + FIRST_BUCKETS
+    }
+
+    /// Octets of an entry of the directory.
+    pub(super) const ENTRY_OCTETS: usize = size_of::<LineIndex>();
+
+    pub(super) fn reserve(lines: usize, key: HashKey) -> Result<Self, TryReserveError> {
+        let mut buckets = Vec::new();
+        buckets.try_reserve_exact(Self::directory_len(lines))?;
+        buckets.extend([LineIndex::NONE; FIRST_BUCKETS]);
+        Ok(Self { buckets, swarms: 0, key })
+    }
+
+    pub(super) fn hash(&self, info_hash: &InfoHash, horizon: Horizon) -> SwarmHash {
+        SwarmHash::new(self.key, info_hash, horizon)
+    }
+
+    pub(super) fn swarms(&self) -> usize {
+        self.swarms
+    }
+
+    pub(super) fn find(
+        &self,
+        lines: &Lines,
+        hash: SwarmHash,
+        info_hash: &InfoHash,
+        horizon: Horizon,
+    ) -> Option<LineIndex> {
+        let head = self.buckets[hash.bucket(self.buckets.len())];
+        let mut candidates = chain::walk::<Buckets>(lines, head, END).flat_map(|(_, items)| items);
+        let found = candidates.find(|item| {
+            item.tag == hash.tag()
+                && matches!(&lines[item.swarm], Line::Swarm(s) if s.info_hash == *info_hash && s.horizon == horizon)
+        });
+        found.map(|item| item.swarm)
+    }
+
+    /// Enter `swarm`, which must not be in here yet. `None` when there is no line for it; then nothing has changed.
+    pub(super) fn insert(&mut self, lines: &mut Lines, hash: SwarmHash, swarm: LineIndex) -> Option<()> {
+        let bucket = hash.bucket(self.buckets.len());
+        let item = Indexed { swarm, tag: hash.tag() };
+        self.buckets[bucket] = chain::push::<Buckets>(lines, self.buckets[bucket], END, item)?;
+        self.swarms += 1;
+        if self.swarms > self.buckets.len() * SWARMS_PER_BUCKET_WANTED {
+            self.split_next(lines);
+        }
+        Some(())
+    }
+
+    /// Take `swarm` out again.
+    pub(super) fn remove(&mut self, lines: &mut Lines, hash: SwarmHash, swarm: LineIndex) {
+        let bucket = hash.bucket(self.buckets.len());
+        let head = self.buckets[bucket];
+        let place = chain::walk::<Buckets>(lines, head, END).find_map(|(line, items)| {
+            items.iter().position(|item| item.swarm == swarm).map(|slot| Place { line, slot })
+        });
+        debug_assert!(place.is_some(), "a swarm that is not in the index");
+        if let Some(place) = place {
+            self.buckets[bucket] = chain::swap_remove::<Buckets>(lines, head, END, place);
+            self.swarms -= 1;
+        }
+    }
+
+    /// Split the bucket whose turn it is, if there are lines to do it with.
+    fn split_next(&mut self, lines: &mut Lines) {
+        if self.buckets.len() == self.buckets.capacity() || lines.available() < LINES_FOR_A_SPLIT {
+            return;
+        }
+        let new = self.buckets.len();
+        let old = new - new.next_power_of_two() / if new.is_power_of_two() { 1 } else { 2 };
+        self.buckets.push(LineIndex::NONE);
+        let mut whole = core::mem::replace(&mut self.buckets[old], LineIndex::NONE);
+        while let Some((item, rest)) = chain::pop::<Buckets>(lines, whole, END) {
+            whole = rest;
+            let Line::Swarm(swarm) = &lines[item.swarm] else { continue };
+            let bucket = self.hash(&swarm.info_hash, swarm.horizon).bucket(new + 1);
+            debug_assert!(bucket == old || bucket == new);
+            match chain::push::<Buckets>(lines, self.buckets[bucket], END, item) {
+                Some(head) => self.buckets[bucket] = head,
+                None => debug_assert!(false, "no line for a split that was checked to fit"),
+            }
+        }
+    }
+
+    /// The lines that the index itself takes, for the pool's `check_invariants`.
+    pub(super) fn bucket_lines(&self, lines: &Lines) -> impl Iterator<Item = LineIndex> {
+        self.buckets.iter().flat_map(|&head| chain::walk::<Buckets>(lines, head, END).map(|(line, _)| line))
+    }
+
+    /// Every swarm in the index, for the pool's `check_invariants`: each must be where its hash says.
+    pub(super) fn check(&self, lines: &Lines) -> Result<Vec<LineIndex>, String> {
+        let mut swarms = Vec::new();
+        for (bucket, &head) in self.buckets.iter().enumerate() {
+            for item in chain::walk::<Buckets>(lines, head, END).flat_map(|(_, items)| items) {
+                let Line::Swarm(swarm) = &lines[item.swarm] else { return Err(format!("{item:?} is no swarm")) };
+                let hash = self.hash(&swarm.info_hash, swarm.horizon);
+                if hash.bucket(self.buckets.len()) != bucket || hash.tag() != item.tag {
+                    return Err(format!("{item:?} is in the wrong bucket"));
+                }
+                if self.find(lines, hash, &swarm.info_hash, swarm.horizon) != Some(item.swarm) {
+                    return Err(format!("{item:?} stands in the index twice"));
+                }
+                swarms.push(item.swarm);
+            }
+        }
+        if swarms.len() != self.swarms {
+            return Err(format!("{} swarms counted, {} in the index", self.swarms, swarms.len()));
+        }
+        Ok(swarms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::line::{Stamp, Swarm};
+    use super::*;
+
+    fn info_hash(number: u32) -> InfoHash {
+        let mut bytes = [0; 20];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        InfoHash(bytes)
+    }
+
+    fn add(index: &mut Index, lines: &mut Lines, number: u32, horizon: Horizon) -> Option<LineIndex> {
+        let swarm = lines.take(Line::Swarm(Swarm::new(info_hash(number), horizon, Stamp::of_quantum(0))))?;
+        let hash = index.hash(&info_hash(number), horizon);
+        if index.insert(lines, hash, swarm).is_none() {
+            lines.give_back(swarm);
+            return None;
+        }
+        Some(swarm)
+    }
+
+    #[test]
+    fn each_bucket_splits_into_itself_and_the_new_one() {
+        for buckets in FIRST_BUCKETS..200 {
+            for seed in 0..200_u64 {
+                let hash = SwarmHash(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                let (before, after) = (hash.bucket(buckets), hash.bucket(buckets + 1));
+                assert!(after == before || after == buckets, "{before} of {buckets} went to {after}");
+            }
+        }
+    }
+
+    #[test]
+    fn swarms_are_found_until_removed_and_the_two_horizons_stay_apart() {
+        let mut lines = Lines::reserve(3000).expect("lines");
+        let mut index = Index::reserve(3000, HashKey(1, 2)).expect("directory");
+        let mut stored = Vec::new();
+        for number in 0..1000 {
+            for horizon in [Horizon::Lan, Horizon::Wan] {
+                stored.push((number, horizon, add(&mut index, &mut lines, number, horizon).expect("room")));
+            }
+        }
+        assert_eq!(index.check(&lines).map(|swarms| swarms.len()), Ok(2000));
+        fastrand::Rng::with_seed(3).shuffle(&mut stored);
+        while let Some((number, horizon, line)) = stored.pop() {
+            let hash = index.hash(&info_hash(number), horizon);
+            assert_eq!(index.find(&lines, hash, &info_hash(number), horizon), Some(line));
+            index.remove(&mut lines, hash, line);
+            lines.give_back(line);
+            assert_eq!(index.find(&lines, hash, &info_hash(number), horizon), None);
+            if stored.len().is_multiple_of(97) {
+                index.check(&lines).expect("consistent");
+            }
+        }
+        assert_eq!(lines.in_use(), 0, "the buckets gave their lines back");
+    }
+
+    #[test]
+    fn a_full_pool_refuses_a_swarm_and_changes_nothing() {
+        let mut lines = Lines::reserve(40).expect("lines");
+        let mut index = Index::reserve(40, HashKey(1, 2)).expect("directory");
+        let added = (0..100).filter(|&number| add(&mut index, &mut lines, number, Horizon::Wan).is_some()).count();
+        assert!((30..40).contains(&added), "{added} swarms in 40 lines");
+        assert_eq!(index.check(&lines).map(|swarms| swarms.len()), Ok(added));
+        lines.check().expect("consistent");
+    }
+}

@@ -1,0 +1,368 @@
+//! The 64-byte line: what all swarm memory is made of.
+//!
+//! A line is one cache line and holds one of the variants of [`Line`]; any line can become any of them, so that the
+//! budget is never split between torrents and peers, or between IPv4 and IPv6. Everything in a line is bytes, which
+//! keeps its alignment at 1 and its size where the assertions below want it.
+
+use heapless::{Vec, VecView};
+
+use super::horizon::Horizon;
+use crate::wire::InfoHash;
+
+/// IPv4 peers that a line holds: 8 × 7 octets, a length, and where the chain goes on.
+pub(super) const PEERS4_PER_LINE: usize = 8;
+/// IPv6 peers that a line holds: 3 × 19 octets.
+pub(super) const PEERS6_PER_LINE: usize = 3;
+/// IPv4 peers that fit a swarm's own line, so that most swarms of the real world need no other.
+pub(super) const PEERS4_PER_SWARM: usize = 4;
+/// Children of a fork.
+pub(super) const FORK_CHILDREN: usize = 16;
+/// Swarms that a line of the index holds.
+pub(super) const SWARMS_PER_BUCKET: usize = 14;
+
+/// Which line: 24 bits, so 16.7 million lines or 1 GiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LineIndex([u8; 3]);
+
+impl LineIndex {
+    /// No line: the end of a list that does not end at its swarm, a child that is not there.
+    pub(super) const NONE: Self = Self([0xff; 3]);
+    /// How many lines an index can tell apart, `NONE` taken off.
+    pub(super) const LIMIT: usize = 0xff_ffff;
+
+    pub(super) const fn new(index: usize) -> Self {
+        let [a, b, c, _] = (index as u32).to_le_bytes();
+        Self([a, b, c])
+    }
+
+    pub(super) const fn get(self) -> usize {
+        let [a, b, c] = self.0;
+        u32::from_le_bytes([a, b, c, 0]) as usize
+    }
+
+    pub(super) fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
+    /// `Some` unless it is `NONE`.
+    pub(super) fn some(self) -> Option<Self> {
+        (!self.is_none()).then_some(self)
+    }
+}
+
+/// What a peer has of the torrent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Leecher,
+    /// It has all that it wants, which is not all (BEP 21).
+    PartialSeed,
+    Seeder,
+}
+
+/// When, counted in quanta of time modulo 64. A record's stamp is only meaningful while the sweeper visits it at least
+/// once before the count comes round: see [`super::quanta`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp(u8);
+
+impl Stamp {
+    pub(super) const MODULUS: u64 = 64;
+
+    pub(super) const fn of_quantum(quantum: u64) -> Self {
+        Self((quantum % Self::MODULUS) as u8)
+    }
+
+    /// Quanta that went by since this stamp.
+    pub(super) const fn age(self, now: Self) -> u8 {
+        now.0.wrapping_sub(self.0) % Self::MODULUS as u8
+    }
+}
+
+/// One peer: where it listens (address and port as on the wire), when it was last heard (6 bits) and its role (2 bits).
+/// `N` is 6 or 18 octets. Its identity is the endpoint, never the client's peer id, which anybody could copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer<const N: usize> {
+    pub(super) endpoint: [u8; N],
+    meta: u8,
+}
+
+impl<const N: usize> Peer<N> {
+    pub(super) const fn new(endpoint: [u8; N], role: Role, seen: Stamp) -> Self {
+        Self { endpoint, meta: (seen.0 << 2) | role as u8 }
+    }
+
+    pub(super) const fn role(&self) -> Role {
+        match self.meta & 3 {
+            0 => Role::Leecher,
+            1 => Role::PartialSeed,
+            _ => Role::Seeder,
+        }
+    }
+
+    pub(super) const fn seen(&self) -> Stamp {
+        Stamp(self.meta >> 2)
+    }
+}
+
+/// A line of a chain: items, and the next line of the chain. Every line of a chain is full but its head.
+#[derive(Clone, Debug)]
+pub(super) struct Chained<T, const N: usize> {
+    pub(super) items: Vec<T, N, u8>,
+    pub(super) next: LineIndex,
+}
+
+/// A swarm, and its first peers where it has few.
+#[derive(Clone, Debug)]
+pub(super) struct Swarm {
+    pub(super) info_hash: InfoHash,
+    pub(super) horizon: Horizon,
+    /// When its last peer left; only read while it is empty.
+    pub(super) emptied: Stamp,
+    completed: [u8; 4],
+    /// IPv4 and IPv6 (see [`Family::ROOT`]): nothing, the head of a chain, or a fork.
+    pub(super) roots: [LineIndex; 2],
+    pub(super) few: Few,
+}
+
+impl Swarm {
+    pub(super) fn new(info_hash: InfoHash, horizon: Horizon, now: Stamp) -> Self {
+        let few = Few::Four(Vec::new());
+        Self { info_hash, horizon, emptied: now, completed: [0; 4], roots: [LineIndex::NONE; 2], few }
+    }
+
+    pub(super) fn completed(&self) -> u32 {
+        u32::from_le_bytes(self.completed)
+    }
+
+    /// No peers, and nothing that could hold any.
+    pub(super) fn is_empty(&self) -> bool {
+        let few_is_empty = match &self.few {
+            Few::Four(few) => few.is_empty(),
+            Few::Six(few) => few.is_empty(),
+            Few::Counted(_) => false,
+        };
+        few_is_empty && self.roots.iter().all(|root| root.is_none())
+    }
+
+    pub(super) fn count_completed(&mut self) {
+        self.completed = self.completed().saturating_add(1).to_le_bytes();
+    }
+}
+
+/// What is left of a swarm's line: its first peers, or, once a root of it is a fork, the counts of all its peers (a
+/// swarm without a fork is counted by walking it).
+#[derive(Clone, Debug)]
+pub(super) enum Few {
+    Four(Vec<Peer<6>, PEERS4_PER_SWARM, u8>),
+    Six(Vec<Peer<18>, 1, u8>),
+    Counted(Counted),
+}
+
+/// Peers of a forked swarm by role.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counted([[u8; 4]; 3]);
+
+impl Counted {
+    pub(super) fn get(&self, role: Role) -> u32 {
+        u32::from_le_bytes(self.0[role as usize])
+    }
+
+    pub(super) fn set(&mut self, role: Role, count: u32) {
+        self.0[role as usize] = count.to_le_bytes();
+    }
+
+    pub(super) fn add(&mut self, role: Role) {
+        self.set(role, self.get(role).saturating_add(1));
+    }
+
+    pub(super) fn subtract(&mut self, role: Role) {
+        self.set(role, self.get(role).saturating_sub(1));
+    }
+}
+
+/// A swarm in the index: its line, and 8 bits of its hash so that a miss seldom has to look at the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Indexed {
+    pub(super) swarm: LineIndex,
+    pub(super) tag: u8,
+}
+
+/// Where a large swarm spreads its peers by 4 bits of a keyed hash of their endpoints. Neighbouring children may be the
+/// same chain: a power of two of them, aligned, so that a chain is split in two long before it needs a fork of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Fork {
+    pub(super) children: [LineIndex; FORK_CHILDREN],
+    /// The fork above, or the swarm.
+    pub(super) parent: LineIndex,
+}
+
+/// One cache line.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+pub(super) enum Line {
+    Free { next: LineIndex },
+    Swarm(Swarm),
+    Peers4(Chained<Peer<6>, PEERS4_PER_LINE>),
+    Peers6(Chained<Peer<18>, PEERS6_PER_LINE>),
+    Fork(Fork),
+    Bucket(Chained<Indexed, SWARMS_PER_BUCKET>),
+}
+
+/// Octets of a line.
+pub(super) const LINE_OCTETS: usize = 64;
+const _: () = assert!(size_of::<Line>() == LINE_OCTETS, "a line is one cache line");
+const _: () = assert!(align_of::<Line>() == LINE_OCTETS, "a line never straddles two cache lines");
+const _: () = assert!(size_of::<Peer<6>>() == 7 && size_of::<Peer<18>>() == 19, "a peer is its endpoint and one octet");
+
+/// What a chain is made of: the variant of [`Line`] that holds its items.
+pub(super) trait Kind {
+    type Item: Copy + 'static;
+
+    /// Items that a line holds.
+    const CAPACITY: usize;
+
+    /// An empty line of this kind.
+    fn line(next: LineIndex) -> Line;
+    /// The items and the next line, if `line` is of this kind.
+    fn items(line: &Line) -> Option<(&[Self::Item], LineIndex)>;
+    /// The items to change, if `line` is of this kind.
+    fn items_mut(line: &mut Line) -> Option<&mut VecView<Self::Item, u8>>;
+}
+
+/// A kind that holds peers. `N` is the length of an endpoint: address, then port, as on the wire.
+pub(super) trait Family<const N: usize>: Kind<Item = Peer<N>> {
+    /// Which of a swarm's roots is this family's.
+    const ROOT: usize;
+
+    /// The peers in the swarm's own line.
+    fn few(swarm: &Swarm) -> &[Peer<N>];
+    /// Those peers to change, or `None` where the line holds something else. An empty list changes its family.
+    fn few_mut(swarm: &mut Swarm) -> Option<&mut VecView<Peer<N>, u8>>;
+}
+
+/// IPv4.
+#[derive(Debug)]
+pub(super) struct V4;
+/// IPv6.
+#[derive(Debug)]
+pub(super) struct V6;
+/// The index.
+#[derive(Debug)]
+pub(super) struct Buckets;
+
+impl Kind for V4 {
+    type Item = Peer<6>;
+
+    const CAPACITY: usize = PEERS4_PER_LINE;
+
+    fn line(next: LineIndex) -> Line {
+        Line::Peers4(Chained { items: Vec::new(), next })
+    }
+
+    fn items(line: &Line) -> Option<(&[Peer<6>], LineIndex)> {
+        if let Line::Peers4(chained) = line { Some((&chained.items, chained.next)) } else { None }
+    }
+
+    fn items_mut(line: &mut Line) -> Option<&mut VecView<Peer<6>, u8>> {
+        if let Line::Peers4(chained) = line { Some(&mut chained.items) } else { None }
+    }
+}
+
+impl Family<6> for V4 {
+    const ROOT: usize = 0;
+
+    fn few(swarm: &Swarm) -> &[Peer<6>] {
+        if let Few::Four(few) = &swarm.few { few } else { &[] }
+    }
+
+    fn few_mut(swarm: &mut Swarm) -> Option<&mut VecView<Peer<6>, u8>> {
+        if matches!(&swarm.few, Few::Six(six) if six.is_empty()) {
+            swarm.few = Few::Four(Vec::new());
+        }
+        if let Few::Four(few) = &mut swarm.few { Some(few) } else { None }
+    }
+}
+
+impl Kind for V6 {
+    type Item = Peer<18>;
+
+    const CAPACITY: usize = PEERS6_PER_LINE;
+
+    fn line(next: LineIndex) -> Line {
+        Line::Peers6(Chained { items: Vec::new(), next })
+    }
+
+    fn items(line: &Line) -> Option<(&[Peer<18>], LineIndex)> {
+        if let Line::Peers6(chained) = line { Some((&chained.items, chained.next)) } else { None }
+    }
+
+    fn items_mut(line: &mut Line) -> Option<&mut VecView<Peer<18>, u8>> {
+        if let Line::Peers6(chained) = line { Some(&mut chained.items) } else { None }
+    }
+}
+
+impl Family<18> for V6 {
+    const ROOT: usize = 1;
+
+    fn few(swarm: &Swarm) -> &[Peer<18>] {
+        if let Few::Six(few) = &swarm.few { few } else { &[] }
+    }
+
+    fn few_mut(swarm: &mut Swarm) -> Option<&mut VecView<Peer<18>, u8>> {
+        if matches!(&swarm.few, Few::Four(four) if four.is_empty()) {
+            swarm.few = Few::Six(Vec::new());
+        }
+        if let Few::Six(few) = &mut swarm.few { Some(few) } else { None }
+    }
+}
+
+impl Kind for Buckets {
+    type Item = Indexed;
+
+    const CAPACITY: usize = SWARMS_PER_BUCKET;
+
+    fn line(next: LineIndex) -> Line {
+        Line::Bucket(Chained { items: Vec::new(), next })
+    }
+
+    fn items(line: &Line) -> Option<(&[Indexed], LineIndex)> {
+        if let Line::Bucket(chained) = line { Some((&chained.items, chained.next)) } else { None }
+    }
+
+    fn items_mut(line: &mut Line) -> Option<&mut VecView<Indexed, u8>> {
+        if let Line::Bucket(chained) = line { Some(&mut chained.items) } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_24_bits() {
+        for index in [0, 1, 0xff, 0x100, 0xffff, 0x1_0000, 0xff_fffe] {
+            assert_eq!(LineIndex::new(index).get(), index);
+            assert!(!LineIndex::new(index).is_none());
+        }
+        assert_eq!(LineIndex::NONE.get(), LineIndex::LIMIT);
+    }
+
+    #[test]
+    fn a_peer_keeps_its_role_and_its_stamp() {
+        for role in [Role::Leecher, Role::PartialSeed, Role::Seeder] {
+            for quantum in 0..200 {
+                let peer = Peer::new([1, 2, 3, 4, 5, 6], role, Stamp::of_quantum(quantum));
+                assert_eq!((peer.role(), peer.seen()), (role, Stamp::of_quantum(quantum)));
+                assert_eq!(peer.seen().age(Stamp::of_quantum(quantum + 63)), 63);
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_few_serves_the_family_that_comes_first() {
+        let mut swarm = Swarm::new(InfoHash([7; 20]), Horizon::Wan, Stamp::of_quantum(0));
+        let peer6 = Peer::new([6; 18], Role::Seeder, Stamp::of_quantum(0));
+        assert!(V6::few_mut(&mut swarm).is_some_and(|few| few.push(peer6).is_ok()));
+        assert!(V4::few_mut(&mut swarm).is_none(), "what holds an IPv6 peer has no room for IPv4");
+        assert_eq!((V6::few(&swarm).len(), V4::few(&swarm).len()), (1, 0));
+    }
+}

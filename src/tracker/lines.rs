@@ -1,0 +1,124 @@
+//! The budget: all lines there are, taken once.
+
+use std::collections::TryReserveError;
+use std::ops::{Index, IndexMut};
+
+use super::line::{Line, LineIndex};
+
+/// All lines. The memory for `limit` of them is reserved at once and never grows; a page of it is touched only when a
+/// line on it is first used, so that an idle tracker costs what it uses and not what it may use.
+///
+/// Invariants: `lines.len() <= limit <= lines.capacity()`; every line below `lines.len()` is either in use or `Free` and
+/// on the free list exactly once; `in_use` counts the former.
+#[derive(Debug)]
+pub(super) struct Lines {
+    lines: Vec<Line>,
+    limit: usize,
+    free: LineIndex,
+    in_use: usize,
+}
+
+impl Lines {
+    /// Reserve `limit` lines, or as many as an index can tell apart.
+    pub(super) fn reserve(limit: usize) -> Result<Self, TryReserveError> {
+        let limit = limit.min(LineIndex::LIMIT);
+        let mut lines = Vec::new();
+        lines.try_reserve_exact(limit)?;
+        Ok(Self { lines, limit, free: LineIndex::NONE, in_use: 0 })
+    }
+
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    pub(super) fn in_use(&self) -> usize {
+        self.in_use
+    }
+
+    pub(super) fn available(&self) -> usize {
+        self.limit - self.in_use
+    }
+
+    /// Lines that were ever used: where a sweep ends.
+    pub(super) fn touched(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Take a line for `line`; `None` when the budget is used up.
+    pub(super) fn take(&mut self, line: Line) -> Option<LineIndex> {
+        let index = match self.free.some() {
+            Some(index) => {
+                let Line::Free { next } = self[index] else { return None };
+                self.free = next;
+                self[index] = line;
+                index
+            }
+            None if self.lines.len() < self.limit => {
+                self.lines.push(line);
+                LineIndex::new(self.lines.len() - 1)
+            }
+            None => return None,
+        };
+        self.in_use += 1;
+        Some(index)
+    }
+
+    pub(super) fn give_back(&mut self, index: LineIndex) {
+        debug_assert!(!matches!(self[index], Line::Free { .. }), "given back twice");
+        self[index] = Line::Free { next: self.free };
+        self.free = index;
+        self.in_use -= 1;
+    }
+
+    /// Walk the free list and compare it with the lines: part of the pool's `check_invariants`.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let mut listed = 0;
+        let mut at = self.free;
+        while let Some(index) = at.some() {
+            let Line::Free { next } = self[index] else { return Err(format!("{index:?} on the free list is in use")) };
+            listed += 1;
+            if listed > self.lines.len() {
+                return Err("the free list runs in a circle".into());
+            }
+            at = next;
+        }
+        let free = self.lines.iter().filter(|line| matches!(line, Line::Free { .. })).count();
+        if free != listed || self.in_use + free != self.lines.len() {
+            return Err(format!("{free} free, {listed} listed, {} in use of {}", self.in_use, self.lines.len()));
+        }
+        Ok(())
+    }
+}
+
+impl Index<LineIndex> for Lines {
+    type Output = Line;
+
+    fn index(&self, index: LineIndex) -> &Line {
+        &self.lines[index.get()]
+    }
+}
+
+impl IndexMut<LineIndex> for Lines {
+    fn index_mut(&mut self, index: LineIndex) -> &mut Line {
+        &mut self.lines[index.get()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::line::{Buckets, Kind};
+    use super::*;
+
+    #[test]
+    fn lines_are_taken_given_back_and_never_more_than_the_limit() {
+        let mut lines = Lines::reserve(3).expect("three lines");
+        let bucket = || Buckets::line(LineIndex::NONE);
+        let taken: Vec<_> = (0..3).map(|_| lines.take(bucket()).expect("within the limit")).collect();
+        assert_eq!(lines.take(bucket()), None);
+        lines.give_back(taken[1]);
+        lines.check().expect("one free");
+        assert_eq!((lines.available(), lines.touched()), (1, 3));
+        assert_eq!(lines.take(bucket()), Some(taken[1]), "the line used last comes first: fewer pages touched");
+        lines.check().expect("all in use");
+    }
+}

@@ -1,0 +1,299 @@
+//! The swarm pool: the lines, the index over them, and what is done to one swarm at a time.
+//!
+//! Invariants, checked by [`Pool::check_invariants`]:
+//! - every line in use belongs to the index or to exactly one swarm, and every swarm stands in the index;
+//! - a swarm whose roots are no forks is counted by walking it; one with a fork keeps its counts in its own line and has
+//!   no peers there;
+//! - a chain's lines are full but its head, its last line names the swarm, and an endpoint stands in the leaf that its
+//!   hash tells, once;
+//! - `peers` is the number of peers stored, dead ones that the sweeper has not come to included.
+
+use std::collections::TryReserveError;
+
+use super::chain;
+use super::horizon::Horizon;
+use super::index::{HashKey, Index};
+use super::line::{Counted, Family, Few, LINE_OCTETS, Line, LineIndex, Peer, Role, Stamp, Swarm, V4, V6};
+use super::lines::Lines;
+use super::quanta::{LIFETIME_QUANTA, Quanta};
+use super::tree::{self, Search};
+use crate::wire::{InfoHash, SwarmCounts};
+
+/// All swarms and their peers.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) lines: Lines,
+    pub(super) index: Index,
+    pub(super) key: HashKey,
+    pub(super) quanta: Quanta,
+    pub(super) peers: usize,
+    /// Swarms on the LAN's side: while there are none, nobody needs to look for them.
+    pub(super) lan_swarms: usize,
+    pub(super) sweep: super::sweep::Position,
+    /// Newcomers to let go by before the next try to make room: see [`super::evict`].
+    pub(super) barren: u32,
+    pub(super) random: fastrand::Rng,
+}
+
+/// What became of a peer that was to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// It is new.
+    Added,
+    /// It was here, as what, and heard from how many quanta ago.
+    Refreshed { before: Role, age: u8 },
+    /// There is no line for it.
+    Full,
+}
+
+/// Lines that must be free for a swarm's first fork: those of a split, and one for each peer that leaves the swarm's own
+/// line.
+const LINES_FOR_A_FIRST_FORK: usize = 8;
+
+impl Pool {
+    /// Lines that a budget of `octets` holds, the directory of the index taken off.
+    pub(super) fn lines_in(octets: usize) -> usize {
+        let mut lines = (octets / LINE_OCTETS).min(LineIndex::LIMIT);
+        while lines > 0 && lines * LINE_OCTETS + Index::directory_len(lines) * Index::ENTRY_OCTETS > octets {
+            lines -= lines.div_ceil(1024);
+        }
+        lines
+    }
+
+    pub(super) fn reserve(octets: usize, quanta: Quanta, key: HashKey, seed: u64) -> Result<Self, TryReserveError> {
+        let lines = Self::lines_in(octets);
+        Ok(Self {
+            lines: Lines::reserve(lines)?,
+            index: Index::reserve(lines, key)?,
+            key,
+            quanta,
+            peers: 0,
+            lan_swarms: 0,
+            sweep: super::sweep::Position::default(),
+            barren: 0,
+            random: fastrand::Rng::with_seed(seed),
+        })
+    }
+
+    pub(super) fn find_swarm(&self, info_hash: &InfoHash, horizon: Horizon) -> Option<LineIndex> {
+        if horizon == Horizon::Lan && self.lan_swarms == 0 {
+            return None;
+        }
+        self.index.find(&self.lines, self.index.hash(info_hash, horizon), info_hash, horizon)
+    }
+
+    /// The swarm's line, made if need be; `None` when there is no line for it.
+    pub(super) fn find_or_add_swarm(
+        &mut self,
+        info_hash: &InfoHash,
+        horizon: Horizon,
+        now: Stamp,
+    ) -> Option<LineIndex> {
+        let hash = self.index.hash(info_hash, horizon);
+        if let Some(swarm) = self.index.find(&self.lines, hash, info_hash, horizon) {
+            return Some(swarm);
+        }
+        let swarm = self.lines.take(Line::Swarm(Swarm::new(*info_hash, horizon, now)))?;
+        if self.index.insert(&mut self.lines, hash, swarm).is_none() {
+            self.lines.give_back(swarm);
+            return None;
+        }
+        self.lan_swarms += usize::from(horizon == Horizon::Lan);
+        Some(swarm)
+    }
+
+    /// Give the line of a swarm without peers back.
+    pub(super) fn remove_swarm(&mut self, swarm: LineIndex) {
+        let Some(&Swarm { info_hash, horizon, .. }) = tree::swarm_at(&self.lines, swarm) else { return };
+        let hash = self.index.hash(&info_hash, horizon);
+        self.index.remove(&mut self.lines, hash, swarm);
+        self.lines.give_back(swarm);
+        self.lan_swarms -= usize::from(horizon == Horizon::Lan);
+    }
+
+    /// Store a peer, or refresh it if its endpoint is known.
+    pub(super) fn upsert<const N: usize, F: Family<N>>(
+        &mut self,
+        swarm: LineIndex,
+        endpoint: [u8; N],
+        role: Role,
+        now: Stamp,
+    ) -> Stored {
+        let new = Peer::new(endpoint, role, now);
+        if let Some(peer) = self.few_peer::<N, F>(swarm, &endpoint) {
+            let before = core::mem::replace(peer, new);
+            return Stored::Refreshed { before: before.role(), age: before.seen().age(now) };
+        }
+        let search = tree::find::<N, F>(&self.lines, self.key, swarm, &endpoint);
+        if let Some(place) = search.place
+            && let Some(peer) = F::items_mut(&mut self.lines[place.line]).and_then(|peers| peers.get_mut(place.slot))
+        {
+            let before = core::mem::replace(peer, new);
+            self.recount(swarm, Some(before.role()), Some(role));
+            return Stored::Refreshed { before: before.role(), age: before.seen().age(now) };
+        }
+        match self.insert::<N, F>(swarm, search, new) {
+            Some(()) => Stored::Added,
+            None => Stored::Full,
+        }
+    }
+
+    fn few_peer<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, endpoint: &[u8; N]) -> Option<&mut Peer<N>> {
+        let swarm = tree::swarm_at_mut(&mut self.lines, swarm)?;
+        F::few_mut(swarm)?.iter_mut().find(|peer| peer.endpoint == *endpoint)
+    }
+
+    fn insert<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, search: Search, peer: Peer<N>) -> Option<()> {
+        let few = F::few_mut(tree::swarm_at_mut(&mut self.lines, swarm)?);
+        if few.is_none_or(|few| few.push(peer).is_err()) {
+            self.insert_in_tree::<N, F>(swarm, search, peer)?;
+            self.recount(swarm, None, Some(peer.role()));
+        }
+        self.peers += 1;
+        Some(())
+    }
+
+    /// Insert into the tree; where that gives the swarm its first fork, the peers of its own line go into the tree too,
+    /// and counts take their place. Where lines for that are short, the chain just grows.
+    fn insert_in_tree<const N: usize, F: Family<N>>(
+        &mut self,
+        swarm: LineIndex,
+        mut search: Search,
+        peer: Peer<N>,
+    ) -> Option<()> {
+        let mut may_split = matches!(tree::swarm_at(&self.lines, swarm)?.few, Few::Counted(_));
+        if !may_split
+            && tree::wants_first_fork::<N, F>(&self.lines, &search)
+            && self.lines.available() >= LINES_FOR_A_FIRST_FORK
+        {
+            self.leave_own_line(swarm)?;
+            search = tree::find::<N, F>(&self.lines, self.key, swarm, &peer.endpoint);
+            may_split = true;
+        }
+        tree::insert::<N, F>(&mut self.lines, self.key, swarm, search, peer, may_split)
+    }
+
+    /// Move the peers in the swarm's own line into its trees, and put the counts there.
+    fn leave_own_line(&mut self, swarm: LineIndex) -> Option<()> {
+        let counts = self.walk_counts(swarm, None);
+        let mut counted = Counted::default();
+        counted.set(Role::Seeder, counts.seeders);
+        counted.set(Role::PartialSeed, counts.partial_seeds);
+        counted.set(Role::Leecher, counts.leechers - counts.partial_seeds);
+        match core::mem::replace(&mut tree::swarm_at_mut(&mut self.lines, swarm)?.few, Few::Counted(counted)) {
+            Few::Four(peers) => self.move_into_tree::<6, V4>(swarm, &peers),
+            Few::Six(peers) => self.move_into_tree::<18, V6>(swarm, &peers),
+            Few::Counted(_) => Some(()),
+        }
+    }
+
+    fn move_into_tree<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, peers: &[Peer<N>]) -> Option<()> {
+        peers.iter().try_for_each(|peer| {
+            let search = tree::find::<N, F>(&self.lines, self.key, swarm, &peer.endpoint);
+            tree::insert::<N, F>(&mut self.lines, self.key, swarm, search, *peer, true)
+        })
+    }
+
+    /// Keep the counts of a forked swarm.
+    pub(super) fn recount(&mut self, swarm: LineIndex, before: Option<Role>, after: Option<Role>) {
+        if let Some(Swarm { few: Few::Counted(counted), .. }) = tree::swarm_at_mut(&mut self.lines, swarm)
+            && before != after
+        {
+            before.into_iter().for_each(|role| counted.subtract(role));
+            after.into_iter().for_each(|role| counted.add(role));
+        }
+    }
+
+    /// Remove a peer; false when it was not there.
+    pub(super) fn remove<const N: usize, F: Family<N>>(
+        &mut self,
+        swarm: LineIndex,
+        endpoint: &[u8; N],
+        now: Stamp,
+    ) -> bool {
+        let removed = self.remove_from_own_line::<N, F>(swarm, endpoint) || {
+            let search = tree::find::<N, F>(&self.lines, self.key, swarm, endpoint);
+            self.remove_found::<N, F>(swarm, search)
+        };
+        if removed {
+            self.peers -= 1;
+            self.note_if_emptied(swarm, now);
+        }
+        removed
+    }
+
+    fn remove_from_own_line<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, endpoint: &[u8; N]) -> bool {
+        let Some(few) = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::few_mut) else { return false };
+        let slot = few.iter().position(|peer| peer.endpoint == *endpoint);
+        slot.map(|slot| few.swap_remove(slot)).is_some()
+    }
+
+    fn remove_found<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, search: Search) -> bool {
+        let Some(place) = search.place else { return false };
+        let role = F::items(&self.lines[place.line]).and_then(|(peers, _)| peers.get(place.slot)).map(Peer::role);
+        tree::remove::<N, F>(&mut self.lines, swarm, search.leaf, place);
+        self.recount(swarm, role, None);
+        true
+    }
+
+    /// Start the time that an empty swarm is kept for the sake of its count of completed downloads.
+    fn note_if_emptied(&mut self, swarm: LineIndex, now: Stamp) {
+        if let Some(swarm) = tree::swarm_at_mut(&mut self.lines, swarm)
+            && swarm.is_empty()
+        {
+            swarm.emptied = now;
+        }
+    }
+
+    /// How many peers a swarm has, by role. Of a small swarm, those still alive; of a forked one, those stored, which
+    /// includes for one sweep those that have just died.
+    pub(super) fn counts(&self, swarm: LineIndex, now: Stamp) -> SwarmCounts {
+        match tree::swarm_at(&self.lines, swarm) {
+            Some(Swarm { few: Few::Counted(counted), .. }) => SwarmCounts {
+                seeders: counted.get(Role::Seeder),
+                leechers: counted.get(Role::Leecher).saturating_add(counted.get(Role::PartialSeed)),
+                partial_seeds: counted.get(Role::PartialSeed),
+                completed: tree::swarm_at(&self.lines, swarm).map_or(0, Swarm::completed),
+            },
+            _ => self.walk_counts(swarm, Some(now)),
+        }
+    }
+
+    /// Count a swarm without forks by walking it: the peers alive at `alive_at`, or all.
+    fn walk_counts(&self, swarm: LineIndex, alive_at: Option<Stamp>) -> SwarmCounts {
+        let mut counts = SwarmCounts::default();
+        if let Some(own) = tree::swarm_at(&self.lines, swarm) {
+            counts.completed = own.completed();
+            count(&mut counts, V4::few(own), alive_at);
+            count(&mut counts, V6::few(own), alive_at);
+            for (_, peers) in chain::walk::<V4>(&self.lines, own.roots[V4::ROOT], swarm) {
+                count(&mut counts, peers, alive_at);
+            }
+            for (_, peers) in chain::walk::<V6>(&self.lines, own.roots[V6::ROOT], swarm) {
+                count(&mut counts, peers, alive_at);
+            }
+        }
+        counts
+    }
+}
+
+fn count<const N: usize>(counts: &mut SwarmCounts, peers: &[Peer<N>], alive_at: Option<Stamp>) {
+    for peer in peers.iter().filter(|peer| alive_at.is_none_or(|now| is_alive(peer, now))) {
+        match peer.role() {
+            Role::Seeder => counts.seeders += 1,
+            Role::Leecher => counts.leechers += 1,
+            Role::PartialSeed => {
+                counts.leechers += 1;
+                counts.partial_seeds += 1;
+            }
+        }
+    }
+}
+
+/// Has this peer announced within its timeout?
+pub(super) fn is_alive<const N: usize>(peer: &Peer<N>, now: Stamp) -> bool {
+    peer.seen().age(now) < LIFETIME_QUANTA
+}
+
+#[cfg(test)]
+mod tests;

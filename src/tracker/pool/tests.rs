@@ -1,0 +1,308 @@
+//! The pool against a slow twin: a map of everything that was said, walked whenever a question is asked.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::clock::Running;
+use crate::tracker::horizon::Reach;
+use crate::tracker::select::Asker;
+
+const TIMEOUT: Duration = Duration::from_secs(40 * 60);
+
+fn pool(octets: usize) -> Pool {
+    Pool::reserve(octets, Quanta::of_lifetime(TIMEOUT), HashKey(11, 13), 17).expect("memory")
+}
+
+fn endpoint<const N: usize>(number: u32) -> [u8; N] {
+    let mut endpoint = [0x20; N];
+    endpoint[..4].copy_from_slice(&number.wrapping_mul(0x9e37_79b1).to_be_bytes());
+    endpoint[N - 2..].copy_from_slice(&(1024 + number as u16 % 5000).to_be_bytes());
+    endpoint
+}
+
+fn info_hash(number: u8) -> InfoHash {
+    InfoHash([number; 20])
+}
+
+const ROLES: [Role; 3] = [Role::Leecher, Role::PartialSeed, Role::Seeder];
+
+/// What the twin knows of a peer.
+type Twin = BTreeMap<(u8, bool, u32), (Role, u64)>;
+
+struct Model {
+    pool: Pool,
+    twin: Twin,
+    now: Running,
+}
+
+impl Model {
+    fn new(octets: usize) -> Self {
+        Self { pool: pool(octets), twin: Twin::new(), now: Running::from_seconds(1_000) }
+    }
+
+    fn stamp(&self) -> Stamp {
+        self.pool.quanta.stamp(self.now)
+    }
+
+    fn upsert(&mut self, swarm: u8, v6: bool, number: u32, role: Role) -> Stored {
+        let stamp = self.stamp();
+        let Some(line) = self.pool.find_or_add_swarm(&info_hash(swarm), horizon(swarm), stamp) else {
+            return Stored::Full;
+        };
+        let stored = if v6 {
+            self.pool.upsert::<18, V6>(line, endpoint(number), role, stamp)
+        } else {
+            self.pool.upsert::<6, V4>(line, endpoint(number), role, stamp)
+        };
+        if stored != Stored::Full {
+            self.twin.insert((swarm, v6, number), (role, self.pool.quanta.count(self.now)));
+        }
+        stored
+    }
+
+    fn remove(&mut self, swarm: u8, v6: bool, number: u32) -> bool {
+        let stamp = self.stamp();
+        let known = self.alive(swarm).any(|peer| (peer.0, peer.1) == (v6, number));
+        self.twin.remove(&(swarm, v6, number));
+        let Some(line) = self.pool.find_swarm(&info_hash(swarm), horizon(swarm)) else {
+            assert!(!known, "the swarm of a living peer is gone");
+            return false;
+        };
+        let removed = if v6 {
+            self.pool.remove::<18, V6>(line, &endpoint(number), stamp)
+        } else {
+            self.pool.remove::<6, V4>(line, &endpoint(number), stamp)
+        };
+        assert!(removed || !known, "a living peer is gone");
+        removed
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now.after(time);
+        while self.now < end {
+            self.now = self.now.after(self.pool.sweep_wait()).min(end);
+            self.pool.sweep(self.now);
+        }
+    }
+
+    fn alive(&self, swarm: u8) -> impl Iterator<Item = (bool, u32, Role)> + '_ {
+        let quantum = self.pool.quanta.count(self.now);
+        let of_swarm = self.twin.iter().filter(move |((of, ..), _)| *of == swarm);
+        of_swarm
+            .filter(move |(_, (_, seen))| quantum - seen < u64::from(LIFETIME_QUANTA))
+            .map(|((_, v6, number), (role, _))| (*v6, *number, *role))
+    }
+
+    /// Everything alive is there and nothing else is handed out.
+    fn compare(&mut self) {
+        self.pool.check_invariants().expect("the invariants hold");
+        let stamp = self.stamp();
+        for swarm in 0..4 {
+            let alive: Vec<_> = self.alive(swarm).collect();
+            let Some(line) = self.pool.find_swarm(&info_hash(swarm), horizon(swarm)) else {
+                assert!(alive.is_empty(), "swarm {swarm} is gone, its peers are not");
+                continue;
+            };
+            let counts = self.pool.counts(line, stamp);
+            let with_role = |role| alive.iter().filter(|peer| peer.2 == role).count() as u32;
+            if !matches!(tree::swarm_at(&self.pool.lines, line), Some(Swarm { few: Few::Counted(_), .. })) {
+                assert_eq!(counts.seeders, with_role(Role::Seeder));
+                assert_eq!(counts.partial_seeds, with_role(Role::PartialSeed));
+                assert_eq!(counts.leechers, with_role(Role::Leecher) + with_role(Role::PartialSeed));
+            }
+            let mut out = heapless::Vec::<u8, { 6 * 4000 }>::new();
+            self.pool.select::<6, V4>(line, &stranger(), stamp, 4000, &mut out);
+            let handed_out: BTreeSet<_> = out.chunks(6).map(<[u8]>::to_vec).collect();
+            assert_eq!(handed_out.len(), out.len() / 6, "no peer twice");
+            let known: BTreeSet<_> =
+                alive.iter().filter(|peer| !peer.0).map(|peer| endpoint::<6>(peer.1).to_vec()).collect();
+            assert!(handed_out.is_subset(&known), "only the living are handed out");
+            assert!(handed_out.len() >= known.len().min(400), "{} of {}", handed_out.len(), known.len());
+        }
+    }
+}
+
+fn horizon(swarm: u8) -> Horizon {
+    if swarm == 3 { Horizon::Lan } else { Horizon::Wan }
+}
+
+/// An asker that is told of everybody.
+fn stranger<const N: usize>() -> Asker<N> {
+    Asker { endpoint: None, horizon: Horizon::Lan, reach: Reach::Host, complete: false, external: None }
+}
+
+#[test]
+fn the_pool_is_its_slow_twin_in_small_and_large_swarms_over_days() {
+    for seed in 0..4 {
+        let mut model = Model::new(4 << 20);
+        let mut random = fastrand::Rng::with_seed(seed);
+        for step in 0..12_000_u32 {
+            // Swarm 0 is large, the others are small; IPv6 is one in five.
+            let swarm = random.u8(..8) % 5 % 4;
+            let number = random.u32(..if swarm == 0 { 3000 } else { 12 });
+            let (v6, role) = (random.u8(..5) == 0, ROLES[random.usize(..3)]);
+            match random.u8(..10) {
+                0 => {
+                    model.remove(swarm, v6, number);
+                }
+                1 if step % 200 == 1 => model.pass(Duration::from_secs(random.u64(..1200))),
+                _ => assert_ne!(model.upsert(swarm, v6, number, role), Stored::Full),
+            }
+            if step % 500 == 0 {
+                model.compare();
+            }
+        }
+        model.compare();
+        model.pass(TIMEOUT * 3);
+        model.compare();
+        assert_eq!((model.pool.peers, model.pool.lines.in_use()), (0, 0), "everything was given back");
+    }
+}
+
+#[test]
+fn a_swarm_that_grows_forks_and_one_that_shrinks_is_a_chain_again() {
+    let mut model = Model::new(4 << 20);
+    for number in 0..20_000 {
+        model.upsert(0, false, number, Role::Leecher);
+        model.upsert(0, true, number % 2000, Role::Seeder);
+    }
+    model.pool.check_invariants().expect("grown");
+    let octets = model.pool.lines.in_use() * LINE_OCTETS;
+    assert!(octets < 20_000 * 9 + 2000 * 24, "{octets} octets for 20,000 and 2,000 peers");
+    for number in 10..20_000 {
+        model.remove(0, false, number);
+        model.remove(0, true, number % 2000);
+    }
+    model.pass(Duration::from_secs(300));
+    model.compare();
+    assert!(model.pool.lines.in_use() <= 4, "{} lines for ten peers", model.pool.lines.in_use());
+}
+
+#[test]
+fn a_full_pool_keeps_who_announces_and_evicts_who_does_not() {
+    let mut model = Model::new(64 * 64);
+    let mut number = 0;
+    while model.upsert(0, false, number, Role::Leecher) != Stored::Full {
+        number += 1;
+    }
+    model.pool.check_invariants().expect("full");
+    let stale_after = 30;
+    let stamp = model.stamp();
+    assert_eq!(model.pool.make_room(stamp, &[9, 9, 9, 9], stale_after), Default::default(), "all are fresh");
+    model.pass(TIMEOUT * 31 / 40);
+    for fresh in 0..number / 2 {
+        model.upsert(0, false, fresh, Role::Leecher);
+    }
+    model.pool.barren = 0;
+    let stamp = model.stamp();
+    let evicted = model.pool.make_room(stamp, &[9, 9, 9, 9], stale_after);
+    assert!(evicted.stale > 0 && evicted.greedy == 0, "{evicted:?}");
+    model.pool.check_invariants().expect("after eviction");
+    assert!(
+        (0..number / 2).all(|fresh| matches!(model.upsert(0, false, fresh, Role::Leecher), Stored::Refreshed { .. }))
+    );
+}
+
+#[test]
+fn an_address_that_holds_most_of_the_pool_makes_room_for_others() {
+    let mut model = Model::new(64 * 64);
+    let stamp = model.stamp();
+    let line = model.pool.find_or_add_swarm(&info_hash(0), Horizon::Wan, stamp).expect("room");
+    for port in 1.. {
+        let [high, low] = u16::to_be_bytes(port);
+        if model.pool.upsert::<6, V4>(line, [6, 6, 6, 6, high, low], Role::Leecher, stamp) == Stored::Full {
+            break;
+        }
+    }
+    assert_eq!(model.pool.make_room(stamp, &[6, 6, 6, 6], 60), Default::default(), "not for itself");
+    model.pool.barren = 0;
+    let evicted = model.pool.make_room(stamp, &[7, 7, 7, 7], 60);
+    assert!(evicted.greedy > 0 && evicted.stale == 0, "{evicted:?}");
+    assert!(model.pool.lines.available() > 0);
+    model.pool.check_invariants().expect("after eviction");
+}
+
+#[test]
+fn full_of_swarms_and_of_either_family_nothing_breaks() {
+    for lines in 3..90 {
+        let mut model = Model::new(lines * 66);
+        let mut random = fastrand::Rng::with_seed(lines as u64);
+        for _ in 0..900 {
+            let (swarm, v6) = (random.u8(..4), random.bool());
+            let (number, role) = (random.u32(..300), ROLES[random.usize(..3)]);
+            if random.u8(..4) == 0 {
+                model.remove(swarm, v6, number);
+            } else {
+                model.upsert(swarm, v6, number, role);
+            }
+        }
+        model.pool.check_invariants().expect("consistent");
+        model.pass(TIMEOUT * 2);
+        assert_eq!(model.pool.lines.in_use(), 0);
+    }
+}
+
+#[test]
+fn a_process_that_stood_still_for_hours_does_not_wake_the_dead() {
+    let mut model = Model::new(1 << 20);
+    // 64 quanta after an announce its stamp would look new again.
+    for quanta in [63, 64, 65, 100, 1000] {
+        for number in 0..500 {
+            model.upsert(0, number % 3 == 0, number, Role::Leecher);
+        }
+        model.now = model.now.after(model.pool.quanta.length() * quanta);
+        model.pool.keep_up(model.now);
+        model.compare();
+        assert_eq!(model.pool.peers, 0, "after {quanta} quanta");
+    }
+    for number in 0..500 {
+        model.upsert(0, false, number, Role::Leecher);
+    }
+    model.now = model.now.after(model.pool.quanta.length() * 30);
+    model.pool.keep_up(model.now);
+    model.compare();
+    assert_eq!(model.pool.peers, 500, "half an hour is no reason to die");
+}
+
+#[test]
+fn rule_08_the_asker_is_never_among_its_peers_and_seeders_get_leechers_only() {
+    let mut model = Model::new(4 << 20);
+    for number in 0..3000 {
+        model.upsert(0, false, number, ROLES[number as usize % 3]);
+    }
+    let (stamp, line) = (model.stamp(), model.pool.find_swarm(&info_hash(0), Horizon::Wan).expect("stored"));
+    let leechers: BTreeSet<_> = (0..3000).filter(|n| n % 3 == 0).map(endpoint::<6>).collect();
+    for number in 0..3000 {
+        let complete = number % 3 != 0;
+        let asker = Asker { endpoint: Some(endpoint(number)), complete, ..stranger() };
+        let mut out = heapless::Vec::<u8, 300>::new();
+        model.pool.select::<6, V4>(line, &asker, stamp, 50, &mut out);
+        assert_eq!(out.len(), 300, "enough for 50");
+        let told: BTreeSet<[u8; 6]> = out.as_chunks().0.iter().copied().collect();
+        assert!(!told.contains(&endpoint(number)) && told.len() == 50);
+        assert!(!complete || told.is_subset(&leechers));
+    }
+}
+
+#[test]
+fn every_peer_of_a_swarm_is_handed_out_in_the_long_run() {
+    for size in [10, 60, 2000] {
+        let mut model = Model::new(1 << 20);
+        for number in 0..size {
+            model.upsert(0, false, number, Role::Leecher);
+        }
+        let (stamp, line) = (model.stamp(), model.pool.find_swarm(&info_hash(0), Horizon::Wan).expect("stored"));
+        let mut told = BTreeMap::<[u8; 6], u32>::new();
+        let asks = 40 * size;
+        for _ in 0..asks {
+            let mut out = heapless::Vec::<u8, 30>::new();
+            model.pool.select::<6, V4>(line, &stranger(), stamp, 5, &mut out);
+            out.as_chunks().0.iter().for_each(|endpoint| *told.entry(*endpoint).or_default() += 1);
+        }
+        // 200 times each on average: none is left out, none is everybody's.
+        assert_eq!(told.len(), size as usize, "of {size}");
+        let (least, most) = (told.values().min().copied(), told.values().max().copied());
+        assert!(least >= Some(20) && most <= Some(800), "of {size}: {least:?} to {most:?} times");
+    }
+}

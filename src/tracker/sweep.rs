@@ -1,0 +1,195 @@
+//! The sweeper: visits a few lines at a time, removes the dead, gives back what they leave.
+//!
+//! A pass over all lines takes [`SWEEP_QUANTA`]; each call does the part of it that is due, so there is never a pause.
+//! Only if the process stood still for so long that stamps could come round (with the default timeout, 20 minutes) does
+//! one call go over everything.
+
+use core::time::Duration;
+
+use super::horizon::Horizon;
+use super::line::{Family, Few, Line, LineIndex, Peer, Stamp, Swarm, V4, V6};
+use super::lines::Lines;
+use super::pool::Pool;
+use super::quanta::{LIFETIME_QUANTA, SLACK_QUANTA, SWEEP_QUANTA};
+use super::tree;
+use crate::clock::Running;
+
+/// Lines that a call visits, if it is made as often as it asks to be.
+const LINES_A_STEP: usize = 128;
+
+/// The longest time to ask for between two calls.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+
+/// How far the sweep has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Position {
+    next: usize,
+    /// When the last step was made, and what fraction of a line, in lines × milliseconds, it left undone.
+    last: Running,
+    remainder: u64,
+}
+
+impl Pool {
+    /// Visit the lines that are due and return how many peers were found dead. Call it again after
+    /// [`Pool::sweep_wait`].
+    pub(super) fn sweep(&mut self, now: Running) -> usize {
+        let peers_before = self.peers;
+        self.keep_up(now);
+        let pass_millis = self.quanta.length().as_millis() as u64 * SWEEP_QUANTA;
+        let elapsed_millis = now.since(self.sweep.last).as_millis() as u64;
+        let work = elapsed_millis.min(pass_millis) * self.lines.touched() as u64 + self.sweep.remainder;
+        self.sweep.remainder = work % pass_millis;
+        self.sweep.last = now;
+        let stamp = self.quanta.stamp(now);
+        for _ in 0..work / pass_millis {
+            if self.sweep.next >= self.lines.touched() {
+                self.sweep.next = 0;
+            }
+            self.sweep_line(LineIndex::new(self.sweep.next), stamp, |seen| seen.age(stamp) >= LIFETIME_QUANTA);
+            self.sweep.next += 1;
+        }
+        peers_before - self.peers
+    }
+
+    /// Go over everything if the sweep is so late that stamps could come round. To be called before anything is stored,
+    /// so that all stamps there are were made before the last sweep.
+    pub(super) fn keep_up(&mut self, now: Running) {
+        let last = self.quanta.count(self.sweep.last);
+        let late = self.quanta.count(now) - last;
+        if late < SLACK_QUANTA {
+            return;
+        }
+        let (last, now_stamp) = (Stamp::of_quantum(last), self.quanta.stamp(now));
+        for line in (0..self.lines.touched()).map(LineIndex::new) {
+            self.sweep_line(line, now_stamp, |seen| u64::from(seen.age(last)) + late >= u64::from(LIFETIME_QUANTA));
+        }
+        self.sweep.last = now;
+    }
+
+    /// How long to wait before the next call.
+    pub(super) fn sweep_wait(&self) -> Duration {
+        let pass = self.quanta.length() * SWEEP_QUANTA as u32;
+        let steps = self.lines.touched().div_ceil(LINES_A_STEP).max(1) as u32;
+        (pass / steps).clamp(Duration::from_millis(1), MAX_WAIT)
+    }
+
+    /// Remove the dead from one line, whatever it holds.
+    fn sweep_line(&mut self, line: LineIndex, now: Stamp, is_dead: impl Fn(Stamp) -> bool) {
+        self.remove_peers(line, now, |peer| is_dead(peer.seen()));
+        match &self.lines[line] {
+            Line::Swarm(swarm) => {
+                let kept_for_its_count = swarm.completed() > 0 && swarm.emptied.age(now) < LIFETIME_QUANTA;
+                if swarm.is_empty() && !kept_for_its_count {
+                    self.remove_swarm(line);
+                }
+            }
+            Line::Fork(_) => self.sweep_fork(line),
+            _ => {}
+        }
+    }
+
+    /// Remove those peers of one line that `goes` names.
+    pub(super) fn remove_peers(&mut self, line: LineIndex, now: Stamp, goes: impl Fn(&dyn AnyPeer) -> bool) {
+        // Removing moves other peers into the line, or gives the line back: look at it anew after each.
+        loop {
+            let gone = match &self.lines[line] {
+                Line::Peers4(chained) => self.remove_first::<6, V4>(line, first(&chained.items, &goes), now),
+                Line::Peers6(chained) => self.remove_first::<18, V6>(line, first(&chained.items, &goes), now),
+                Line::Swarm(Swarm { few: Few::Four(few), .. }) => {
+                    self.remove_first::<6, V4>(line, first(few, &goes), now)
+                }
+                Line::Swarm(Swarm { few: Few::Six(few), .. }) => {
+                    self.remove_first::<18, V6>(line, first(few, &goes), now)
+                }
+                _ => None,
+            };
+            if gone.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn remove_first<const N: usize, F: Family<N>>(
+        &mut self,
+        line: LineIndex,
+        endpoint: Option<[u8; N]>,
+        now: Stamp,
+    ) -> Option<()> {
+        let endpoint = endpoint?;
+        let swarm = owner(&self.lines, line)?;
+        self.remove::<N, F>(swarm, &endpoint, now).then_some(())
+    }
+
+    /// Merge what a fork has left, and let a swarm without forks keep its first peers in its own line again.
+    fn sweep_fork(&mut self, line: LineIndex) {
+        let mut top = line;
+        while let Line::Fork(fork) = &self.lines[top] {
+            if !matches!(self.lines[fork.parent], Line::Fork(_)) {
+                break;
+            }
+            top = fork.parent;
+        }
+        let Line::Fork(fork) = &self.lines[top] else { return };
+        let swarm = fork.parent;
+        let Some(own) = tree::swarm_at(&self.lines, swarm) else { return };
+        if own.roots[0] == top {
+            tree::merge::<6, V4>(&mut self.lines, swarm, line);
+        } else {
+            tree::merge::<18, V6>(&mut self.lines, swarm, line);
+        }
+        let Some(own) = tree::swarm_at(&self.lines, swarm) else { return };
+        let forked = own.roots.iter().any(|root| !root.is_none() && matches!(self.lines[*root], Line::Fork(_)));
+        if !forked && let Some(own) = tree::swarm_at_mut(&mut self.lines, swarm) {
+            own.few = Few::Four(heapless::Vec::new());
+        }
+    }
+
+    /// Remove the peers whose addresses `goes` names from all swarms, at once: for an address that may no longer
+    /// announce. This goes over every line, which for 8 MiB takes some milliseconds.
+    pub(super) fn forget(&mut self, now: Running, goes: impl Fn(&[u8], Horizon) -> bool) -> usize {
+        let stamp = self.quanta.stamp(now);
+        let peers_before = self.peers;
+        for line in (0..self.lines.touched()).map(LineIndex::new) {
+            let horizon = owner(&self.lines, line)
+                .and_then(|swarm| tree::swarm_at(&self.lines, swarm))
+                .map_or(Horizon::Wan, |swarm| swarm.horizon);
+            self.remove_peers(line, stamp, |peer| goes(peer.address(), horizon));
+        }
+        peers_before - self.peers
+    }
+}
+
+/// A peer of either family, for what does not depend on it.
+pub(super) trait AnyPeer {
+    /// The octets of its address.
+    fn address(&self) -> &[u8];
+    /// When it was last heard.
+    fn seen(&self) -> Stamp;
+}
+
+impl<const N: usize> AnyPeer for Peer<N> {
+    fn address(&self) -> &[u8] {
+        self.endpoint.split_last_chunk::<2>().map_or(&[], |(address, _)| address)
+    }
+
+    fn seen(&self) -> Stamp {
+        self.seen()
+    }
+}
+
+fn first<const N: usize>(peers: &[Peer<N>], goes: impl Fn(&dyn AnyPeer) -> bool) -> Option<[u8; N]> {
+    peers.iter().find(|peer| goes(*peer)).map(|peer| peer.endpoint)
+}
+
+/// The swarm that a line of peers belongs to: itself, or what the last line of its chain names.
+pub(super) fn owner(lines: &Lines, line: LineIndex) -> Option<LineIndex> {
+    let mut at = line;
+    loop {
+        at = match &lines[at] {
+            Line::Swarm(_) => return Some(at),
+            Line::Peers4(chained) => chained.next,
+            Line::Peers6(chained) => chained.next,
+            Line::Free { .. } | Line::Fork(_) | Line::Bucket(_) => return None,
+        };
+    }
+}

@@ -1,0 +1,299 @@
+//! Where a swarm keeps the peers of one family: a chain, and once that is long, forks with chains for leaves.
+//!
+//! A leaf of [`LEAF_LINES`] full lines is split in two when one more peer comes. A fork sends a peer on by 4 bits of the
+//! keyed hash of its endpoint; its first split needs a new line for the fork, the next three only give neighbouring
+//! children, until then one chain, chains of their own. The last line of every chain names the swarm, so that the
+//! sweeper, which comes upon a line in no order, finds out whose it is in a few steps.
+
+use super::chain::{self, Place};
+use super::index::HashKey;
+use super::line::{FORK_CHILDREN, Family, Fork, Line, LineIndex, Peer, Swarm};
+use super::lines::Lines;
+
+/// Lines of a leaf at which it is split. Leaves of 6 to 12 lines waste half a line in nine; a peer is found in six.
+pub(super) const LEAF_LINES: usize = 12;
+
+/// Bits of hash that a fork uses.
+const FORK_BITS: u32 = FORK_CHILDREN.trailing_zeros();
+
+/// Forks above a leaf, after which the hash is used up and a chain just grows. 16 levels of 16 never fill.
+const MAX_DEPTH: u32 = u64::BITS / FORK_BITS;
+
+/// Where a chain hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Above {
+    Swarm,
+    Fork { line: LineIndex, child: usize },
+}
+
+/// A leaf of the tree: the only chain that can hold a certain endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leaf {
+    pub(super) above: Above,
+    /// The head of its chain, or `NONE`.
+    pub(super) head: LineIndex,
+    depth: u32,
+}
+
+/// What a search ended with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Search {
+    pub(super) leaf: Leaf,
+    pub(super) place: Option<Place>,
+    /// Lines of the leaf, where the search went through all of them.
+    lines: usize,
+}
+
+pub(super) fn swarm_at(lines: &Lines, line: LineIndex) -> Option<&Swarm> {
+    if let Line::Swarm(swarm) = &lines[line] { Some(swarm) } else { None }
+}
+
+pub(super) fn swarm_at_mut(lines: &mut Lines, line: LineIndex) -> Option<&mut Swarm> {
+    if let Line::Swarm(swarm) = &mut lines[line] { Some(swarm) } else { None }
+}
+
+pub(super) fn root<const N: usize, F: Family<N>>(lines: &Lines, swarm: LineIndex) -> LineIndex {
+    swarm_at(lines, swarm).map_or(LineIndex::NONE, |swarm| swarm.roots[F::ROOT])
+}
+
+fn fork_at(lines: &Lines, line: LineIndex) -> Option<&Fork> {
+    if line.is_none() {
+        return None;
+    }
+    if let Line::Fork(fork) = &lines[line] { Some(fork) } else { None }
+}
+
+/// Which child of a fork at `depth` an endpoint with this hash belongs to. The top bits come first, so that aligned
+/// neighbours share a prefix.
+const fn child_of(hash: u64, depth: u32) -> usize {
+    (hash >> (u64::BITS - FORK_BITS * (depth + 1))) as usize % FORK_CHILDREN
+}
+
+/// The leaf for `endpoint`. The hash is only computed where there is a fork.
+pub(super) fn leaf<const N: usize, F: Family<N>>(
+    lines: &Lines,
+    key: HashKey,
+    swarm: LineIndex,
+    endpoint: &[u8; N],
+) -> Leaf {
+    let mut leaf = Leaf { above: Above::Swarm, head: root::<N, F>(lines, swarm), depth: 0 };
+    let Some(mut fork) = fork_at(lines, leaf.head) else { return leaf };
+    let hash = key.hash(endpoint);
+    loop {
+        let child = child_of(hash, leaf.depth);
+        leaf.above = Above::Fork { line: leaf.head, child };
+        leaf.head = fork.children[child];
+        leaf.depth += 1;
+        match fork_at(lines, leaf.head) {
+            Some(below) => fork = below,
+            None => return leaf,
+        }
+    }
+}
+
+/// Look for `endpoint` in the tree.
+pub(super) fn find<const N: usize, F: Family<N>>(
+    lines: &Lines,
+    key: HashKey,
+    swarm: LineIndex,
+    endpoint: &[u8; N],
+) -> Search {
+    let leaf = leaf::<N, F>(lines, key, swarm, endpoint);
+    let mut seen = 0;
+    for (line, peers) in chain::walk::<F>(lines, leaf.head, swarm) {
+        seen += 1;
+        if let Some(slot) = peers.iter().position(|peer| peer.endpoint == *endpoint) {
+            return Search { leaf, place: Some(Place { line, slot }), lines: seen };
+        }
+    }
+    Search { leaf, place: None, lines: seen }
+}
+
+/// Would one more peer make the leaf longer than [`LEAF_LINES`]?
+fn overflows<const N: usize, F: Family<N>>(lines: &Lines, search: &Search) -> bool {
+    let full = |head| F::items(&lines[head]).is_some_and(|(peers, _)| peers.len() == F::CAPACITY);
+    search.lines >= LEAF_LINES && search.leaf.depth < MAX_DEPTH && search.leaf.head.some().is_some_and(full)
+}
+
+/// Would one more peer give the swarm's tree of this family its first fork?
+pub(super) fn wants_first_fork<const N: usize, F: Family<N>>(lines: &Lines, search: &Search) -> bool {
+    search.leaf.above == Above::Swarm && overflows::<N, F>(lines, search)
+}
+
+/// Add a peer that `search` did not find, splitting its leaf if it is long and `may_split`. `None` when there is no line
+/// for the peer; then it has not been added.
+pub(super) fn insert<const N: usize, F: Family<N>>(
+    lines: &mut Lines,
+    key: HashKey,
+    swarm: LineIndex,
+    search: Search,
+    peer: Peer<N>,
+    may_split: bool,
+) -> Option<()> {
+    let mut leaf = search.leaf;
+    if may_split && overflows::<N, F>(lines, &search) && split::<N, F>(lines, key, swarm, leaf).is_some() {
+        leaf = self::leaf::<N, F>(lines, key, swarm, &peer.endpoint);
+    }
+    let head = chain::push::<F>(lines, leaf.head, swarm, peer)?;
+    hang::<N, F>(lines, swarm, leaf, head);
+    Some(())
+}
+
+/// Remove the peer at `place` of `leaf`.
+pub(super) fn remove<const N: usize, F: Family<N>>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, place: Place) {
+    let head = chain::swap_remove::<F>(lines, leaf.head, swarm, place);
+    hang::<N, F>(lines, swarm, leaf, head);
+}
+
+/// Let everything that led to the head of `leaf` lead to `head` instead.
+fn hang<const N: usize, F: Family<N>>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, head: LineIndex) {
+    if leaf.head == head {
+        return;
+    }
+    match leaf.above {
+        Above::Swarm => {
+            if let Some(swarm) = swarm_at_mut(lines, swarm) {
+                swarm.roots[F::ROOT] = head;
+            }
+        }
+        Above::Fork { line, child } => {
+            let Line::Fork(fork) = &mut lines[line] else { return };
+            if leaf.head.is_none() {
+                fork.children[child] = head;
+            } else {
+                fork.children.iter_mut().filter(|child| **child == leaf.head).for_each(|child| *child = head);
+            }
+        }
+    }
+}
+
+/// Lines that a split may need while it runs: a fork, and a head for either half before the first line of the whole is
+/// empty.
+const LINES_FOR_A_SPLIT: usize = 3;
+
+/// Split the chain of `leaf` in two, under a new fork if need be. `None` when there are no lines to do it with.
+fn split<const N: usize, F: Family<N>>(lines: &mut Lines, key: HashKey, swarm: LineIndex, leaf: Leaf) -> Option<()> {
+    if lines.available() < LINES_FOR_A_SPLIT {
+        return None;
+    }
+    let (fork_line, shared) = match leaf.above {
+        Above::Fork { line, .. } => {
+            let shared = fork_at(lines, line)?.children.iter().filter(|child| **child == leaf.head).count();
+            if shared > 1 { (line, shared) } else { (grow_fork::<N, F>(lines, swarm, leaf, line)?, FORK_CHILDREN) }
+        }
+        Above::Swarm => (grow_fork::<N, F>(lines, swarm, leaf, swarm)?, FORK_CHILDREN),
+    };
+    let Line::Fork(fork) = &mut lines[fork_line] else { return None };
+    let first = fork.children.iter().position(|child| *child == leaf.head)?;
+    let upper = first + shared / 2;
+    fork.children[first..first + shared].fill(LineIndex::NONE);
+    let depth = depth_of(lines, fork_line);
+    let (mut whole, mut halves) = (leaf.head, [LineIndex::NONE; 2]);
+    while let Some((peer, rest)) = chain::pop::<F>(lines, whole, swarm) {
+        whole = rest;
+        let half = usize::from(child_of(key.hash(&peer.endpoint), depth) >= upper);
+        halves[half] = chain::push::<F>(lines, halves[half], swarm, peer)?;
+    }
+    let Line::Fork(fork) = &mut lines[fork_line] else { return None };
+    fork.children[first..upper].fill(halves[0]);
+    fork.children[upper..first + shared].fill(halves[1]);
+    Some(())
+}
+
+/// Put a fork between `leaf` and what is above it (`parent`), all children of which are the leaf's chain.
+fn grow_fork<const N: usize, F: Family<N>>(
+    lines: &mut Lines,
+    swarm: LineIndex,
+    leaf: Leaf,
+    parent: LineIndex,
+) -> Option<LineIndex> {
+    let fork = lines.take(Line::Fork(Fork { children: [leaf.head; FORK_CHILDREN], parent }))?;
+    hang::<N, F>(lines, swarm, leaf, fork);
+    Some(fork)
+}
+
+/// Forks above this one.
+fn depth_of(lines: &Lines, fork: LineIndex) -> u32 {
+    let mut depth = 0;
+    let mut at = fork;
+    while let Line::Fork(fork) = &lines[at] {
+        at = fork.parent;
+        depth += 1;
+    }
+    depth - 1
+}
+
+/// Lines that neighbouring leaves hold together, at most, when they are made one again: half of [`LEAF_LINES`], so that a
+/// swarm that hovers about one size does not split and merge in turn.
+const MERGED_LINES: usize = LEAF_LINES / 2;
+
+/// Make the leaves of a fork that has lost most of its peers fewer again, and the fork a chain if one is left. Bounded:
+/// it looks at [`MERGED_LINES`] lines of each of 16 children at most.
+pub(super) fn merge<const N: usize, F: Family<N>>(lines: &mut Lines, swarm: LineIndex, fork_line: LineIndex) {
+    let mut width = 2;
+    while width <= FORK_CHILDREN {
+        for first in (0..FORK_CHILDREN).step_by(width) {
+            merge_group::<N, F>(lines, swarm, fork_line, first, width);
+        }
+        width *= 2;
+    }
+    let Line::Fork(Fork { children, parent }) = &lines[fork_line] else { return };
+    let (head, parent) = (children[0], *parent);
+    let one = children.iter().all(|child| *child == head) && fork_at(lines, head).is_none();
+    if !one || chain::walk::<F>(lines, head, swarm).count() > MERGED_LINES {
+        return;
+    }
+    if parent == swarm {
+        if let Some(swarm) = swarm_at_mut(lines, swarm) {
+            swarm.roots[F::ROOT] = head;
+        }
+    } else if let Line::Fork(above) = &mut lines[parent] {
+        above.children.iter_mut().filter(|child| **child == fork_line).for_each(|child| *child = head);
+    }
+    lines.give_back(fork_line);
+}
+
+/// Make one chain of the children `first..first + width`, if they are leaves and short enough together.
+fn merge_group<const N: usize, F: Family<N>>(
+    lines: &mut Lines,
+    swarm: LineIndex,
+    fork_line: LineIndex,
+    first: usize,
+    width: usize,
+) {
+    let Some(fork) = fork_at(lines, fork_line) else { return };
+    let group: heapless::Vec<LineIndex, FORK_CHILDREN> = fork.children[first..first + width].iter().copied().collect();
+    let mut heads: heapless::Vec<LineIndex, FORK_CHILDREN> = group.clone();
+    heads.sort_unstable_by_key(|head| head.get());
+    let mut distinct = 0;
+    let mut total_lines = 0;
+    let mut previous = None;
+    for &head in heads.iter().filter(|head| previous.replace(**head) != Some(**head)) {
+        if fork_at(lines, head).is_some() {
+            return;
+        }
+        distinct += 1;
+        total_lines += chain::walk::<F>(lines, head, swarm).take(MERGED_LINES + 1).count();
+    }
+    if distinct < 2 || total_lines > MERGED_LINES || lines.available() == 0 {
+        return;
+    }
+    let mut merged = LineIndex::NONE;
+    let mut previous = None;
+    for &head in heads.iter().filter(|head| previous.replace(**head) != Some(**head)) {
+        let mut rest = head;
+        if merged.is_none() {
+            core::mem::swap(&mut merged, &mut rest);
+        }
+        while let Some((peer, left)) = chain::pop::<F>(lines, rest, swarm) {
+            rest = left;
+            match chain::push::<F>(lines, merged, swarm, peer) {
+                Some(head) => merged = head,
+                None => debug_assert!(false, "no line for a merge that was checked to fit"),
+            }
+        }
+    }
+    if let Line::Fork(fork) = &mut lines[fork_line] {
+        fork.children[first..first + width].fill(merged);
+    }
+}
