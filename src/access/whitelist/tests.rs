@@ -1,0 +1,428 @@
+//! Tables, and a slow twin that is scanned from end to end.
+
+use super::*;
+
+const DAY: u64 = 86_400;
+const SANE: UnixSeconds = UnixSeconds(UnixSeconds::EARLIEST_SANE.0 + 1_000_000);
+
+fn net(text: &str) -> IpNet {
+    prefix::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn entry(text: &str) -> Entry {
+    Entry {
+        prefix: net(text),
+        user: User::new(),
+        retire: Retire::Default,
+        until: None,
+        added: None,
+        last_seen: Running::default(),
+    }
+}
+
+fn entry_of(text: &str, user: &str) -> Entry {
+    Entry { user: User::try_from(user).expect("a short name"), ..entry(text) }
+}
+
+fn list(capacity: usize) -> Whitelist {
+    Whitelist::with_capacity(capacity, Duration::from_secs(30 * DAY)).expect("memory")
+}
+
+fn list_of(entries: &[Entry]) -> Whitelist {
+    let mut list = list(entries.len());
+    for entry in entries {
+        assert_eq!(list.put(entry.clone()), Ok(Put::Added));
+        list.check_invariants();
+    }
+    list
+}
+
+#[test]
+fn the_longest_prefix_counts() {
+    let mut list = list_of(&[entry("10.0.0.0/8"), entry("10.1.0.0/16"), entry("10.1.2.3"), entry("2001:db8::/32")]);
+    let now = Running::from_seconds(100);
+    for (address, prefix) in [
+        ("10.1.2.3", Some("10.1.2.3")),
+        ("10.1.2.4", Some("10.1.0.0/16")),
+        ("10.2.0.1", Some("10.0.0.0/8")),
+        ("11.0.0.1", None),
+        ("2001:db8:1::1", Some("2001:db8::/32")),
+        ("2001:db9::1", None),
+        ("::10.1.2.3", None),
+    ] {
+        let before: Vec<Entry> = list.slots.iter().map(|slot| slot.entry.clone()).collect();
+        assert_eq!(list.covers(ip(address)), prefix.is_some(), "{address}");
+        assert_eq!(list.touch(ip(address), now), prefix.is_some(), "{address}");
+        for old in before {
+            let touched = prefix.map(net) == Some(old.prefix) || old.last_seen == now;
+            let expected = if touched { now } else { Running::default() };
+            assert_eq!(list.get(&old.prefix).map(|entry| entry.last_seen), Some(expected), "{address} {}", old.prefix);
+        }
+    }
+}
+
+#[test]
+fn rule_26_a_v6_customer_is_keyed_on_the_64() {
+    let mut list = list_of(&[Entry { prefix: prefix::of(ip("2001:db8:1:2:aaaa::1")), ..entry("::") }]);
+    assert!(list.touch(ip("2001:db8:1:2:bbbb:cccc:dddd:eeee"), Running::default()));
+    assert!(!list.touch(ip("2001:db8:1:3:aaaa::1"), Running::default()));
+}
+
+#[test]
+fn rule_09_a_v4_mapped_address_is_found_as_v4() {
+    let mapped: IpNet = "::ffff:192.0.2.0/120".parse().expect("a prefix");
+    let mut list = list_of(&[Entry { prefix: mapped, ..entry("::") }]);
+    assert!(list.touch(ip("::ffff:192.0.2.7"), Running::default()));
+    assert!(list.covers(ip("192.0.2.7")));
+    assert_eq!(list.get(&mapped).map(|entry| entry.prefix), Some(net("192.0.2.0/24")));
+    assert_eq!(list.remove(&mapped).map(|entry| entry.prefix), Some(net("192.0.2.0/24")));
+    list.check_invariants();
+}
+
+#[test]
+fn a_prefix_of_no_bits_covers_its_family_only() {
+    let list = list_of(&[entry("0.0.0.0/0")]);
+    assert!(list.covers(ip("203.0.113.9")));
+    assert!(!list.covers(ip("2001:db8::1")));
+}
+
+#[test]
+fn a_full_list_refuses_newcomers_and_keeps_everybody() {
+    let mut list = list_of(&[entry("192.0.2.1"), entry("192.0.2.2")]);
+    let full = Full { capacity: 2 };
+    assert_eq!(list.can_put(&net("192.0.2.3")), Err(full));
+    assert_eq!(list.put(entry("192.0.2.3")), Err(full));
+    list.check_invariants();
+    assert_eq!(list.len(), 2);
+    assert!(!list.covers(ip("192.0.2.3")));
+
+    assert_eq!(list.can_put(&net("192.0.2.2")), Ok(()));
+    assert_eq!(list.put(entry_of("192.0.2.2", "eve")), Ok(Put::Replaced(entry("192.0.2.2"))));
+    assert!(list.remove(&net("192.0.2.1")).is_some());
+    assert_eq!(list.put(entry("192.0.2.3")), Ok(Put::Added));
+    list.check_invariants();
+    assert!(full.to_string().contains("room for 2 entries"));
+}
+
+#[test]
+fn a_list_without_room_answers_all_the_same() {
+    let mut list = list(0);
+    assert_eq!(list.put(entry("192.0.2.1")), Err(Full { capacity: 0 }));
+    assert!(!list.touch(ip("192.0.2.1"), Running::default()));
+    assert_eq!(list.retire(Running::default(), None), None);
+    assert_eq!(list.after(None), None);
+    list.check_invariants();
+}
+
+#[test]
+fn more_memory_than_there_is_is_an_error() {
+    assert!(Whitelist::with_capacity(usize::MAX, Duration::ZERO).is_err());
+}
+
+#[test]
+fn idle_is_running_time_and_not_wall_time() {
+    let mut list = list_of(&[entry("192.0.2.1")]);
+    let decades_later = Some(UnixSeconds(SANE.0 + 30 * 365 * DAY));
+    assert_eq!(list.retire(Running::from_seconds(30 * DAY), decades_later), None);
+    assert!(list.covers(ip("192.0.2.1")));
+    let due = Running::from_millis(30 * DAY * 1000 + 1);
+    assert_eq!(list.retire(due, None).map(|entry| entry.prefix), Some(net("192.0.2.1")));
+    list.check_invariants();
+}
+
+#[test]
+fn who_announces_is_not_retired() {
+    let mut list = list_of(&[entry("192.0.2.1"), entry("192.0.2.2")]);
+    assert!(list.touch(ip("192.0.2.1"), Running::from_seconds(29 * DAY)));
+    let now = Running::from_seconds(31 * DAY);
+    assert_eq!(list.retire(now, None).map(|entry| entry.prefix), Some(net("192.0.2.2")));
+    assert_eq!(list.retire(now, None), None);
+}
+
+#[test]
+fn one_that_is_due_covers_nothing_before_it_is_removed() {
+    let mut list = list_of(&[entry("10.0.0.0/8"), Entry { retire: Retire::After(60), ..entry("10.1.2.3") }]);
+    assert!(list.touch(ip("10.9.9.9"), Running::from_seconds(61)));
+    // The /32 is due; the /8 is not, and so covers the address and is touched.
+    assert!(list.touch(ip("10.1.2.3"), Running::from_seconds(70)));
+    assert_eq!(list.get(&net("10.0.0.0/8")).map(|entry| entry.last_seen), Some(Running::from_seconds(70)));
+    assert_eq!(list.get(&net("10.1.2.3")).map(|entry| entry.last_seen), Some(Running::default()));
+    list.remove(&net("10.0.0.0/8"));
+    assert!(!list.touch(ip("10.1.2.3"), Running::from_seconds(70)));
+    assert!(!list.covers(ip("10.1.2.3")));
+}
+
+#[test]
+fn each_entry_says_how_long_it_may_be_idle() {
+    let mut list = list_of(&[
+        entry("192.0.2.1"),
+        Entry { retire: Retire::After(60), ..entry("192.0.2.2") },
+        Entry { retire: Retire::Never, ..entry("192.0.2.3") },
+    ]);
+    let retire =
+        |list: &mut Whitelist, seconds| list.retire(Running::from_seconds(seconds), None).map(|entry| entry.prefix);
+    assert_eq!(retire(&mut list, 60), None);
+    assert_eq!(retire(&mut list, 61), Some(net("192.0.2.2")));
+    assert_eq!(retire(&mut list, 30 * DAY), None);
+    list.set_retire_after(Duration::from_secs(DAY));
+    assert_eq!(retire(&mut list, 30 * DAY), Some(net("192.0.2.1")));
+    assert_eq!(retire(&mut list, 30_000 * DAY), None);
+    assert_eq!(list.len(), 1);
+}
+
+#[test]
+fn end_dates_are_ignored_until_the_clock_is_sane() {
+    // One that ended long before this version was made: a clock in 1970, or between, must not bring it to life either.
+    let mut list = list_of(&[Entry { until: Some(SANE), retire: Retire::Never, ..entry("192.0.2.1") }]);
+    let now = Running::from_seconds(1);
+    for wall in [None, Some(UnixSeconds(0)), Some(UnixSeconds(SANE.0 - 1))] {
+        assert_eq!(list.retire(now, wall), None, "{wall:?}");
+        assert!(list.covers(ip("192.0.2.1")), "{wall:?}");
+    }
+    assert_eq!(list.retire(now, Some(SANE)).map(|entry| entry.prefix), Some(net("192.0.2.1")));
+
+    let long_ago = Some(UnixSeconds(1_000_000_000));
+    assert_eq!(list.put(Entry { until: long_ago, ..entry("192.0.2.1") }), Ok(Put::Added));
+    assert_eq!(list.retire(now, Some(UnixSeconds(1_000_000_001))), None, "the clock is not sane");
+    assert!(list.retire(now, Some(SANE)).is_some());
+}
+
+#[test]
+fn one_past_its_end_covers_nothing_before_it_is_removed() {
+    let mut list = list_of(&[entry("192.0.2.1"), Entry { until: Some(SANE), ..entry("192.0.2.2") }]);
+    assert_eq!(list.put(entry("192.0.2.1")), Ok(Put::Replaced(entry("192.0.2.1"))));
+    assert!(list.retire(Running::default(), Some(SANE)).is_some());
+    assert_eq!(list.remove(&net("192.0.2.1")).map(|entry| entry.prefix), Some(net("192.0.2.1")));
+    assert_eq!(list.put(Entry { until: Some(SANE), ..entry("192.0.2.2") }), Ok(Put::Added));
+    assert!(!list.touch(ip("192.0.2.2"), Running::default()));
+}
+
+#[test]
+fn a_long_list_is_retired_in_bounded_steps() {
+    let mut list = list(RETIRE_STEPS * 3);
+    for number in 0..RETIRE_STEPS as u32 * 3 {
+        let prefix = IpNet::from(IpAddr::from(number.to_be_bytes()));
+        let retire = if number as usize == RETIRE_STEPS * 2 + 7 { Retire::After(1) } else { Retire::Never };
+        assert_eq!(list.put(Entry { prefix, retire, ..entry("::") }), Ok(Put::Added));
+    }
+    let now = Running::from_seconds(10);
+    assert_eq!(list.retire(now, None), None);
+    assert_eq!(list.retire(now, None), None);
+    assert!(list.retire(now, None).is_some());
+    list.check_invariants();
+}
+
+#[test]
+fn going_through_the_list_survives_changes() {
+    let mut list = list(6);
+    for text in ["192.0.2.9", "10.0.0.0/8", "2001:db8::/48", "192.0.2.1", "2001:db8::1"] {
+        assert_eq!(list.put(entry(text)), Ok(Put::Added));
+    }
+    let mut cursor = None;
+    let mut seen = Vec::new();
+    while let Some(entry) = list.after(cursor.as_ref()) {
+        cursor = Some(entry.prefix);
+        seen.push(entry.prefix.to_string());
+        if seen.len() == 2 {
+            list.remove(&net("192.0.2.1"));
+            list.remove(&net("10.0.0.0/8"));
+            assert!(list.put(entry_of("192.0.2.5", "late")).is_ok());
+        }
+    }
+    assert_eq!(seen, ["10.0.0.0/8", "192.0.2.1/32", "192.0.2.5/32", "192.0.2.9/32", "2001:db8::/48", "2001:db8::/64"]);
+}
+
+#[test]
+fn the_entries_of_a_user() {
+    let list = list_of(&[
+        entry_of("192.0.2.1", "ann"),
+        entry_of("192.0.2.2", "anna"),
+        entry("192.0.2.3"),
+        entry_of("2001:db8::", "ann"),
+    ]);
+    let of = |user| list.of_user(user).map(|entry| entry.prefix.to_string()).collect::<Vec<_>>();
+    assert_eq!(of("ann"), ["192.0.2.1/32", "2001:db8::/64"]);
+    assert_eq!(of("bob"), [""; 0]);
+    assert_eq!(of(""), [""; 0]);
+}
+
+#[test]
+fn only_what_moved_is_written_and_only_once() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let mut list = list_of(&[entry("192.0.2.1"), entry("192.0.2.2"), entry("192.0.2.3")]);
+    list.touch(ip("192.0.2.1"), Running::from_seconds(3600));
+    list.touch(ip("192.0.2.2"), Running::from_seconds(3601));
+    let moved = |list: &mut Whitelist| list.take_moved(HOUR).collect::<Vec<_>>();
+    assert_eq!(moved(&mut list), [Seen { prefix: net("192.0.2.2"), last_seen: Running::from_seconds(3601) }]);
+    assert_eq!(moved(&mut list), []);
+    list.touch(ip("192.0.2.2"), Running::from_seconds(7201));
+    assert_eq!(moved(&mut list), []);
+    list.touch(ip("192.0.2.2"), Running::from_seconds(7202));
+    assert_eq!(moved(&mut list).len(), 1);
+    assert_eq!(list.take_moved(Duration::ZERO).count(), 1, "at shutdown, the one that moved by an hour exactly");
+}
+
+/// The same list, with nothing clever in it.
+struct Twin {
+    entries: Vec<(Entry, Running)>,
+    capacity: usize,
+    retire_after: Duration,
+    now: Running,
+    wall: Option<UnixSeconds>,
+}
+
+impl Twin {
+    fn is_live(&self, entry: &Entry) -> bool {
+        let idle = self.now.since(entry.last_seen);
+        let idle_too_long = match entry.retire {
+            Retire::Default => idle > self.retire_after,
+            Retire::After(seconds) => idle > Duration::from_secs(seconds.into()),
+            Retire::Never => false,
+        };
+        let ended = self.wall.is_some_and(|wall| entry.until.is_some_and(|until| until <= wall));
+        !idle_too_long && !ended
+    }
+
+    fn covering(&self, address: IpAddr) -> Option<usize> {
+        let address = address.to_canonical();
+        let covers = |entry: &Entry| entry.prefix.contains(&address) && self.is_live(entry);
+        (0..self.entries.len())
+            .filter(|&index| covers(&self.entries[index].0))
+            .max_by_key(|&index| self.entries[index].0.prefix.prefix_len())
+    }
+
+    fn put(&mut self, entry: Entry) -> Result<Put, Full> {
+        let saved = entry.last_seen;
+        if let Some(old) = self.entries.iter_mut().find(|(old, _)| old.prefix == entry.prefix) {
+            return Ok(Put::Replaced(core::mem::replace(old, (entry, saved)).0));
+        }
+        if self.entries.len() == self.capacity {
+            return Err(Full { capacity: self.capacity });
+        }
+        self.entries.push((entry, saved));
+        Ok(Put::Added)
+    }
+
+    fn remove(&mut self, prefix: &IpNet) -> Option<Entry> {
+        let index = self.entries.iter().position(|(entry, _)| entry.prefix == *prefix)?;
+        Some(self.entries.remove(index).0)
+    }
+}
+
+fn any_address(rng: &mut fastrand::Rng) -> IpAddr {
+    // Few distinct bits, so that prefixes nest and addresses meet them.
+    let byte = |rng: &mut fastrand::Rng| [0u8, 1, 128, 255][rng.usize(..4)];
+    match rng.u8(..5) {
+        0 | 1 => IpAddr::from([10, byte(rng), byte(rng), byte(rng)]),
+        2 => IpAddr::from([
+            0,
+            0,
+            0,
+            0,
+            0,
+            0xffff,
+            0x0a00 | u16::from(byte(rng)),
+            u16::from_be_bytes([byte(rng), byte(rng)]),
+        ]),
+        _ => {
+            IpAddr::from([0x2001, 0xdb8, byte(rng).into(), byte(rng).into(), byte(rng).into(), 0, 0, byte(rng).into()])
+        }
+    }
+}
+
+fn any_prefix(rng: &mut fastrand::Rng) -> IpNet {
+    let address = any_address(rng).to_canonical();
+    let lengths: &[u8] =
+        if address.is_ipv4() { &[0, 8, 9, 16, 17, 24, 31, 32] } else { &[0, 32, 48, 63, 64, 65, 127, 128] };
+    prefix::cut(address, lengths[rng.usize(..lengths.len())])
+}
+
+fn any_entry(rng: &mut fastrand::Rng, now: Running) -> Entry {
+    let retire = [Retire::Default, Retire::After(rng.u32(..100)), Retire::Never][rng.usize(..3)];
+    let until = rng.bool().then(|| UnixSeconds(SANE.0 + rng.u64(..300)));
+    Entry { prefix: any_prefix(rng), retire, until, last_seen: now, ..entry_of("::", ["", "a", "b"][rng.usize(..3)]) }
+}
+
+fn step(list: &mut Whitelist, twin: &mut Twin, rng: &mut fastrand::Rng) {
+    match rng.u8(..10) {
+        0..=2 => {
+            let entry = any_entry(rng, twin.now);
+            let room = list.can_put(&entry.prefix).is_ok();
+            let done = list.put(entry.clone());
+            assert_eq!(done.is_ok(), room);
+            assert_eq!(done, twin.put(entry));
+        }
+        3 => {
+            let prefix = any_prefix(rng);
+            assert_eq!(list.remove(&prefix), twin.remove(&prefix));
+        }
+        4..=6 => {
+            twin.now = twin.now.after(Duration::from_secs(rng.u64(..10)));
+            let address = any_address(rng);
+            let index = twin.covering(address);
+            if let Some(index) = index {
+                twin.entries[index].0.last_seen = twin.now;
+            }
+            assert_eq!(list.touch(address, twin.now), index.is_some(), "{address}");
+        }
+        7 => {
+            let address = any_address(rng);
+            assert_eq!(list.covers(address), twin.covering(address).is_some(), "{address}");
+        }
+        8 => {
+            twin.wall = [None, Some(UnixSeconds(SANE.0 + rng.u64(..300)))][rng.usize(..2)];
+            while let Some(retired) = list.retire(twin.now, twin.wall) {
+                assert!(!twin.is_live(&retired));
+                assert_eq!(twin.remove(&retired.prefix), Some(retired));
+                list.check_invariants();
+            }
+            assert!(twin.entries.iter().all(|(entry, _)| twin.is_live(entry)));
+        }
+        _ => {
+            let least = Duration::from_secs(rng.u64(..30));
+            let mut moved: Vec<Seen> = list.take_moved(least).collect();
+            moved.sort_by(|left, right| compare(&left.prefix, &right.prefix));
+            let mut expected = Vec::new();
+            for (entry, saved) in &mut twin.entries {
+                if entry.last_seen.since(*saved) > least {
+                    *saved = entry.last_seen;
+                    expected.push(Seen { prefix: entry.prefix, last_seen: entry.last_seen });
+                }
+            }
+            expected.sort_by(|left, right| compare(&left.prefix, &right.prefix));
+            assert_eq!(moved, expected);
+        }
+    }
+}
+
+fn same(list: &Whitelist, twin: &Twin) {
+    let mut expected: Vec<&Entry> = twin.entries.iter().map(|(entry, _)| entry).collect();
+    expected.sort_by(|left, right| compare(&left.prefix, &right.prefix));
+    let mut cursor = None;
+    for entry in expected {
+        let found = list.after(cursor.as_ref());
+        assert_eq!(found, Some(entry));
+        cursor = Some(entry.prefix);
+    }
+    assert_eq!(list.after(cursor.as_ref()), None);
+}
+
+#[test]
+fn it_does_what_its_slow_twin_does() {
+    for seed in 0..40 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let capacity = [1, 2, 5, 17][seed as usize % 4];
+        let retire_after = Duration::from_secs(50);
+        let mut list = Whitelist::with_capacity(capacity, retire_after).expect("memory");
+        let mut twin = Twin { entries: Vec::new(), capacity, retire_after, now: Running::default(), wall: None };
+        for _ in 0..1000 {
+            step(&mut list, &mut twin, &mut rng);
+            list.check_invariants();
+            same(&list, &twin);
+        }
+    }
+}
