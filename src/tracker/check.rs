@@ -5,16 +5,22 @@ use std::collections::BTreeSet;
 use super::chain;
 use super::horizon::Horizon;
 use super::line::{Counted, FORK_CHILDREN, Family, Few, Line, LineIndex, Role, Swarm, V4, V6};
-use super::pool::Pool;
+use super::pool::{Pool, Population};
 use super::tree;
 
 /// What a walk of the whole pool came upon.
 struct Seen {
     lines: BTreeSet<usize>,
     peers: usize,
+    population: Population,
 }
 
 impl Seen {
+    fn peer(&mut self, role: Role) {
+        self.peers += 1;
+        self.population.change(None, Some(role));
+    }
+
     fn line(&mut self, line: LineIndex) -> Result<(), String> {
         if self.lines.insert(line.get()) { Ok(()) } else { Err(format!("{line:?} is in use twice")) }
     }
@@ -24,7 +30,7 @@ impl Pool {
     /// Check every invariant; the error says which line broke which.
     pub(super) fn check_invariants(&self) -> Result<(), String> {
         self.lines.check()?;
-        let mut seen = Seen { lines: BTreeSet::new(), peers: 0 };
+        let mut seen = Seen { lines: BTreeSet::new(), peers: 0, population: Population::default() };
         let swarms = self.index.check(&self.lines)?;
         self.index.bucket_lines(&self.lines).try_for_each(|line| seen.line(line))?;
         for &swarm in &swarms {
@@ -34,8 +40,8 @@ impl Pool {
         if seen.lines.len() != self.lines.in_use() {
             return Err(format!("{} lines reached, {} in use", seen.lines.len(), self.lines.in_use()));
         }
-        if seen.peers != self.peers {
-            return Err(format!("{} peers reached, {} counted", seen.peers, self.peers));
+        if seen.population != self.peers {
+            return Err(format!("{:?} reached, {:?} counted", seen.population, self.peers));
         }
         let on_lan = |swarm: &&LineIndex| tree::swarm_at(&self.lines, **swarm).map(|s| s.horizon) == Some(Horizon::Lan);
         if swarms.iter().filter(on_lan).count() != self.lan_swarms {
@@ -67,7 +73,7 @@ impl Pool {
     ) -> Result<(), String> {
         let mut endpoints = BTreeSet::new();
         for peer in F::few(swarm) {
-            seen.peers += 1;
+            seen.peer(peer.role());
             roles.add(peer.role());
             endpoints.insert(peer.endpoint);
         }
@@ -130,7 +136,7 @@ impl Pool {
                 return Err(format!("{line:?} of the chain {head:?} holds {}", peers.len()));
             }
             for peer in peers {
-                seen.peers += 1;
+                seen.peer(peer.role());
                 each(peer.endpoint, peer.role());
                 let leaf = tree::leaf::<N, F>(&self.lines, self.key, swarm, &peer.endpoint);
                 if leaf.head != head {

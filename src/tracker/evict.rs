@@ -31,6 +31,13 @@ pub(super) struct Evicted {
     pub(super) greedy: u64,
 }
 
+impl Evicted {
+    /// Was anything evicted at all?
+    pub(super) fn any(self) -> bool {
+        self != Self::default()
+    }
+}
+
 /// What identifies an address here: IPv4 whole, of IPv6 the /64 (rule 26).
 type AddressKey = [u8; 8];
 
@@ -53,16 +60,16 @@ impl Pool {
                 continue;
             }
             let Some(stalest) = self.stalest(line, now) else { continue };
-            let before = self.peers;
+            let before = self.peers.total();
             if stalest.age >= stale_after {
                 self.remove_peers(line, now, |peer| peer.seen().age(now) == stalest.age);
-                evicted.stale += (before - self.peers) as u64;
+                evicted.stale += (before - self.peers.total()) as u64;
             } else if stalest.address != key_of(newcomer) && count_up(&mut seen, stalest.address) >= TOO_OFTEN {
                 self.remove_peers(line, now, |peer| key_of(peer.address()) == stalest.address);
-                evicted.greedy += (before - self.peers) as u64;
+                evicted.greedy += (before - self.peers.total()) as u64;
             }
         }
-        if evicted == Evicted::default() && self.lines.available() < LINES_FOR_A_NEWCOMER {
+        if !evicted.any() && self.lines.available() < LINES_FOR_A_NEWCOMER {
             self.barren = TURNED_AWAY_AFTER_A_BARREN_TRY;
         }
         evicted

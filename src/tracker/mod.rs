@@ -1,13 +1,270 @@
-//! Everything decided.
+//! Everything decided: who may announce, what is stored, who is told of whom.
+//!
+//! Pure: time and randomness are arguments, memory is taken in [`Tracker::new`] and never after, and nothing here knows
+//! a socket, a file or a log. The net layer hands in what it received ([`Tracker::answer_datagram`],
+//! [`Tracker::answer_request`]) and sends what comes out.
+
+mod announce;
 mod chain;
 mod check;
+mod connection_id;
+mod counters;
 mod evict;
-pub mod horizon;
+mod horizon;
 mod index;
 mod line;
 mod lines;
 mod pool;
 mod quanta;
 mod select;
+mod settings;
 mod sweep;
 mod tree;
+
+use core::net::IpAddr;
+use core::time::Duration;
+use std::collections::TryReserveError;
+
+use heapless::Vec;
+use ipnet::IpNet;
+
+pub use connection_id::{ConnectionIds, LIFETIME_SECONDS as CONNECTION_ID_LIFETIME_SECONDS};
+pub use counters::{Counters, Transport};
+pub use horizon::{External, Horizon, LocalNetworks};
+pub use index::HashKey;
+pub use settings::{Admission, Policy, Seeds, Settings};
+
+use crate::access::{Entry, Whitelist};
+use crate::clock::{Running, UnixSeconds};
+use crate::wire::{InfoHash, SwarmCounts, udp};
+use line::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE, Role};
+use pool::Pool;
+use quanta::Quanta;
+
+/// Octets of peers in a reply, by family.
+const PEERS4_OCTETS: usize = udp::MAX_PEERS4 * 6;
+const PEERS6_OCTETS: usize = udp::MAX_PEERS4 * 18;
+
+/// All state there is: the swarms, the whitelist, the counters.
+#[derive(Debug)]
+pub struct Tracker {
+    pool: Pool,
+    whitelist: Whitelist,
+    networks: LocalNetworks,
+    policy: Policy,
+    connection_ids: ConnectionIds,
+    /// What happened since the start; the shell adds what only it sees.
+    pub counters: Counters,
+    peers4: Vec<u8, PEERS4_OCTETS>,
+    peers6: Vec<u8, PEERS6_OCTETS>,
+}
+
+/// Why a client may not announce or scrape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its address is not on the whitelist.
+    NotWhitelisted {
+        /// Minutes after which it may try again (BEP 31).
+        retry_in_minutes: u32,
+    },
+    /// Nobody may announce from outside the local networks.
+    WanClosed,
+    /// It announced port 0, at which nobody can reach it.
+    PortZero,
+}
+
+impl Refusal {
+    /// What a person reads in the client.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::NotWhitelisted { .. } => "this address is not on the tracker's whitelist: log in first",
+            Self::WanClosed => "this tracker serves its local network only",
+            Self::PortZero => "port 0 cannot be reached: let the client listen on a port",
+        }
+    }
+}
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug)]
+struct Caller {
+    /// The address, v4-mapped ones made v4 (rule 9).
+    address: IpAddr,
+    horizon: Horizon,
+}
+
+impl Caller {
+    const fn other_horizon(self) -> Horizon {
+        match self.horizon {
+            Horizon::Lan => Horizon::Wan,
+            Horizon::Wan => Horizon::Lan,
+        }
+    }
+}
+
+/// What a memory budget holds, and how much is in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Lines of 64 octets that the budget holds.
+    pub lines: usize,
+    /// Lines that hold something.
+    pub lines_in_use: usize,
+    /// Info-hashes known; one that is known on the LAN and on the WAN counts twice.
+    pub swarms: usize,
+    /// Peers with the whole torrent.
+    pub seeders: usize,
+    /// Peers without it, partial seeds included.
+    pub leechers: usize,
+    /// Entries of the whitelist.
+    pub whitelist_entries: usize,
+    /// Entries that the whitelist holds at most.
+    pub whitelist_capacity: usize,
+}
+
+/// What a budget holds, told before it is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capacity {
+    /// Lines of 64 octets.
+    pub lines: usize,
+    /// Torrents, with up to four IPv4 peers each.
+    pub torrents: usize,
+    /// IPv4 peers, in swarms so large that their own lines do not count.
+    pub peers4: usize,
+    /// IPv6 peers, likewise.
+    pub peers6: usize,
+}
+
+impl Capacity {
+    /// The capacity of a budget of `octets`.
+    pub fn of_budget(octets: usize) -> Self {
+        let lines = Pool::lines_in(octets);
+        // A torrent takes its own line and a fourteenth to a seventh of a line of the index.
+        Self { lines, torrents: lines * 8 / 9, peers4: lines * PEERS4_PER_LINE, peers6: lines * PEERS6_PER_LINE }
+    }
+
+    /// Octets of a line.
+    pub const LINE_OCTETS: usize = LINE_OCTETS;
+}
+
+impl Tracker {
+    /// Take all memory that the tracker will ever use.
+    ///
+    /// # Errors
+    /// When the system does not have that much.
+    pub fn new(settings: Settings, seeds: Seeds) -> Result<Self, TryReserveError> {
+        let quanta = Quanta::of_lifetime(settings.peer_timeout);
+        Ok(Self {
+            pool: Pool::reserve(settings.memory_octets, quanta, seeds.hash, seeds.random)?,
+            whitelist: Whitelist::with_capacity(settings.whitelist_capacity, settings.policy.retire_after)?,
+            networks: LocalNetworks::new(&settings.lan),
+            policy: settings.policy,
+            connection_ids: ConnectionIds::new(seeds.connection_ids),
+            counters: Counters::default(),
+            peers4: Vec::new(),
+            peers6: Vec::new(),
+        })
+    }
+
+    /// Go on with another policy; what is stored stays.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.whitelist.set_retire_after(policy.retire_after);
+        self.policy = policy;
+    }
+
+    /// The gateway's external addresses have changed, or become known.
+    pub fn set_external(&mut self, external: External) {
+        self.policy.external = external;
+    }
+
+    /// The whitelist, to read and to change. Taking an entry away takes its peers only with [`Tracker::forget`].
+    pub fn whitelist(&mut self) -> &mut Whitelist {
+        &mut self.whitelist
+    }
+
+    /// The whitelist, to read.
+    pub const fn whitelisted(&self) -> &Whitelist {
+        &self.whitelist
+    }
+
+    fn who(&self, from: IpAddr) -> Caller {
+        let address = from.to_canonical();
+        Caller { address, horizon: self.networks.horizon(address) }
+    }
+
+    /// May this caller announce? An announce keeps its whitelist entry from being retired.
+    fn admit(&mut self, now: Running, caller: Caller) -> Result<(), Refusal> {
+        let admission = match caller.horizon {
+            Horizon::Lan => self.policy.lan,
+            Horizon::Wan => self.policy.wan,
+        };
+        match admission {
+            Admission::Open => Ok(()),
+            Admission::Closed => Err(Refusal::WanClosed),
+            Admission::Whitelist if self.whitelist.touch(caller.address, now) => Ok(()),
+            Admission::Whitelist => Err(Refusal::NotWhitelisted {
+                retry_in_minutes: announce::minutes_rounded_up(self.policy.retry_in).max(1),
+            }),
+        }
+    }
+
+    /// How many peers of which kind a swarm has, on both sides of the horizon; zeros when it is unknown.
+    ///
+    /// # Errors
+    /// [`Refusal`] says why the client may not scrape.
+    fn scrape(&self, now: Running, info_hash: &InfoHash) -> SwarmCounts {
+        self.counts(now, [Horizon::Wan, Horizon::Lan].map(|horizon| self.pool.find_swarm(info_hash, horizon)))
+    }
+
+    fn keep_up(&mut self, now: Running) {
+        self.counters.peers_expired += self.pool.keep_up(now) as u64;
+    }
+
+    /// Remove some of the peers that are dead by now and return how long to wait before the next call.
+    pub fn sweep(&mut self, now: Running) -> Duration {
+        self.counters.peers_expired += self.pool.sweep(now) as u64;
+        self.pool.sweep_wait()
+    }
+
+    /// Take one whitelist entry that has been idle for too long, or has ended, off the whitelist and its peers out of the
+    /// swarms; `None` when there is none. `wall` is the wall clock, if it is sane.
+    pub fn retire(&mut self, now: Running, wall: Option<UnixSeconds>) -> Option<Entry> {
+        let entry = self.whitelist.retire(now, wall)?;
+        self.forget(now, &entry.prefix);
+        Some(entry)
+    }
+
+    /// Remove the peers whose address lies in `prefix` and is not admitted any more, at once, and return how many.
+    pub fn forget(&mut self, now: Running, prefix: &IpNet) -> usize {
+        let Self { pool, whitelist, policy, .. } = self;
+        let forgotten = pool.forget(now, |octets, horizon| {
+            let address = match *octets {
+                [a, b, c, d] => IpAddr::from([a, b, c, d]),
+                _ => IpAddr::from(<[u8; 16]>::try_from(octets).unwrap_or_default()),
+            };
+            let admission = if horizon == Horizon::Lan { policy.lan } else { policy.wan };
+            admission == Admission::Whitelist && prefix.contains(&address) && !whitelist.covers(address)
+        });
+        self.counters.peers_revoked += forgotten as u64;
+        forgotten
+    }
+
+    /// How full everything is.
+    pub fn usage(&self) -> Usage {
+        Usage {
+            lines: self.pool.lines.limit(),
+            lines_in_use: self.pool.lines.in_use(),
+            swarms: self.pool.index.swarms(),
+            seeders: self.pool.peers.of(Role::Seeder),
+            leechers: self.pool.peers.total() - self.pool.peers.of(Role::Seeder),
+            whitelist_entries: self.whitelist.len(),
+            whitelist_capacity: self.whitelist.capacity(),
+        }
+    }
+
+    /// Check every invariant of the pool, for tests: this walks all of it and allocates.
+    ///
+    /// # Errors
+    /// Says which invariant does not hold, and where.
+    pub fn check_invariants(&self) -> Result<(), String> {
+        self.pool.check_invariants()
+    }
+}

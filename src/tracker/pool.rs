@@ -6,7 +6,7 @@
 //!   no peers there;
 //! - a chain's lines are full but its head, its last line names the swarm, and an endpoint stands in the leaf that its
 //!   hash tells, once;
-//! - `peers` is the number of peers stored, dead ones that the sweeper has not come to included.
+//! - `peers` counts the peers stored by role, dead ones that the sweeper has not come to included.
 
 use std::collections::TryReserveError;
 
@@ -26,13 +26,32 @@ pub(super) struct Pool {
     pub(super) index: Index,
     pub(super) key: HashKey,
     pub(super) quanta: Quanta,
-    pub(super) peers: usize,
+    pub(super) peers: Population,
     /// Swarms on the LAN's side: while there are none, nobody needs to look for them.
     pub(super) lan_swarms: usize,
     pub(super) sweep: super::sweep::Position,
     /// Newcomers to let go by before the next try to make room: see [`super::evict`].
     pub(super) barren: u32,
     pub(super) random: fastrand::Rng,
+}
+
+/// Peers by role.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Population([usize; 3]);
+
+impl Population {
+    pub(super) fn of(self, role: Role) -> usize {
+        self.0[role as usize]
+    }
+
+    pub(super) fn total(self) -> usize {
+        self.0.iter().sum()
+    }
+
+    pub(super) fn change(&mut self, before: Option<Role>, after: Option<Role>) {
+        before.into_iter().for_each(|role| self.0[role as usize] -= 1);
+        after.into_iter().for_each(|role| self.0[role as usize] += 1);
+    }
 }
 
 /// What became of a peer that was to be stored.
@@ -67,7 +86,7 @@ impl Pool {
             index: Index::reserve(lines, key)?,
             key,
             quanta,
-            peers: 0,
+            peers: Population::default(),
             lan_swarms: 0,
             sweep: super::sweep::Position::default(),
             barren: 0,
@@ -122,6 +141,7 @@ impl Pool {
         let new = Peer::new(endpoint, role, now);
         if let Some(peer) = self.few_peer::<N, F>(swarm, &endpoint) {
             let before = core::mem::replace(peer, new);
+            self.peers.change(Some(before.role()), Some(role));
             return Stored::Refreshed { before: before.role(), age: before.seen().age(now) };
         }
         let search = tree::find::<N, F>(&self.lines, self.key, swarm, &endpoint);
@@ -129,12 +149,20 @@ impl Pool {
             && let Some(peer) = F::items_mut(&mut self.lines[place.line]).and_then(|peers| peers.get_mut(place.slot))
         {
             let before = core::mem::replace(peer, new);
+            self.peers.change(Some(before.role()), Some(role));
             self.recount(swarm, Some(before.role()), Some(role));
             return Stored::Refreshed { before: before.role(), age: before.seen().age(now) };
         }
         match self.insert::<N, F>(swarm, search, new) {
             Some(()) => Stored::Added,
             None => Stored::Full,
+        }
+    }
+
+    /// Count a finished download.
+    pub(super) fn count_completed(&mut self, swarm: Option<LineIndex>) {
+        if let Some(swarm) = swarm.and_then(|swarm| tree::swarm_at_mut(&mut self.lines, swarm)) {
+            swarm.count_completed();
         }
     }
 
@@ -149,7 +177,7 @@ impl Pool {
             self.insert_in_tree::<N, F>(swarm, search, peer)?;
             self.recount(swarm, None, Some(peer.role()));
         }
-        self.peers += 1;
+        self.peers.change(None, Some(peer.role()));
         Some(())
     }
 
@@ -211,29 +239,33 @@ impl Pool {
         endpoint: &[u8; N],
         now: Stamp,
     ) -> bool {
-        let removed = self.remove_from_own_line::<N, F>(swarm, endpoint) || {
+        let role = self.remove_from_own_line::<N, F>(swarm, endpoint).or_else(|| {
             let search = tree::find::<N, F>(&self.lines, self.key, swarm, endpoint);
             self.remove_found::<N, F>(swarm, search)
-        };
-        if removed {
-            self.peers -= 1;
+        });
+        if role.is_some() {
+            self.peers.change(role, None);
             self.note_if_emptied(swarm, now);
         }
-        removed
+        role.is_some()
     }
 
-    fn remove_from_own_line<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, endpoint: &[u8; N]) -> bool {
-        let Some(few) = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::few_mut) else { return false };
-        let slot = few.iter().position(|peer| peer.endpoint == *endpoint);
-        slot.map(|slot| few.swap_remove(slot)).is_some()
+    fn remove_from_own_line<const N: usize, F: Family<N>>(
+        &mut self,
+        swarm: LineIndex,
+        endpoint: &[u8; N],
+    ) -> Option<Role> {
+        let few = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::few_mut)?;
+        let slot = few.iter().position(|peer| peer.endpoint == *endpoint)?;
+        Some(few.swap_remove(slot).role())
     }
 
-    fn remove_found<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, search: Search) -> bool {
-        let Some(place) = search.place else { return false };
-        let role = F::items(&self.lines[place.line]).and_then(|(peers, _)| peers.get(place.slot)).map(Peer::role);
+    fn remove_found<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, search: Search) -> Option<Role> {
+        let place = search.place?;
+        let role = F::items(&self.lines[place.line])?.0.get(place.slot)?.role();
         tree::remove::<N, F>(&mut self.lines, swarm, search.leaf, place);
-        self.recount(swarm, role, None);
-        true
+        self.recount(swarm, Some(role), None);
+        Some(role)
     }
 
     /// Start the time that an empty swarm is kept for the sake of its count of completed downloads.

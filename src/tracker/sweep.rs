@@ -33,7 +33,7 @@ impl Pool {
     /// Visit the lines that are due and return how many peers were found dead. Call it again after
     /// [`Pool::sweep_wait`].
     pub(super) fn sweep(&mut self, now: Running) -> usize {
-        let peers_before = self.peers;
+        let peers_before = self.peers.total();
         self.keep_up(now);
         let pass_millis = self.quanta.length().as_millis() as u64 * SWEEP_QUANTA;
         let elapsed_millis = now.since(self.sweep.last).as_millis() as u64;
@@ -48,22 +48,24 @@ impl Pool {
             self.sweep_line(LineIndex::new(self.sweep.next), stamp, |seen| seen.age(stamp) >= LIFETIME_QUANTA);
             self.sweep.next += 1;
         }
-        peers_before - self.peers
+        peers_before - self.peers.total()
     }
 
     /// Go over everything if the sweep is so late that stamps could come round. To be called before anything is stored,
-    /// so that all stamps there are were made before the last sweep.
-    pub(super) fn keep_up(&mut self, now: Running) {
+    /// so that all stamps there are were made before the last sweep. Returns how many peers were found dead.
+    pub(super) fn keep_up(&mut self, now: Running) -> usize {
         let last = self.quanta.count(self.sweep.last);
         let late = self.quanta.count(now) - last;
         if late < SLACK_QUANTA {
-            return;
+            return 0;
         }
+        let peers_before = self.peers.total();
         let (last, now_stamp) = (Stamp::of_quantum(last), self.quanta.stamp(now));
         for line in (0..self.lines.touched()).map(LineIndex::new) {
             self.sweep_line(line, now_stamp, |seen| u64::from(seen.age(last)) + late >= u64::from(LIFETIME_QUANTA));
         }
         self.sweep.last = now;
+        peers_before - self.peers.total()
     }
 
     /// How long to wait before the next call.
@@ -148,14 +150,14 @@ impl Pool {
     /// announce. This goes over every line, which for 8 MiB takes some milliseconds.
     pub(super) fn forget(&mut self, now: Running, goes: impl Fn(&[u8], Horizon) -> bool) -> usize {
         let stamp = self.quanta.stamp(now);
-        let peers_before = self.peers;
+        let peers_before = self.peers.total();
         for line in (0..self.lines.touched()).map(LineIndex::new) {
             let horizon = owner(&self.lines, line)
                 .and_then(|swarm| tree::swarm_at(&self.lines, swarm))
                 .map_or(Horizon::Wan, |swarm| swarm.horizon);
             self.remove_peers(line, stamp, |peer| goes(peer.address(), horizon));
         }
-        peers_before - self.peers
+        peers_before - self.peers.total()
     }
 }
 

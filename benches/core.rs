@@ -1,0 +1,120 @@
+//! What an announce costs in the core, without sockets: `cargo bench --bench core`.
+//!
+//! Figures are medians of several rounds, taken in turn, on whatever machine this is: quote their ratios.
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use nakodo::clock::Running;
+use nakodo::tracker::{Admission, External, HashKey, Policy, Seeds, Settings, Tracker, Transport};
+use nakodo::wire::{Announce, Event, InfoHash};
+
+const ROUNDS: usize = 7;
+const ANNOUNCES_A_ROUND: u32 = 1_000_000;
+
+fn main() {
+    let mut many_small = Swarms::new(100_000, 10);
+    let mut one_small = Swarms::new(1, 10);
+    let mut one_large = Swarms::new(1, 100_000);
+    let mut thousands = Swarms::new(1000, 1000);
+    let mut cases = [
+        ("100,000 swarms of 10 peers", &mut many_small),
+        ("1 swarm of 10 peers", &mut one_small),
+        ("1 swarm of 100,000 peers", &mut one_large),
+        ("1,000 swarms of 1,000 peers", &mut thousands),
+    ];
+    let mut rounds = [const { Vec::new() }; 4];
+    for _ in 0..ROUNDS {
+        for ((_, swarms), nanos) in cases.iter_mut().zip(&mut rounds) {
+            nanos.push(swarms.round());
+        }
+    }
+    println!("announces with 30 peers wanted, {ROUNDS} rounds of {ANNOUNCES_A_ROUND}, median:");
+    let medians: Vec<f64> = rounds.into_iter().map(median).collect();
+    for ((name, swarms), nanos) in cases.iter().zip(&medians) {
+        let octets = swarms.tracker.usage().lines_in_use as f64 * 64.0 / f64::from(swarms.swarms * swarms.peers);
+        println!(
+            "  {name:30} {nanos:7.1} ns an announce, {:5.2} million a second, {octets:5.2} octets of lines a peer",
+            1e3 / nanos
+        );
+    }
+    println!("  a swarm of 100,000 costs {:.2} times one of 10 (asked for: at most 10)", medians[2] / medians[1]);
+}
+
+fn median(mut nanos: Vec<f64>) -> f64 {
+    nanos.sort_by(f64::total_cmp);
+    nanos[nanos.len() / 2]
+}
+
+/// Swarms that are full from the start, announced to at random.
+struct Swarms {
+    tracker: Tracker,
+    swarms: u32,
+    peers: u32,
+    now: Running,
+    random: fastrand::Rng,
+}
+
+impl Swarms {
+    fn new(swarms: u32, peers: u32) -> Self {
+        let policy = Policy {
+            interval: Duration::from_secs(1800),
+            min_interval: Duration::ZERO,
+            max_peers: 200,
+            default_peers: 50,
+            lan: Admission::Open,
+            wan: Admission::Open,
+            retire_after: Duration::from_secs(86_400 * 30),
+            retry_in: Duration::from_secs(1800),
+            external: External::default(),
+            proxies: Vec::new(),
+        };
+        let settings = Settings {
+            memory_octets: 64 << 20,
+            whitelist_capacity: 1,
+            peer_timeout: Duration::from_secs(2700),
+            lan: Vec::new(),
+            policy,
+        };
+        let seeds = Seeds { hash: HashKey(1, 2), connection_ids: HashKey(3, 4), random: 5 };
+        let mut filled = Self {
+            tracker: Tracker::new(settings, seeds).expect("memory"),
+            swarms,
+            peers,
+            now: Running::from_seconds(10),
+            random: fastrand::Rng::with_seed(6),
+        };
+        for peer in 0..peers {
+            for swarm in 0..swarms {
+                filled.announce(swarm, peer);
+            }
+        }
+        filled
+    }
+
+    fn announce(&mut self, swarm: u32, peer: u32) -> usize {
+        let mut info_hash = [0; 20];
+        info_hash[..4].copy_from_slice(&swarm.wrapping_mul(0x9e37_79b1).to_be_bytes());
+        let from = IpAddr::V4(Ipv4Addr::from(0x0100_0000 + peer));
+        let announce = Announce {
+            info_hash: InfoHash(info_hash),
+            port: 6881,
+            left: u64::from(peer % 4),
+            event: Event::Update,
+            num_want: Some(30),
+        };
+        let reply = self.tracker.announce(self.now, from, Transport::Udp, &announce).expect("open to all");
+        reply.peers4.len()
+    }
+
+    /// Nanoseconds an announce.
+    fn round(&mut self) -> f64 {
+        let started = Instant::now();
+        for _ in 0..ANNOUNCES_A_ROUND {
+            let (swarm, peer) = (self.random.u32(..self.swarms), self.random.u32(..self.peers));
+            black_box(self.announce(swarm, peer));
+        }
+        started.elapsed().as_nanos() as f64 / f64::from(ANNOUNCES_A_ROUND)
+    }
+}

@@ -1,0 +1,116 @@
+//! Connection ids: that a UDP client receives at the address it sends from (BEP 15, "UDP connections / spoofing").
+//!
+//! Nothing is stored. An id is the second of issue (16 bits) and a keyed MAC of that second and the address (48 bits);
+//! the port is left out, for some clients use another for each request. The second is known whole when an id is checked,
+//! since no valid one is older than [`LIFETIME_SECONDS`], so an id does not come round with its 16 bits.
+
+use core::net::IpAddr;
+
+use siphasher::sip::SipHasher24;
+use subtle::ConstantTimeEq;
+
+use super::index::HashKey;
+use crate::clock::Running;
+
+/// Seconds that an id is good for. BEP 15 lets a client use it for one minute and wants the tracker to take it for two;
+/// some clients go on longer.
+pub const LIFETIME_SECONDS: u64 = 240;
+
+/// Bits of an id that are MAC.
+const MAC_BITS: u32 = 48;
+const MAC_MASK: u64 = (1 << MAC_BITS) - 1;
+
+/// Issues and verifies connection ids under a secret of this run.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionIds {
+    key: HashKey,
+}
+
+impl ConnectionIds {
+    /// Use `key`, which nobody outside must know.
+    pub const fn new(key: HashKey) -> Self {
+        Self { key }
+    }
+
+    /// The id for a client at `address`.
+    pub fn issue(&self, now: Running, address: IpAddr) -> u64 {
+        let second = now.seconds();
+        (second << MAC_BITS) | self.mac(second, address)
+    }
+
+    /// Was `id` issued to `address` within [`LIFETIME_SECONDS`]? The MAC is compared in constant time.
+    pub fn verify(&self, now: Running, address: IpAddr, id: u64) -> bool {
+        let age = u64::from((now.seconds() as u16).wrapping_sub((id >> MAC_BITS) as u16));
+        let Some(second) = now.seconds().checked_sub(age) else { return false };
+        age <= LIFETIME_SECONDS && bool::from(self.mac(second, address).ct_eq(&(id & MAC_MASK)))
+    }
+
+    fn mac(&self, second: u64, address: IpAddr) -> u64 {
+        let mut message = [0; 24];
+        let (octets, time) = message.split_at_mut(16);
+        match address {
+            IpAddr::V4(v4) => octets.copy_from_slice(&v4.to_ipv6_mapped().octets()),
+            IpAddr::V6(v6) => octets.copy_from_slice(&v6.octets()),
+        }
+        time.copy_from_slice(&second.to_be_bytes());
+        SipHasher24::new_with_keys(self.key.0, self.key.1).hash(&message) & MAC_MASK
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDS: ConnectionIds = ConnectionIds::new(HashKey(0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908));
+
+    fn at(second: u64) -> Running {
+        Running::from_seconds(second)
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn rule_13_an_id_is_good_for_four_minutes_to_the_second_and_for_one_address() {
+        for start in [0, 1, 59, 240, 65_535, 65_536, 65_537, 1 << 40] {
+            for text in ["192.0.2.1", "2001:db8::1"] {
+                let id = IDS.issue(at(start), address(text));
+                for age in [0, 1, 60, 119, 120, 239, 240] {
+                    assert!(IDS.verify(at(start + age), address(text), id), "{age} s after {start}");
+                }
+                for age in [241, 300, 301, 65_535, 65_536, 65_537, 65_536 + 240, 1 << 33] {
+                    assert!(!IDS.verify(at(start + age), address(text), id), "{age} s after {start}");
+                }
+                for other in ["192.0.2.2", "2001:db8::2", "::", "::192.0.2.1"] {
+                    assert!(!IDS.verify(at(start), address(other), id), "from {other}");
+                }
+                assert!(start == 0 || !IDS.verify(at(start - 1), address(text), id), "from the future");
+            }
+        }
+        const { assert!(LIFETIME_SECONDS >= 120 && LIFETIME_SECONDS <= 300) };
+    }
+
+    #[test]
+    fn rule_13_no_bit_of_an_id_is_idle_and_each_key_has_its_own() {
+        let (now, from) = (at(100_000), address("203.0.113.9"));
+        let id = IDS.issue(now, from);
+        for bit in 0..64 {
+            assert!(!IDS.verify(now, from, id ^ (1 << bit)), "bit {bit}");
+        }
+        let other = ConnectionIds::new(HashKey(1, 2));
+        assert!(!other.verify(now, from, id));
+        assert!(!IDS.verify(now, from, 0) && !IDS.verify(now, from, u64::MAX));
+    }
+
+    #[test]
+    fn rule_13_ids_are_golden() {
+        // From an independent SipHash-2-4 over address and second; the key is that of the SipHash paper.
+        for (second, text, id) in GOLDEN {
+            assert_eq!(IDS.issue(at(second), address(text)), id, "{text} at {second}: {id:#018x}");
+        }
+    }
+
+    const GOLDEN: [(u64, &str, u64); 3] =
+        [(0, "192.0.2.1", 0x0000_1f5a_fc42_2606), (4_660, "192.0.2.1", 0x1234_1ead_3870_88d2), (65_537, "2001:db8::1", 0x0001_c6a1_614c_e2d1)];
+}
