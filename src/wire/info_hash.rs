@@ -35,7 +35,7 @@ mod tests {
 
     #[test]
     fn it_prints_as_hex_and_needs_all_its_bytes() {
-        let bytes: [u8; 21] = core::array::from_fn(|i| i as u8 * 13);
+        let bytes: [u8; 21] = core::array::from_fn(|i| (i * 13) as u8);
         let hash = InfoHash::from_prefix(&bytes).expect("21 bytes are enough");
         assert_eq!(hash.to_string(), "000d1a2734414e5b6875828f9ca9b6c3d0ddeaf7");
         assert_eq!(InfoHash::from_prefix(&bytes[..19]), None);
