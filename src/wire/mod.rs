@@ -10,9 +10,11 @@ pub mod http;
 pub mod info_hash;
 pub mod query;
 pub mod udp;
+mod writer;
 
 pub use announce::{Announce, AnnounceReply, Event, SwarmCounts};
 pub use info_hash::InfoHash;
+pub use writer::Writer;
 
 /// The buffer that a reply was to be written into is too small for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

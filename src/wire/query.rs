@@ -1,1 +1,179 @@
-//! (being written)
+//! The query of a request: `name=value` pairs whose values are percent-encoded bytes.
+//!
+//! | part | layout |
+//! |---|---|
+//! | query | parameters between `&` |
+//! | parameter | name, the first `=`, value; one without `=` says nothing |
+//! | value | bytes, each as it is or as `%` and two hexadecimal digits of either case; `+` is a plus sign |
+//!
+//! Names are compared as they are: no client escapes them. A value is only looked into where somebody reads it, so that
+//! a stray `%` in a parameter that the tracker ignores harms nobody.
+
+use percent_encoding::{PercentDecode, percent_decode};
+
+/// A `%` without two hexadecimal digits after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadEscape;
+
+/// Why a value is not a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotANumber {
+    /// Its escapes are bad.
+    BadEscape,
+    /// It is empty or has a byte that is not a digit.
+    BadDigit,
+}
+
+impl From<BadEscape> for NotANumber {
+    fn from(_: BadEscape) -> Self {
+        Self::BadEscape
+    }
+}
+
+/// A whole number of any length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Number {
+    /// Without a sign; `u64::MAX` where it is larger.
+    Natural(u64),
+    /// With a minus sign, whatever follows it.
+    Negative,
+}
+
+/// Iterate over the parameters of `query`, as (name, value) and not yet decoded, in their order and with duplicates.
+pub fn parameters(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    query.split(|&byte| byte == b'&').filter_map(|parameter| {
+        let equals = parameter.iter().position(|&byte| byte == b'=')?;
+        let (name, rest) = parameter.split_at_checked(equals)?;
+        Some((name, rest.get(1..)?))
+    })
+}
+
+/// Iterate over the bytes that `value` stands for.
+///
+/// # Errors
+/// [`BadEscape`], before anything is decoded.
+pub fn decode(value: &[u8]) -> Result<PercentDecode<'_>, BadEscape> {
+    // The decoder passes a bad escape through as if it were text.
+    let mut pieces = value.split(|&byte| byte == b'%');
+    pieces.next();
+    if pieces.all(starts_with_two_hex_digits) { Ok(percent_decode(value)) } else { Err(BadEscape) }
+}
+
+fn starts_with_two_hex_digits(piece: &[u8]) -> bool {
+    piece.first_chunk::<2>().is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+}
+
+/// Parse a number in decimal.
+///
+/// # Errors
+/// [`NotANumber`]. A number that is too large is one all the same.
+pub fn parse_number(value: &[u8]) -> Result<Number, NotANumber> {
+    let mut digits = decode(value)?.peekable();
+    let negative = digits.next_if_eq(&b'-').is_some();
+    if digits.peek().is_none() {
+        return Err(NotANumber::BadDigit);
+    }
+    let mut number = 0_u64;
+    for byte in digits {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10).ok_or(NotANumber::BadDigit)?;
+        number = number.saturating_mul(10).saturating_add(u64::from(digit));
+    }
+    Ok(if negative { Number::Negative } else { Number::Natural(number) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(value: &[u8]) -> Result<Vec<u8>, BadEscape> {
+        decode(value).map(Iterator::collect)
+    }
+
+    #[test]
+    fn rule_19_parameters_are_split_at_ampersands_and_then_at_the_first_equals_sign() {
+        type Pair<'a> = (&'a [u8], &'a [u8]);
+        let table: [(&[u8], &[Pair<'_>]); 8] = [
+            (b"", &[]),
+            (b"a=1", &[(b"a", b"1")]),
+            (b"a=1&b=2", &[(b"a", b"1"), (b"b", b"2")]),
+            (b"compact&a=1", &[(b"a", b"1")]),
+            (b"a=1&&no_peer_id&b=", &[(b"a", b"1"), (b"b", b"")]),
+            (b"a=x=y=", &[(b"a", b"x=y=")]),
+            (b"=1", &[(b"", b"1")]),
+            (b"a=1&a=2&", &[(b"a", b"1"), (b"a", b"2")]),
+        ];
+        for (query, expected) in table {
+            assert_eq!(parameters(query).collect::<Vec<_>>(), expected, "{}", query.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn rule_19_escapes_of_either_case_and_raw_bytes_are_bytes() {
+        let table: [(&[u8], &[u8]); 7] = [
+            (b"", b""),
+            (b"plain", b"plain"),
+            (b"%aB%Ab%ff%00", b"\xab\xab\xff\x00"),
+            (b"\x80\xff%80", b"\x80\xff\x80"),
+            (b"a+b", b"a+b"),
+            (b"%2B%26%3d%25", b"+&=%"),
+            (b"%41B%43", b"ABC"),
+        ];
+        for (value, expected) in table {
+            assert_eq!(decoded(value).as_deref(), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn rule_19_every_byte_survives_both_cases_of_its_escape() {
+        for byte in 0..=255_u8 {
+            assert_eq!(decoded(format!("%{byte:02x}").as_bytes()), Ok(vec![byte]));
+            assert_eq!(decoded(format!("%{byte:02X}").as_bytes()), Ok(vec![byte]));
+        }
+    }
+
+    #[test]
+    fn rule_19_a_bad_escape_is_an_error() {
+        let table: [&[u8]; 9] = [b"%", b"a%", b"%4", b"a%4", b"%zz", b"%4g", b"%%41", b"%u0041", b"%41%-1"];
+        for value in table {
+            assert_eq!(decoded(value), Err(BadEscape), "{}", value.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn rule_02_numbers_have_64_bits_and_saturate() {
+        let table: [(&[u8], Result<Number, NotANumber>); 16] = [
+            (b"0", Ok(Number::Natural(0))),
+            (b"007", Ok(Number::Natural(7))),
+            (b"%31%32", Ok(Number::Natural(12))),
+            (b"4294967296", Ok(Number::Natural(1 << 32))),
+            (b"18446744073709551615", Ok(Number::Natural(u64::MAX))),
+            (b"18446744073709551616", Ok(Number::Natural(u64::MAX))),
+            (b"99999999999999999999999999999999", Ok(Number::Natural(u64::MAX))),
+            (b"-1", Ok(Number::Negative)),
+            (b"-0", Ok(Number::Negative)),
+            (b"", Err(NotANumber::BadDigit)),
+            (b"-", Err(NotANumber::BadDigit)),
+            (b"+1", Err(NotANumber::BadDigit)),
+            (b"1e3", Err(NotANumber::BadDigit)),
+            (b"1 ", Err(NotANumber::BadDigit)),
+            (b"\xb2", Err(NotANumber::BadDigit)),
+            (b"1%", Err(NotANumber::BadEscape)),
+        ];
+        for (value, expected) in table {
+            assert_eq!(parse_number(value), expected, "{}", value.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic_and_good_escapes_come_back() {
+        let mut random = fastrand::Rng::with_seed(19);
+        for _ in 0..4_000 {
+            let bytes: Vec<u8> = (0..random.usize(..64)).map(|_| random.u8(..)).collect();
+            for (_, value) in parameters(&bytes) {
+                let _ = (decode(value).map(Iterator::count), parse_number(value));
+            }
+            let escaped: String = bytes.iter().map(|byte| format!("%{byte:02x}")).collect();
+            assert_eq!(decoded(escaped.as_bytes()), Ok(bytes));
+        }
+    }
+}

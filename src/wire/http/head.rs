@@ -1,0 +1,575 @@
+//! The head of an HTTP/1.0 or HTTP/1.1 request: RFC 9112, "Request Line" and "Field Syntax".
+//!
+//! | part | layout |
+//! |---|---|
+//! | request line | method, space, target, space, `HTTP/1.` and `0` or `1`, line end |
+//! | target | path, and where there is a `?` the query after it; or the same after `http://` and a host |
+//! | header | name, `:`, value, line end |
+//! | end | an empty line |
+//!
+//! The request line is parsed here and only the headers by httparse: clients put the raw bytes of an info-hash into the
+//! target, and httparse refuses a target that is not UTF-8.
+
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use httparse::{EMPTY_HEADER, Error, Header};
+
+/// Headers that a request may have; one with more is [`HeadStatus::TooManyHeaders`]. 32 octets of stack each, 16 on
+/// 32-bit targets.
+pub const MAX_HEADERS: usize = 128;
+
+/// What the bytes that a connection has brought so far amount to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadStatus<'a> {
+    /// A whole head.
+    Complete(Head<'a>),
+    /// The beginning of one: ask again when there are more bytes.
+    Incomplete,
+    /// No request, and where the next one begins cannot be told: answer 400 and close.
+    Malformed,
+    /// More than [`MAX_HEADERS`]: answer 431 and close.
+    TooManyHeaders,
+}
+
+/// The head of a request, or what a tracker reads of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// What to do.
+    pub method: Method,
+    /// The target up to its `?`, as it was sent.
+    pub path: &'a [u8],
+    /// The target after its `?`, as it was sent; empty when it has none.
+    pub query: &'a [u8],
+    /// Whether the client keeps the connection for another request. Never when a body follows: whoever does not read it
+    /// must not take it for the next request, which somebody may have smuggled into it.
+    pub keep_alive: bool,
+    /// For whom a proxy asks.
+    pub forwarded_for: ForwardedFor<'a>,
+    /// The value of the first `Authorization`.
+    pub authorization: Option<&'a [u8]>,
+    /// What follows the head.
+    pub body: Body,
+    /// Octets of the head with the empty line at its end, and with empty lines before it; the body or the next request
+    /// follow.
+    pub octets: usize,
+}
+
+/// A request's method: RFC 9110, "Method Definitions".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Read, as announces and scrapes do.
+    Get,
+    /// Read, but send the head of the response only.
+    Head,
+    /// Have something done.
+    Post,
+    /// Set.
+    Put,
+    /// Remove.
+    Delete,
+    /// Any other.
+    Other,
+}
+
+/// The last `X-Forwarded-For`. The ones before it came from whoever talked to the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardedFor<'a> {
+    /// There is none.
+    Absent,
+    /// Its value, for [`forwarded_client`].
+    Value(&'a [u8]),
+}
+
+/// What follows a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Nothing.
+    Absent,
+    /// As many octets, and at least 1.
+    Octets(u64),
+    /// A body in an encoding that we do not take, so that its end cannot be found: close after the answer.
+    Encoded,
+}
+
+/// What is behind a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `/announce`.
+    Announce,
+    /// `/scrape`: BEP 48, "Scrape Request".
+    Scrape,
+    /// Nothing that this protocol knows.
+    Other,
+}
+
+impl Target {
+    /// Tell what `path` names: exactly that, without a prefix or a suffix.
+    pub fn of(path: &[u8]) -> Self {
+        match path {
+            b"/announce" => Self::Announce,
+            b"/scrape" => Self::Scrape,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// The value of a header is not what it must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// Parse the head at the start of `bytes`, whatever follows it.
+pub fn parse_head(bytes: &[u8]) -> HeadStatus<'_> {
+    let start = skip_empty_lines(bytes);
+    let Some(end) = start.iter().position(|&byte| byte == b'\n') else {
+        return if may_become_a_line(start) { HeadStatus::Incomplete } else { HeadStatus::Malformed };
+    };
+    let Some((line, fields)) = start.get(..end).zip(start.get(end + 1..)) else { return HeadStatus::Malformed };
+    let Some(request_line) = RequestLine::parse(line.strip_suffix(b"\r").unwrap_or(line)) else {
+        return HeadStatus::Malformed;
+    };
+    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+    match httparse::parse_headers(fields, &mut headers) {
+        Ok(httparse::Status::Complete((octets, headers))) => {
+            let before = bytes.len() - fields.len();
+            match Fields::read(headers) {
+                Ok(fields) => HeadStatus::Complete(request_line.with(&fields, before + octets)),
+                Err(Malformed) => HeadStatus::Malformed,
+            }
+        }
+        Ok(httparse::Status::Partial) => HeadStatus::Incomplete,
+        Err(Error::TooManyHeaders) => HeadStatus::TooManyHeaders,
+        Err(_) => HeadStatus::Malformed,
+    }
+}
+
+/// RFC 9112, "Message Parsing": a server ignores empty lines before the request line.
+fn skip_empty_lines(mut bytes: &[u8]) -> &[u8] {
+    while let Some(rest) = bytes.strip_prefix(b"\r\n").or_else(|| bytes.strip_prefix(b"\n")) {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Whether the start of a line has nothing that no line has, so that who talks TLS to us is told at once.
+fn may_become_a_line(start: &[u8]) -> bool {
+    !start.strip_suffix(b"\r").unwrap_or(start).iter().any(u8::is_ascii_control)
+}
+
+struct RequestLine<'a> {
+    method: Method,
+    path: &'a [u8],
+    query: &'a [u8],
+    keeps_alive_by_default: bool,
+}
+
+impl<'a> RequestLine<'a> {
+    fn parse(line: &'a [u8]) -> Option<Self> {
+        let mut words = line.split(|&byte| byte == b' ');
+        let (method, target, version) = (words.next()?, words.next()?, words.next()?);
+        if words.next().is_some() || target.iter().any(u8::is_ascii_control) {
+            return None;
+        }
+        let (path, query) = split_target(target)?;
+        let keeps_alive_by_default = match version {
+            b"HTTP/1.1" => true,
+            b"HTTP/1.0" => false,
+            _ => return None,
+        };
+        Some(Self { method: parse_method(method)?, path, query, keeps_alive_by_default })
+    }
+
+    fn with(self, fields: &Fields<'a>, octets: usize) -> Head<'a> {
+        let body = fields.body();
+        let asks_to_keep_alive = (self.keeps_alive_by_default || fields.keep_alive) && !fields.close;
+        Head {
+            method: self.method,
+            path: self.path,
+            query: self.query,
+            keep_alive: asks_to_keep_alive && body == Body::Absent,
+            forwarded_for: fields.forwarded_for,
+            authorization: fields.authorization,
+            body,
+            octets,
+        }
+    }
+}
+
+fn parse_method(method: &[u8]) -> Option<Method> {
+    match method {
+        b"GET" => Some(Method::Get),
+        b"HEAD" => Some(Method::Head),
+        b"POST" => Some(Method::Post),
+        b"PUT" => Some(Method::Put),
+        b"DELETE" => Some(Method::Delete),
+        _ if !method.is_empty() && method.iter().all(u8::is_ascii_graphic) => Some(Method::Other),
+        _ => None,
+    }
+}
+
+/// Path and query of a target. RFC 9112, "absolute-form": a server accepts a whole URL as well.
+fn split_target(target: &[u8]) -> Option<(&[u8], &[u8])> {
+    let target = match target.strip_prefix(b"http://") {
+        Some(rest) => match rest.iter().position(|&byte| byte == b'/' || byte == b'?') {
+            Some(end_of_host) => rest.get(end_of_host..)?,
+            None => b"/",
+        },
+        None => target,
+    };
+    match target.iter().position(|&byte| byte == b'?') {
+        Some(mark) => Some((target.get(..mark)?, target.get(mark + 1..)?)),
+        None if target.is_empty() => None,
+        None => Some((target, &[])),
+    }
+}
+
+struct Fields<'a> {
+    close: bool,
+    keep_alive: bool,
+    forwarded_for: ForwardedFor<'a>,
+    authorization: Option<&'a [u8]>,
+    content_length: Option<u64>,
+    transfer_encoding: bool,
+}
+
+impl<'a> Fields<'a> {
+    fn read(headers: &[Header<'a>]) -> Result<Self, Malformed> {
+        let mut fields = Self {
+            close: false,
+            keep_alive: false,
+            forwarded_for: ForwardedFor::Absent,
+            authorization: None,
+            content_length: None,
+            transfer_encoding: false,
+        };
+        headers.iter().try_for_each(|header| fields.add(header.name, header.value))?;
+        Ok(fields)
+    }
+
+    fn add(&mut self, name: &str, value: &'a [u8]) -> Result<(), Malformed> {
+        if name.eq_ignore_ascii_case("connection") {
+            self.close |= lists(value, b"close");
+            self.keep_alive |= lists(value, b"keep-alive");
+        } else if name.eq_ignore_ascii_case("x-forwarded-for") {
+            self.forwarded_for = ForwardedFor::Value(value);
+        } else if name.eq_ignore_ascii_case("authorization") {
+            self.authorization.get_or_insert(value);
+        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            self.transfer_encoding = true;
+        } else if name.eq_ignore_ascii_case("content-length") {
+            let length = parse_length(value)?;
+            // RFC 9112, "Message Body Length": lengths that differ are how a request is smuggled past a proxy.
+            if *self.content_length.get_or_insert(length) != length {
+                return Err(Malformed);
+            }
+        }
+        Ok(())
+    }
+
+    fn body(&self) -> Body {
+        match self.content_length {
+            _ if self.transfer_encoding => Body::Encoded,
+            None | Some(0) => Body::Absent,
+            Some(octets) => Body::Octets(octets),
+        }
+    }
+}
+
+/// Whether a comma-separated `value` has `token`, in whatever case.
+fn lists(value: &[u8], token: &[u8]) -> bool {
+    value.split(|&byte| byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(token))
+}
+
+fn parse_length(value: &[u8]) -> Result<u64, Malformed> {
+    if !value.iter().all(u8::is_ascii_digit) {
+        return Err(Malformed);
+    }
+    core::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).ok_or(Malformed)
+}
+
+/// Parse the client of an `X-Forwarded-For`: the last hop, which is the one that the proxy itself has seen. An IPv6
+/// address may be in brackets, a port is ignored, and an IPv4 address that is mapped into IPv6 comes back as IPv4.
+///
+/// # Errors
+/// [`Malformed`] when that is no address.
+pub fn forwarded_client(value: &[u8]) -> Result<IpAddr, Malformed> {
+    let hop = value.rsplit(|&byte| byte == b',').next().unwrap_or_default().trim_ascii();
+    let text = core::str::from_utf8(hop).map_err(|_| Malformed)?;
+    parse_address(text).map(|address| address.to_canonical()).ok_or(Malformed)
+}
+
+fn parse_address(text: &str) -> Option<IpAddr> {
+    if let Some(bracketed) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return bracketed.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
+    }
+    text.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(bytes: &[u8]) -> Head<'_> {
+        let HeadStatus::Complete(head) = parse_head(bytes) else {
+            unreachable!("{:?}: {}", parse_head(bytes), bytes.escape_ascii());
+        };
+        head
+    }
+
+    fn with_fields(version: &str, fields: &str) -> Vec<u8> {
+        format!("GET /announce?port=1 {version}\r\nHost: tracker\r\n{fields}\r\n").into_bytes()
+    }
+
+    #[test]
+    fn what_a_tracker_reads_is_found() {
+        let bytes = b"GET /announce?info_hash=%ff&port=1 HTTP/1.1\r\nHost: t:6969\r\nUser-Agent: x/1\r\n\
+            x-FORWARDED-for: 192.0.2.1\r\nauthorization: Bearer abc\r\n\r\nGET";
+        assert_eq!(
+            head(bytes),
+            Head {
+                method: Method::Get,
+                path: b"/announce",
+                query: b"info_hash=%ff&port=1",
+                keep_alive: true,
+                forwarded_for: ForwardedFor::Value(b"192.0.2.1"),
+                authorization: Some(b"Bearer abc"),
+                body: Body::Absent,
+                octets: bytes.len() - 3,
+            }
+        );
+    }
+
+    #[test]
+    fn methods_and_targets_are_told_apart() {
+        let table: [(&str, Method, &[u8], &[u8]); 11] = [
+            ("GET / ", Method::Get, b"/", b""),
+            ("HEAD /scrape ", Method::Head, b"/scrape", b""),
+            ("POST /a ", Method::Post, b"/a", b""),
+            ("PUT /a ", Method::Put, b"/a", b""),
+            ("DELETE /a ", Method::Delete, b"/a", b""),
+            ("get /a ", Method::Other, b"/a", b""),
+            ("OPTIONS * ", Method::Other, b"*", b""),
+            ("GET /a? ", Method::Get, b"/a", b""),
+            ("GET /a?b?c=/d ", Method::Get, b"/a", b"b?c=/d"),
+            ("GET http://tracker:6969/a?b=http://c/ ", Method::Get, b"/a", b"b=http://c/"),
+            ("GET http://tracker ", Method::Get, b"/", b""),
+        ];
+        for (line, method, path, query) in table {
+            let bytes = format!("{line}HTTP/1.1\r\n\r\n").into_bytes();
+            let parsed = head(&bytes);
+            assert_eq!((parsed.method, parsed.path, parsed.query), (method, path, query), "{line}");
+        }
+    }
+
+    #[test]
+    fn targets_are_exact() {
+        let table: [(&[u8], Target); 8] = [
+            (b"/announce", Target::Announce),
+            (b"/scrape", Target::Scrape),
+            (b"/announce/", Target::Other),
+            (b"/a", Target::Other),
+            (b"/announcement", Target::Other),
+            (b"announce", Target::Other),
+            (b"/ANNOUNCE", Target::Other),
+            (b"", Target::Other),
+        ];
+        for (path, expected) in table {
+            assert_eq!(Target::of(path), expected, "{}", path.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn rule_19_raw_bytes_in_the_target_are_kept() {
+        for byte in (0x21..=0x7e).chain(0x80..=0xff) {
+            let bytes = [b"GET /announce?info_hash=", &[byte; 20][..], b" HTTP/1.1\r\n\r\n"].concat();
+            assert_eq!(head(&bytes).query, [b"info_hash=", &[byte; 20][..]].concat(), "{byte:#04x}");
+        }
+        for byte in (0..=0x20).chain([0x7f]) {
+            let bytes = [b"GET /announce?info_hash=", &[byte][..], b"x HTTP/1.1\r\n\r\n"].concat();
+            assert_eq!(parse_head(&bytes), HeadStatus::Malformed, "{byte:#04x}");
+        }
+    }
+
+    #[test]
+    fn rule_24_a_head_may_come_in_any_number_of_pieces() {
+        for line_end in ["\r\n", "\n"] {
+            let whole = format!("\r\nGET /announce?port=1 HTTP/1.1{line_end}Host: t{line_end}A: b{line_end}{line_end}");
+            for octets in 0..whole.len() {
+                assert_eq!(parse_head(&whole.as_bytes()[..octets]), HeadStatus::Incomplete, "{octets}");
+            }
+            assert_eq!(head(whole.as_bytes()).octets, whole.len());
+        }
+    }
+
+    #[test]
+    fn rule_24_several_requests_may_come_at_once() {
+        let first = with_fields("HTTP/1.1", "");
+        let second = b"GET /scrape HTTP/1.0\r\n\r\n";
+        let bytes = [&first[..], second, b"GET /a"].concat();
+        assert_eq!(head(&bytes).octets, first.len());
+        let rest = &bytes[first.len()..];
+        assert_eq!((head(rest).path, head(rest).octets), (&b"/scrape"[..], second.len()));
+        assert_eq!(parse_head(&rest[second.len()..]), HeadStatus::Incomplete);
+    }
+
+    #[test]
+    fn rule_24_keep_alive_is_as_asked() {
+        let table = [
+            ("HTTP/1.1", "", true),
+            ("HTTP/1.0", "", false),
+            ("HTTP/1.1", "Connection: close\r\n", false),
+            ("HTTP/1.1", "connection: CLOSE\r\n", false),
+            ("HTTP/1.1", "Connection: keep-alive\r\n", true),
+            ("HTTP/1.1", "Connection: upgrade , Close\r\n", false),
+            ("HTTP/1.1", "Connection: closed\r\n", true),
+            ("HTTP/1.1", "Connection: keep-alive\r\nConnection: close\r\n", false),
+            ("HTTP/1.1", "Connection:\r\n", true),
+            ("HTTP/1.0", "Connection: Keep-Alive\r\n", true),
+            ("HTTP/1.0", "Connection: TE,keep-alive\r\n", true),
+            ("HTTP/1.0", "Connection: keep-alive, close\r\n", false),
+            ("HTTP/1.0", "Keep-Alive: timeout=5\r\n", false),
+        ];
+        for (version, fields, expected) in table {
+            assert_eq!(head(&with_fields(version, fields)).keep_alive, expected, "{version} {fields}");
+        }
+    }
+
+    #[test]
+    fn rule_24_many_headers_are_fine() {
+        let fields = |count: usize| "X: y\r\n".repeat(count - 1);
+        assert!(head(&with_fields("HTTP/1.1", &fields(MAX_HEADERS))).keep_alive);
+        let one_more = with_fields("HTTP/1.1", &fields(MAX_HEADERS + 1));
+        assert_eq!(parse_head(&one_more), HeadStatus::TooManyHeaders);
+        let long = with_fields("HTTP/1.1", &format!("Cookie: {}\r\n", "c".repeat(60_000)));
+        assert_eq!(head(&long).octets, long.len());
+    }
+
+    #[test]
+    fn what_is_no_request_is_malformed() {
+        let table: [&[u8]; 16] = [
+            b"\x16\x03\x01\x02\x00\x01\x00",
+            b"GET /announce\r\n",
+            b"GET /announce HTTP/2.0\r\n\r\n",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            b"GET /announce HTTP/1.1 \r\n\r\n",
+            b"GET  /announce HTTP/1.1\r\n\r\n",
+            b" GET /announce HTTP/1.1\r\n\r\n",
+            b"GET /a b HTTP/1.1\r\n\r\n",
+            b"GET  HTTP/1.1\r\n\r\n",
+            b"/announce HTTP/1.1\r\n\r\n",
+            b"G\xc9T / HTTP/1.1\r\n\r\n",
+            b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+            b"GET / HTTP/1.1\r\nA : b\r\n\r\n",
+            b"GET / HTTP/1.1\r\nA: b\r\n folded\r\n\r\n",
+            b"GET / HTTP/1.1\r\nA: \x01\r\n\r\n",
+            b"\x13BitTorrent protocol",
+        ];
+        for bytes in table {
+            assert_eq!(parse_head(bytes), HeadStatus::Malformed, "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_body_is_never_the_next_request() {
+        let table = [
+            ("Content-Length: 0\r\n", Some(Body::Absent), true),
+            ("content-length: 30\r\n", Some(Body::Octets(30)), false),
+            ("Content-Length: 30\r\nContent-Length: 30\r\n", Some(Body::Octets(30)), false),
+            ("Transfer-Encoding: chunked\r\n", Some(Body::Encoded), false),
+            ("Transfer-Encoding: identity\r\nContent-Length: 0\r\n", Some(Body::Encoded), false),
+            ("Content-Length: 0\r\nContent-Length: 30\r\n", None, false),
+            ("Content-Length: 3, 3\r\n", None, false),
+            ("Content-Length: -1\r\n", None, false),
+            ("Content-Length: +1\r\n", None, false),
+            ("Content-Length:\r\n", None, false),
+            ("Content-Length: 0x1e\r\n", None, false),
+            ("Content-Length: 18446744073709551616\r\n", None, false),
+        ];
+        for (fields, body, keep_alive) in table {
+            let bytes = with_fields("HTTP/1.1", fields);
+            match body {
+                Some(body) => assert_eq!((head(&bytes).body, head(&bytes).keep_alive), (body, keep_alive), "{fields}"),
+                None => assert_eq!(parse_head(&bytes), HeadStatus::Malformed, "{fields}"),
+            }
+        }
+    }
+
+    #[test]
+    fn rule_25_the_last_forwarded_for_counts() {
+        let table: [(&str, ForwardedFor<'_>); 4] = [
+            ("", ForwardedFor::Absent),
+            ("X-Forwarded-For: 192.0.2.1, 192.0.2.2\r\n", ForwardedFor::Value(b"192.0.2.1, 192.0.2.2")),
+            ("X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For:  192.0.2.2 \r\n", ForwardedFor::Value(b"192.0.2.2")),
+            ("X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For:\r\n", ForwardedFor::Value(b"")),
+        ];
+        for (fields, expected) in table {
+            assert_eq!(head(&with_fields("HTTP/1.1", fields)).forwarded_for, expected, "{fields}");
+        }
+    }
+
+    #[test]
+    fn rule_25_the_last_hop_is_an_address_or_an_error() {
+        let table: [(&[u8], &str); 12] = [
+            (b"192.0.2.1", "192.0.2.1"),
+            (b"10.0.0.1, 192.0.2.1", "192.0.2.1"),
+            (b"nonsense,192.0.2.1 ", "192.0.2.1"),
+            (b"192.0.2.1:4711", "192.0.2.1"),
+            (b"2001:db8::1", "2001:db8::1"),
+            (b"2001:db8::1:443", "2001:db8::1:443"),
+            (b"[2001:db8::1]", "2001:db8::1"),
+            (b"[2001:db8::1]:443", "2001:db8::1"),
+            (b"\t[2001:DB8:0::1] ", "2001:db8::1"),
+            (b"::ffff:192.0.2.1", "192.0.2.1"),
+            (b"[::ffff:192.0.2.1]", "192.0.2.1"),
+            (b"[::ffff:c000:201]:1", "192.0.2.1"),
+        ];
+        for (value, expected) in table {
+            assert_eq!(forwarded_client(value).map(|address| address.to_string()).as_deref(), Ok(expected));
+        }
+        let malformed: [&[u8]; 18] = [
+            b"",
+            b" ",
+            b",",
+            b"192.0.2.1,",
+            b"unknown",
+            b"localhost",
+            b"192.0.2",
+            b"192.0.2.256",
+            b"192.0.2.1:",
+            b"1",
+            b"192.0.2.1:65536",
+            b"[192.0.2.1]",
+            b"[2001:db8::1",
+            b"2001:db8::1]",
+            b"[]",
+            b"\"[2001:db8::1]\"",
+            b"192.0.2.1 192.0.2.2",
+            b"\xff",
+        ];
+        for value in malformed {
+            assert_eq!(forwarded_client(value), Err(Malformed), "{}", value.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn truncation_flips_and_noise_never_panic() {
+        let mut random = fastrand::Rng::with_seed(24);
+        let whole =
+            with_fields("HTTP/1.1", "X-Forwarded-For: [::1]:1\r\nContent-Length: 5\r\nConnection: a, close\r\n");
+        for _ in 0..4_000 {
+            let mut bytes = whole.clone();
+            for _ in 0..random.usize(1..4) {
+                let at = random.usize(..bytes.len());
+                bytes[at] ^= 1 << random.u32(..8);
+            }
+            bytes.truncate(random.usize(..=bytes.len()));
+            if let HeadStatus::Complete(head) = parse_head(&bytes) {
+                assert!(head.octets <= bytes.len());
+            }
+            let noise: Vec<u8> = (0..random.usize(..200)).map(|_| random.u8(..)).collect();
+            let _ = (parse_head(&noise), forwarded_client(&noise));
+            let digits: Vec<u8> =
+                (0..random.usize(..24)).map(|_| random.choice(*b"0123456789abf:.[],").unwrap_or(b'0')).collect();
+            let _ = forwarded_client(&digits);
+        }
+    }
+}

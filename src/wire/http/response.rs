@@ -1,0 +1,236 @@
+//! What every response begins with, refusals, and plain text.
+//!
+//! | part | layout |
+//! |---|---|
+//! | status line | `HTTP/1.1`, the number, the reason |
+//! | headers | `Content-Type: text/plain`, `Content-Length`, `Connection`; with 405 also `Allow` |
+//! | end | an empty line; the body follows, and nothing after it |
+//! | refusal (BEP 3, BEP 31) | `failure reason`: string; `retry in`: integer, minutes, or the string `never` |
+
+use crate::wire::{Full, Writer};
+
+/// The status of a response: RFC 9110, "Status Codes".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// 200: also a refusal of an announce or a scrape, whose clients look no further where it is anything else.
+    Ok,
+    /// 400: the head is none.
+    BadRequest,
+    /// 404: nothing is at that path.
+    NotFound,
+    /// 405: only GET and HEAD are answered.
+    MethodNotAllowed,
+    /// 431: the head is too long, or has too many headers.
+    HeaderFieldsTooLarge,
+    /// 503: too many connections.
+    ServiceUnavailable,
+}
+
+impl Status {
+    fn line(self) -> &'static [u8] {
+        match self {
+            Self::Ok => b"HTTP/1.1 200 OK\r\n",
+            Self::BadRequest => b"HTTP/1.1 400 Bad Request\r\n",
+            Self::NotFound => b"HTTP/1.1 404 Not Found\r\n",
+            // RFC 9110, "405 Method Not Allowed": the response says which methods are.
+            Self::MethodNotAllowed => b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n",
+            Self::HeaderFieldsTooLarge => b"HTTP/1.1 431 Request Header Fields Too Large\r\n",
+            Self::ServiceUnavailable => b"HTTP/1.1 503 Service Unavailable\r\n",
+        }
+    }
+}
+
+/// When a refused client may ask again: BEP 31.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryIn {
+    /// It is not told.
+    Absent,
+    /// After as many minutes; 0 is told as 1, for the BEP wants a positive number.
+    Minutes(u32),
+    /// It need not.
+    Never,
+}
+
+const BEFORE_LENGTH: &[u8] = b"Content-Type: text/plain\r\nContent-Length: ";
+const AFTER_LENGTH_KEEP: &[u8] = b"\r\nConnection: keep-alive\r\n\r\n";
+const AFTER_LENGTH_CLOSE: &[u8] = b"\r\nConnection: close\r\n\r\n";
+
+/// Digits of the longest `Content-Length`.
+const MAX_LENGTH_DIGITS: usize = 5;
+const MAX_BODY_OCTETS: usize = 99_999;
+
+/// Octets before the longest body of a 200.
+pub(super) const OK_HEAD_OCTETS: usize =
+    b"HTTP/1.1 200 OK\r\n".len() + BEFORE_LENGTH.len() + MAX_LENGTH_DIGITS + AFTER_LENGTH_KEEP.len();
+
+/// Write a response whose body `body` writes, and return its octets. `out` has to have room for 4 octets more than
+/// these at most.
+///
+/// # Errors
+/// [`Full`] when it does not fit `out`, or the body is longer than 99,999 octets.
+pub(super) fn emit(
+    out: &mut [u8],
+    status: Status,
+    keep_alive: bool,
+    body: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
+) -> Result<usize, Full> {
+    let after_length = if keep_alive { AFTER_LENGTH_KEEP } else { AFTER_LENGTH_CLOSE };
+    let mut head = Writer::new(out);
+    head.raw(status.line())?;
+    head.raw(BEFORE_LENGTH)?;
+    let length_at = head.octets();
+
+    // The length is known when the body is written. It is written where the longest length would let it begin, and then
+    // moved up to the length that it turned out to have.
+    let body_at = length_at + MAX_LENGTH_DIGITS + after_length.len();
+    let mut writer = Writer::new(out.get_mut(body_at..).ok_or(Full)?);
+    body(&mut writer)?;
+    let body_octets = writer.octets();
+    if body_octets > MAX_BODY_OCTETS {
+        return Err(Full);
+    }
+
+    let mut head = Writer::new(out.get_mut(length_at..).ok_or(Full)?);
+    head.decimal(body_octets as u64)?;
+    head.raw(after_length)?;
+    let head_octets = length_at + head.octets();
+    out.copy_within(body_at..body_at + body_octets, head_octets);
+    Ok(head_octets + body_octets)
+}
+
+/// Write a refusal, and return its octets: 200 with a `failure reason`, which the client shows to a person, and when to
+/// retry (BEP 31).
+///
+/// # Errors
+/// [`Full`] when it does not fit `out`.
+pub fn emit_failure(out: &mut [u8], reason: &str, retry_in: RetryIn, keep_alive: bool) -> Result<usize, Full> {
+    emit(out, Status::Ok, keep_alive, |body| {
+        body.dictionary()?;
+        body.string_entry("failure reason", reason.as_bytes())?;
+        match retry_in {
+            RetryIn::Absent => {}
+            RetryIn::Minutes(minutes) => body.integer_entry("retry in", minutes.max(1))?,
+            RetryIn::Never => body.string_entry("retry in", b"never")?,
+        }
+        body.end()
+    })
+}
+
+/// Write a response of plain `text`, and return its octets.
+///
+/// # Errors
+/// [`Full`] when it does not fit `out`.
+pub fn emit_plain(out: &mut [u8], status: Status, text: &str, keep_alive: bool) -> Result<usize, Full> {
+    emit(out, status, keep_alive, |body| body.raw(text.as_bytes()))
+}
+
+/// The head of a response that was written here: all that may be sent to a HEAD request (RFC 9110, "HEAD").
+pub fn without_body(response: &[u8]) -> &[u8] {
+    const END: &[u8] = b"\r\n\r\n";
+    let end = response.windows(END.len()).position(|window| window == END);
+    end.and_then(|end| response.get(..end + END.len())).unwrap_or(response)
+}
+
+/// What the tests of all responses need.
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::wire::bencode::strict;
+
+    /// The head and the body of a response, which has to have the length that it says and nothing beyond.
+    pub(crate) fn split(response: &[u8]) -> (String, &[u8]) {
+        let head = without_body(response);
+        let body = &response[head.len()..];
+        let head = String::from_utf8(head.to_vec()).expect("the head is ASCII");
+        let (_, length) = head.split_once("\r\nContent-Length: ").expect("every response tells its length");
+        let (length, _) = length.split_once("\r\n").expect("it is a line");
+        assert_eq!(length, body.len().to_string());
+        (head, body)
+    }
+
+    /// The dictionary in a response of 200.
+    pub(crate) fn dictionary(response: &[u8]) -> strict::Value {
+        let (head, body) = split(response);
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        strict::parse(body).expect("the body is one dictionary with sorted keys")
+    }
+
+    #[test]
+    fn rule_20_refusals_are_200_with_a_reason() {
+        let table: [(RetryIn, &[u8]); 5] = [
+            (RetryIn::Absent, b"d14:failure reason10:not on lane"),
+            (RetryIn::Minutes(5), b"d14:failure reason10:not on lan8:retry ini5ee"),
+            (RetryIn::Minutes(0), b"d14:failure reason10:not on lan8:retry ini1ee"),
+            (RetryIn::Minutes(u32::MAX), b"d14:failure reason10:not on lan8:retry ini4294967295ee"),
+            (RetryIn::Never, b"d14:failure reason10:not on lan8:retry in5:nevere"),
+        ];
+        for (retry_in, expected) in table {
+            let mut out = [0xa5; 256];
+            let octets = emit_failure(&mut out, "not on lan", retry_in, true).expect("256 octets are enough");
+            assert_eq!(dictionary(&out[..octets]).bytes("failure reason"), Some(&b"not on lan"[..]));
+            assert_eq!(split(&out[..octets]).1, expected);
+        }
+    }
+
+    #[test]
+    fn rule_20_every_response_has_its_length_and_nothing_beyond() {
+        let mut out = [0xa5; 256];
+        let octets = emit_plain(&mut out, Status::NotFound, "not found\n", false).expect("256 octets are enough");
+        assert_eq!(
+            out[..octets].escape_ascii().to_string(),
+            "HTTP/1.1 404 Not Found\\r\\nContent-Type: text/plain\\r\\nContent-Length: 10\\r\\n\
+             Connection: close\\r\\n\\r\\nnot found\\n"
+        );
+        for length in [0, 1, 9, 10, 99, 100, 999, 1_000, 9_999, 10_000, 99_999] {
+            let text: String = "0123456789abcdef".chars().cycle().take(length).collect();
+            let mut out = vec![0xa5; length + 128];
+            let octets = emit_plain(&mut out, Status::Ok, &text, true).expect("128 octets hold the head");
+            assert_eq!(split(&out[..octets]).1, text.as_bytes());
+            assert!(octets <= OK_HEAD_OCTETS + length);
+            assert!(out[OK_HEAD_OCTETS + length..].iter().all(|&octet| octet == 0xa5));
+            for short in [0, 10, 50, octets - 1] {
+                assert_eq!(emit_plain(&mut out[..short], Status::Ok, &text, true), Err(Full));
+            }
+            assert_eq!(emit_plain(&mut out[..OK_HEAD_OCTETS + length], Status::Ok, &text, true), Ok(octets));
+        }
+        assert_eq!(emit_plain(&mut vec![0xa5; 200_000], Status::Ok, &"x".repeat(100_000), true), Err(Full));
+    }
+
+    #[test]
+    fn rule_24_the_response_says_whether_the_connection_stays() {
+        for (keep_alive, expected) in [(true, "\r\nConnection: keep-alive\r\n"), (false, "\r\nConnection: close\r\n")] {
+            let mut out = [0xa5; 256];
+            let octets = emit_plain(&mut out, Status::Ok, "up\n", keep_alive).expect("256 octets are enough");
+            assert!(split(&out[..octets]).0.contains(expected));
+        }
+    }
+
+    #[test]
+    fn every_status_has_its_line() {
+        let table = [
+            (Status::Ok, "200 OK"),
+            (Status::BadRequest, "400 Bad Request"),
+            (Status::NotFound, "404 Not Found"),
+            (Status::MethodNotAllowed, "405 Method Not Allowed\r\nAllow: GET, HEAD"),
+            (Status::HeaderFieldsTooLarge, "431 Request Header Fields Too Large"),
+            (Status::ServiceUnavailable, "503 Service Unavailable"),
+        ];
+        for (status, line) in table {
+            let mut out = [0xa5; 256];
+            let octets = emit_plain(&mut out, status, "text", false).expect("256 octets are enough");
+            let (head, body) = split(&out[..octets]);
+            assert!(head.starts_with(&format!("HTTP/1.1 {line}\r\nContent-Type: text/plain\r\n")), "{head}");
+            assert_eq!(body, b"text");
+        }
+    }
+
+    #[test]
+    fn a_head_request_gets_the_head() {
+        let mut out = [0xa5; 256];
+        let octets = emit_plain(&mut out, Status::Ok, "a\r\n\r\nb", true).expect("256 octets are enough");
+        let head = without_body(&out[..octets]);
+        assert!(head.ends_with(b"keep-alive\r\n\r\n"));
+        assert_eq!(head.len() + 6, octets);
+        assert_eq!(without_body(b"no head"), b"no head");
+    }
+}

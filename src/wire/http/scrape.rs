@@ -1,0 +1,215 @@
+//! Scrapes over HTTP: BEP 48, "Scrape Request" and "Scrape Response", with the `downloaders` of BEP 21.
+//!
+//! | parameter | holds |
+//! |---|---|
+//! | `info_hash` | 20 bytes; repeated |
+//!
+//! | key of the reply | holds |
+//! |---|---|
+//! | `files` | a dictionary with a dictionary for each info-hash |
+//! | `complete`, `downloaded` | integers: seeders, finished downloads |
+//! | `downloaders` | integer: leechers that are no partial seeds |
+//! | `incomplete` | integer: leechers |
+
+use super::announce::{BAD_ESCAPE_REASON, parse_info_hash};
+use super::response::{self, Status};
+use crate::wire::query::{BadEscape, parameters};
+use crate::wire::udp::MAX_SCRAPE_INFO_HASHES;
+use crate::wire::{Full, InfoHash, SwarmCounts, Writer};
+
+/// The info-hashes of a scrape, sorted and each once, as the keys of the reply have to be. The 75th is refused.
+pub type InfoHashes = heapless::Vec<InfoHash, MAX_SCRAPE_INFO_HASHES, u8>;
+
+/// Octets of the longest reply.
+pub const MAX_SCRAPE_REPLY_OCTETS: usize = response::OK_HEAD_OCTETS
+    + b"d5:filesdee".len()
+    + MAX_SCRAPE_INFO_HASHES
+        * (b"20:01234567890123456789d8:completei4294967295e10:downloadedi4294967295e".len()
+            + b"11:downloadersi4294967295e10:incompletei4294967295ee".len());
+
+/// Why a query is no scrape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScrapeError {
+    /// It names no swarm, which some trackers answer with all that they have.
+    InfoHashMissing,
+    /// An info-hash is shorter or longer than 20 bytes.
+    InfoHashLength,
+    /// It names more than [`MAX_SCRAPE_INFO_HASHES`] swarms.
+    TooManyInfoHashes,
+    /// An info-hash has a bad escape.
+    BadEscape,
+}
+
+impl ScrapeError {
+    /// The `failure reason`, for a person to read in their client.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::InfoHashMissing => "info_hash is missing: a scrape of all torrents is not supported",
+            Self::InfoHashLength => "info_hash must be 20 bytes",
+            Self::TooManyInfoHashes => "more than 74 torrents in one scrape",
+            Self::BadEscape => BAD_ESCAPE_REASON,
+        }
+    }
+}
+
+impl From<BadEscape> for ScrapeError {
+    fn from(_: BadEscape) -> Self {
+        Self::BadEscape
+    }
+}
+
+/// Parse the query of a scrape: BEP 48, "Scrape Request".
+///
+/// # Errors
+/// [`ScrapeError`], the first that there is.
+pub fn parse_scrape(query: &[u8]) -> Result<InfoHashes, ScrapeError> {
+    let mut info_hashes = InfoHashes::new();
+    for (_, value) in parameters(query).filter(|(name, _)| *name == b"info_hash") {
+        let info_hash = parse_info_hash(value)?.ok_or(ScrapeError::InfoHashLength)?;
+        if let Err(at) = info_hashes.binary_search(&info_hash) {
+            info_hashes.insert(at, info_hash).map_err(|_| ScrapeError::TooManyInfoHashes)?;
+        }
+    }
+    if info_hashes.is_empty() { Err(ScrapeError::InfoHashMissing) } else { Ok(info_hashes) }
+}
+
+/// Write the response to a scrape, and return its octets: BEP 48, "Scrape Response". `files` come in the order of
+/// [`parse_scrape`], which is the one that a dictionary has to have. [`MAX_SCRAPE_REPLY_OCTETS`] hold any.
+///
+/// # Errors
+/// [`Full`] when it does not fit `out`.
+pub fn emit_scrape(
+    out: &mut [u8],
+    files: impl Iterator<Item = (InfoHash, SwarmCounts)>,
+    keep_alive: bool,
+) -> Result<usize, Full> {
+    response::emit(out, Status::Ok, keep_alive, |body| {
+        body.dictionary()?;
+        body.string(b"files")?;
+        body.dictionary()?;
+        for (info_hash, counts) in files {
+            body.string(&info_hash.0)?;
+            emit_counts(body, counts)?;
+        }
+        body.end()?;
+        body.end()
+    })
+}
+
+fn emit_counts(body: &mut Writer<'_>, counts: SwarmCounts) -> Result<(), Full> {
+    body.dictionary()?;
+    body.integer_entry("complete", counts.seeders)?;
+    body.integer_entry("downloaded", counts.completed)?;
+    body.integer_entry("downloaders", counts.leechers.saturating_sub(counts.partial_seeds))?;
+    body.integer_entry("incomplete", counts.leechers)?;
+    body.end()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::http::response::tests::dictionary;
+
+    fn query(hashes: impl IntoIterator<Item = u8>) -> Vec<u8> {
+        let parameters = hashes.into_iter().map(|byte| format!("info_hash={}", format!("%{byte:02X}").repeat(20)));
+        parameters.collect::<Vec<_>>().join("&").into_bytes()
+    }
+
+    #[test]
+    fn rule_23_a_scrape_without_an_info_hash_is_refused() {
+        for query in [&b""[..], b"info_hash", b"compact=1", b"INFO_HASH=abcdefghijklmnopqrst"] {
+            assert_eq!(parse_scrape(query), Err(ScrapeError::InfoHashMissing));
+        }
+        assert!(ScrapeError::InfoHashMissing.reason().contains("not supported"));
+    }
+
+    #[test]
+    fn rule_23_repeated_info_hashes_appear_once_and_sorted() {
+        let parsed = parse_scrape(&query([9, 0xff, 3, 9, 0, 3, 0x80])).expect("seven good ones");
+        assert_eq!(parsed, [0, 3, 9, 0x80, 0xff].map(|byte| InfoHash([byte; 20])));
+    }
+
+    #[test]
+    fn rule_23_no_more_than_74_are_answered() {
+        assert_eq!(parse_scrape(&query((0..74).chain(0..74))).map(|hashes| hashes.len()), Ok(74));
+        assert_eq!(parse_scrape(&query(0..75)), Err(ScrapeError::TooManyInfoHashes));
+        assert!(ScrapeError::TooManyInfoHashes.reason().contains(&MAX_SCRAPE_INFO_HASHES.to_string()));
+    }
+
+    #[test]
+    fn rule_19_info_hashes_are_bytes_and_bad_ones_are_errors() {
+        let good = parse_scrape(b"x&info_hash=%fF\x80+=efghijklmnopqrst&passkey=%").expect("a good one");
+        assert_eq!(good, [InfoHash(*b"\xff\x80+=efghijklmnopqrst")]);
+        let table: [(&[u8], ScrapeError); 4] = [
+            (b"info_hash=", ScrapeError::InfoHashLength),
+            (b"info_hash=abcdefghijklmnopqrst&info_hash=abc", ScrapeError::InfoHashLength),
+            (b"info_hash=abcdefghijklmnopqrstu", ScrapeError::InfoHashLength),
+            (b"info_hash=%GGcdefghijklmnopqrst", ScrapeError::BadEscape),
+        ];
+        for (query, expected) in table {
+            assert_eq!(parse_scrape(query), Err(expected), "{}", query.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn rule_21_files_are_dictionaries_with_sorted_keys() {
+        let mut out = [0xa5; 512];
+        let counts = SwarmCounts { seeders: 11, leechers: 19, partial_seeds: 4, completed: 13772 };
+        let files = [(InfoHash(*b"xxxxxxxxxxxxxxxxxxxx"), counts), (InfoHash([0xff; 20]), SwarmCounts::default())];
+        let octets = emit_scrape(&mut out, files.into_iter(), false).expect("512 octets are enough");
+        let body =
+            b"d5:filesd20:xxxxxxxxxxxxxxxxxxxxd8:completei11e10:downloadedi13772e11:downloadersi15e10:incompletei19ee\
+            20:\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\
+            d8:completei0e10:downloadedi0e11:downloadersi0e10:incompletei0eeee";
+        assert!(out[..octets].ends_with(body), "{}", out[..octets].escape_ascii());
+        let dictionary = dictionary(&out[..octets]);
+        assert_eq!(dictionary.keys(), [b"files"]);
+        for short in 0..octets {
+            assert_eq!(emit_scrape(&mut out[..short], files.into_iter(), false), Err(Full));
+        }
+    }
+
+    #[test]
+    fn rule_07_downloaders_are_the_leechers_that_are_no_partial_seeds() {
+        for (leechers, partial_seeds, expected) in [(0, 0, 0), (5, 0, 5), (5, 2, 3), (5, 5, 0), (1, 2, 0)] {
+            let mut out = [0xa5; 512];
+            let counts = SwarmCounts { leechers, partial_seeds, ..SwarmCounts::default() };
+            let files = core::iter::once((InfoHash([1; 20]), counts));
+            let octets = emit_scrape(&mut out, files, true).expect("512 octets are enough");
+            let parsed = dictionary(&out[..octets]);
+            let file = parsed.get("files").and_then(|files| files.get([1; 20])).expect("one file");
+            assert_eq!(file.integer("downloaders"), Some(expected));
+            assert_eq!(file.integer("incomplete"), Some(i64::from(leechers)));
+        }
+    }
+
+    #[test]
+    fn rule_23_what_is_asked_is_answered_at_any_length() {
+        let counts = SwarmCounts { seeders: u32::MAX, leechers: u32::MAX, partial_seeds: 0, completed: u32::MAX };
+        for count in 1..=74 {
+            let hashes = parse_scrape(&query((0..count).rev())).expect("74 are allowed");
+            let mut out = [0xa5; MAX_SCRAPE_REPLY_OCTETS];
+            let octets = emit_scrape(&mut out, hashes.iter().map(|hash| (*hash, counts)), true);
+            let octets = octets.expect("that is the longest reply");
+            let parsed = dictionary(&out[..octets]);
+            assert_eq!(parsed.get("files").map(|files| files.keys().len()), Some(usize::from(count)));
+        }
+    }
+
+    #[test]
+    fn truncation_and_flips_never_panic() {
+        let mut random = fastrand::Rng::with_seed(23);
+        let whole = query([1, 0x80, 0xff]);
+        for octets in 0..whole.len() {
+            let _ = parse_scrape(&whole[..octets]);
+        }
+        for _ in 0..4_000 {
+            let mut flipped = whole.clone();
+            let at = random.usize(..flipped.len());
+            flipped[at] ^= 1 << random.u32(..8);
+            if let Ok(hashes) = parse_scrape(&flipped) {
+                assert!(hashes.is_sorted());
+            }
+        }
+    }
+}

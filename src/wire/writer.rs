@@ -1,0 +1,92 @@
+//! A cursor over the caller's buffer: the bytes of every reply that is text.
+
+use super::Full;
+
+/// Writes from the start of a buffer that the caller owns, and refuses what does not fit. What bencode adds to it is in
+/// [`bencode`](super::bencode).
+#[derive(Debug)]
+pub struct Writer<'a> {
+    rest: &'a mut [u8],
+    octets: usize,
+}
+
+impl<'a> Writer<'a> {
+    /// Start at the beginning of `out`.
+    pub fn new(out: &'a mut [u8]) -> Self {
+        Self { rest: out, octets: 0 }
+    }
+
+    /// How many octets have been written.
+    pub fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Write `bytes` as they are.
+    ///
+    /// # Errors
+    /// [`Full`] when they do not fit; then none of them is written.
+    pub fn raw(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        let rest = core::mem::take(&mut self.rest);
+        if rest.len() < bytes.len() {
+            self.rest = rest;
+            return Err(Full);
+        }
+        let (head, tail) = rest.split_at_mut(bytes.len());
+        head.copy_from_slice(bytes);
+        self.rest = tail;
+        self.octets += bytes.len();
+        Ok(())
+    }
+
+    /// Write `number` in decimal, without leading zeros.
+    ///
+    /// # Errors
+    /// [`Full`] when it does not fit.
+    pub fn decimal(&mut self, number: u64) -> Result<(), Full> {
+        let mut digits = [0; MAX_DECIMAL_OCTETS];
+        let mut left = number;
+        let mut count = 0;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + (left % 10) as u8;
+            left /= 10;
+            count += 1;
+            if left == 0 {
+                break;
+            }
+        }
+        self.raw(digits.get(MAX_DECIMAL_OCTETS - count..).unwrap_or_default())
+    }
+}
+
+/// Digits of `u64::MAX`.
+const MAX_DECIMAL_OCTETS: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_decimal_without_leading_zeros() {
+        for number in [0, 1, 9, 10, 99, 100, 1800, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
+            let mut out = [0xa5; 24];
+            let mut writer = Writer::new(&mut out);
+            writer.decimal(number).expect("24 octets hold any u64");
+            let octets = writer.octets();
+            assert_eq!(&out[..octets], number.to_string().as_bytes());
+            assert!(out[octets..].iter().all(|&octet| octet == 0xa5), "nothing is written beyond the number");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_leaves_the_buffer_as_it_was() {
+        let mut out = [0xa5; 4];
+        let mut writer = Writer::new(&mut out);
+        assert_eq!(writer.raw(b"abc"), Ok(()));
+        assert_eq!(writer.raw(b"de"), Err(Full));
+        assert_eq!(writer.decimal(10), Err(Full));
+        assert_eq!(writer.decimal(7), Ok(()));
+        assert_eq!(writer.raw(b""), Ok(()));
+        assert_eq!(writer.octets(), 4);
+        assert_eq!(&out, b"abc7");
+    }
+}
