@@ -3,4 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod config;
+mod nearest;
+pub mod prefix;
 pub mod wire;
