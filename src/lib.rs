@@ -2,8 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod api;
+pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
 mod nearest;
 pub mod prefix;
+pub mod run;
 pub mod wire;
