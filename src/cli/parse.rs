@@ -1,7 +1,6 @@
 //! From arguments to a command.
 
 use core::fmt;
-use core::time::Duration;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
@@ -13,7 +12,7 @@ use super::verbs::{FLAGS, Flag, VERBS, Verb, flag, verb};
 use super::{Command, help, quote};
 use crate::api::{Allow, Revoke};
 use crate::client::Request;
-use crate::config::{Source, units};
+use crate::config::{self, Source};
 use crate::nearest::nearest;
 use crate::prefix;
 
@@ -149,9 +148,9 @@ fn allow(given: &Given, operands: &[String]) -> Result<Allow, Mistake> {
     if permanent && given.has("--retire-after") {
         return Err(Mistake("--permanent and --retire-after exclude each other".into()));
     }
-    let retire_after = given.one("--retire-after")?.map(|text| retire_after(&text)).transpose()?;
+    let retire_after = given.one("--retire-after")?.map(|text| config::retire_after(&text)).transpose();
+    let retire_after_seconds = retire_after.map_err(|error| Mistake(error.to_string()))?.map(|span| span.as_secs());
     let until_unix = given.one("--until")?.map(|text| until(&text)).transpose()?;
-    let retire_after_seconds = retire_after.map(|span| span.as_secs());
     Ok(Allow { prefix: prefix(operand)?, user: given.user()?, retire_after_seconds, until_unix, permanent })
 }
 
@@ -180,12 +179,6 @@ fn no_operands(verb: &Verb, operands: &[String]) -> Result<(), Mistake> {
 fn prefix(text: &str) -> Result<IpNet, Mistake> {
     let address = "an address or a prefix such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/64";
     prefix::parse_customer(text).ok_or_else(|| Mistake(format!("found {}, expected {address}", quote(text))))
-}
-
-fn retire_after(text: &str) -> Result<Duration, Mistake> {
-    units::parse_duration(text)
-        .filter(|span| !span.is_zero())
-        .ok_or_else(|| expected("--retire-after", text, "a duration with its unit such as 30d"))
 }
 
 /// The end that `text` means, in seconds since 1970. A date without a time includes the whole day.

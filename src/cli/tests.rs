@@ -108,11 +108,11 @@ fn what_makes_no_sense_is_told_in_one_line() {
         ("allow 192.0.2.7 --permanent --retire-after 3d", "--permanent and --retire-after exclude each other"),
         (
             "allow 192.0.2.7 --retire-after 30",
-            "--retire-after: found \"30\", expected a duration with its unit such as 30d",
+            r#"--retire-after: found "30", expected a duration with its unit such as "90s", "30m" or "30d" (from 1s to 3650d)"#,
         ),
         (
             "allow 192.0.2.7 --retire-after 0s",
-            "--retire-after: found \"0s\", expected a duration with its unit such as 30d",
+            r#"--retire-after: found "0s", expected a duration with its unit such as "90s", "30m" or "30d" (from 1s to 3650d)"#,
         ),
         (
             "allow 192.0.2.7 --until tomorrow",

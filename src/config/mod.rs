@@ -24,6 +24,7 @@ pub(crate) use error::quote;
 pub(crate) use keys::default_of;
 pub use keys::sample;
 pub use places::{Places, is_daemons, is_writable};
+pub(crate) use source::retire_after;
 pub use source::{Loaded, SYSTEM_FILE, Source};
 use units::{days, mib, minutes, seconds};
 

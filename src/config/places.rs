@@ -1,6 +1,7 @@
 //! Where the data and the control socket are, once they have to be somewhere.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::Config;
@@ -43,11 +44,24 @@ pub(super) fn socket_in(data_dir: &Path) -> PathBuf {
 }
 
 /// Whether `dir` is a directory in which we may make files. Permission bits do not tell (root, read-only mounts), so we
-/// make one.
+/// make one; one that a power cut left behind is no obstacle. A full or broken disk does not make us look elsewhere:
+/// the whitelist is here, and who runs the tracker should hear of it.
 pub fn is_writable(dir: &Path) -> bool {
-    let probe = dir.join(format!(".nakodo-{}", std::process::id()));
-    let made = fs::OpenOptions::new().write(true).create_new(true).open(&probe).is_ok();
-    made && fs::remove_file(&probe).is_ok()
+    let probe = dir.join(".nakodo-probe");
+    match fs::OpenOptions::new().write(true).create(true).truncate(false).open(&probe) {
+        Ok(_) => {
+            // Should it stay, it is empty, and harms nothing.
+            let _ = fs::remove_file(&probe);
+            true
+        }
+        Err(error) => !matches!(
+            error.kind(),
+            ErrorKind::NotFound
+                | ErrorKind::NotADirectory
+                | ErrorKind::PermissionDenied
+                | ErrorKind::ReadOnlyFilesystem
+        ),
+    }
 }
 
 /// Whether `dir` is where a running tracker has its socket, as far as a client can tell without writing. One that does
@@ -80,7 +94,11 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("nakodo-places-{}", std::process::id()));
         assert!(!is_writable(&dir), "it is not there");
         fs::create_dir(&dir).expect("the temporary directory is writable");
-        assert!(is_writable(&dir));
+        fs::write(dir.join(".nakodo-probe"), "").expect("it is writable");
+        assert!(is_writable(&dir), "what a power cut left behind is no obstacle");
+        fs::write(dir.join("file"), "").expect("it is writable");
+        assert!(!is_writable(&dir.join("file")), "it is no directory");
+        fs::remove_file(dir.join("file")).expect("it is there");
         assert_eq!(fs::read_dir(&dir).expect("it is there").count(), 0);
         assert!(is_daemons(&dir), "a directory whose socket we do not see may be another user's");
         fs::remove_dir(&dir).expect("it is empty");

@@ -1,5 +1,6 @@
 //! Where a configuration comes from: a file, or none, and the command line on top of it.
 
+use core::time::Duration;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -76,6 +77,13 @@ impl Source {
         }
         Ok(())
     }
+}
+
+/// The value of `--retire-after`, under the rules of the key that it stands in for.
+pub(crate) fn retire_after(text: &str) -> Result<Duration, Error> {
+    let mut reading = Reading::new("");
+    reading.flag("access.retire_after", DeValue::String(text.into()))?;
+    Ok(reading.finish()?.access.retire_after)
 }
 
 /// The text of a file that is not absurdly long.
