@@ -3,6 +3,13 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod api;
+pub mod cli;
+pub mod client;
 pub mod clock;
+pub mod config;
+mod nearest;
+pub mod prefix;
+pub mod run;
 pub mod tracker;
 pub mod wire;

@@ -1,0 +1,227 @@
+//! From arguments to a command.
+
+use core::fmt;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::UNIX_EPOCH;
+
+use ipnet::IpNet;
+use lexopt::Arg;
+
+use super::verbs::{FLAGS, Flag, VERBS, Verb, flag, verb};
+use super::{Command, help, quote};
+use crate::api::{Allow, Revoke};
+use crate::client::Request;
+use crate::config::{self, Source};
+use crate::nearest::nearest;
+use crate::prefix;
+
+/// Why a command line makes no sense, in one line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake(String);
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for Mistake {}
+
+/// Arguments, sorted.
+#[derive(Debug, Default)]
+struct Given {
+    /// The options, and their values if they take any.
+    flags: Vec<(&'static Flag, OsString)>,
+    /// The rest, the command first.
+    words: Vec<String>,
+    /// Whether the version was asked for.
+    version: bool,
+}
+
+/// Read the arguments, without the program's name.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Mistake> {
+    let given = sort(lexopt::Parser::from_args(arguments))?;
+    if given.version {
+        return Ok(Command::Print(format!("nakodo {}\n", env!("CARGO_PKG_VERSION"))));
+    }
+    let (verb, operands) = match given.words.split_first() {
+        None if given.has("--help") => return Ok(Command::Print(help::overview())),
+        None => (&VERBS[0], given.words.as_slice()),
+        Some((name, operands)) => (verb(name).ok_or_else(|| unknown_verb(name))?, operands),
+    };
+    given.belong_to(verb)?;
+    if given.has("--help") {
+        return Ok(Command::Print(help::of(verb)));
+    }
+    if verb.operand.is_empty() {
+        no_operands(verb, operands)?;
+    }
+    let source = given.source()?;
+    let json = given.has("--json");
+    match verb.name {
+        "check" => Ok(Command::Check(source)),
+        "allow" => Ok(Command::Ask(source, Request::Allow(allow(&given, operands)?))),
+        "revoke" => Ok(Command::Ask(source, Request::Revoke(revoke(&given, operands)?))),
+        "list" => Ok(Command::Ask(source, Request::List { json })),
+        "status" => Ok(Command::Ask(source, Request::Status { json })),
+        "help" => help_on(operands),
+        _ => Ok(Command::Serve(source)),
+    }
+}
+
+/// Tell options from words.
+fn sort(mut parser: lexopt::Parser) -> Result<Given, Mistake> {
+    let mut given = Given::default();
+    while let Some(argument) = parser.next().map_err(|error| Mistake(error.to_string()))? {
+        let name = match argument {
+            Arg::Value(word) => {
+                given.words.push(utf8(word, "an argument")?);
+                continue;
+            }
+            Arg::Short('h') => "--help".into(),
+            Arg::Short('V') => "--version".into(),
+            Arg::Short(letter) => format!("-{letter}"),
+            Arg::Long(name) => format!("--{name}"),
+        };
+        if name == "--version" {
+            given.version = true;
+            continue;
+        }
+        let flag = flag(&name).ok_or_else(|| unknown_flag(&name, &given))?;
+        let value = if flag.value.is_empty() { OsString::new() } else { parser.value().map_err(|_| no_value(flag))? };
+        if !flag.repeatable && given.has(flag.name) {
+            return Err(Mistake(format!("{} is given twice", flag.name)));
+        }
+        given.flags.push((flag, value));
+    }
+    Ok(given)
+}
+
+impl Given {
+    fn has(&self, name: &str) -> bool {
+        self.flags.iter().any(|(flag, _)| flag.name == name)
+    }
+
+    fn all(&self, name: &str) -> Result<Vec<String>, Mistake> {
+        let values = self.flags.iter().filter(|(flag, _)| flag.name == name);
+        values.map(|(flag, value)| utf8(value.clone(), flag.name)).collect()
+    }
+
+    fn one(&self, name: &str) -> Result<Option<String>, Mistake> {
+        Ok(self.all(name)?.pop())
+    }
+
+    /// Whether `verb` takes all the options.
+    fn belong_to(&self, verb: &Verb) -> Result<(), Mistake> {
+        let strange = self.flags.iter().find(|(given, _)| verb.flags().all(|flag| flag.name != given.name));
+        strange.map_or(Ok(()), |(flag, _)| {
+            let (flag, verb) = (flag.name, verb.name);
+            Err(Mistake(format!("`nakodo {verb}` takes no {flag}; see `nakodo help {verb}`")))
+        })
+    }
+
+    fn source(&self) -> Result<Source, Mistake> {
+        let file = self.flags.iter().find(|(flag, _)| flag.name == "--config").map(|(_, value)| PathBuf::from(value));
+        Ok(Source {
+            file,
+            data_dir: self.one("--data-dir")?,
+            listen: self.all("--listen")?,
+            memory: self.one("--memory")?,
+        })
+    }
+
+    fn user(&self) -> Result<Option<String>, Mistake> {
+        let user = self.one("--user")?;
+        match user.as_deref().filter(|user| user.trim().is_empty() || user.chars().any(char::is_control)) {
+            Some(user) => Err(expected("--user", user, "a name without control characters")),
+            None => Ok(user),
+        }
+    }
+}
+
+fn allow(given: &Given, operands: &[String]) -> Result<Allow, Mistake> {
+    let [operand] = operands else {
+        return Err(Mistake("`nakodo allow` takes one address or prefix, such as 192.0.2.7 or 2001:db8::/64".into()));
+    };
+    let permanent = given.has("--permanent");
+    if permanent && given.has("--retire-after") {
+        return Err(Mistake("--permanent and --retire-after exclude each other".into()));
+    }
+    let retire_after = given.one("--retire-after")?.map(|text| config::retire_after(&text)).transpose();
+    let retire_after_seconds = retire_after.map_err(|error| Mistake(error.to_string()))?.map(|span| span.as_secs());
+    let until_unix = given.one("--until")?.map(|text| until(&text)).transpose()?;
+    Ok(Allow { prefix: prefix(operand)?, user: given.user()?, retire_after_seconds, until_unix, permanent })
+}
+
+fn revoke(given: &Given, operands: &[String]) -> Result<Revoke, Mistake> {
+    match (operands, given.user()?) {
+        ([operand], None) => Ok(Revoke::Prefix(prefix(operand)?)),
+        ([], Some(user)) => Ok(Revoke::User(user)),
+        _ => Err(Mistake("`nakodo revoke` takes one address or prefix, or else --user USER".into())),
+    }
+}
+
+fn help_on(operands: &[String]) -> Result<Command, Mistake> {
+    match operands {
+        [] => Ok(Command::Print(help::overview())),
+        [name] => Ok(Command::Print(help::of(verb(name).ok_or_else(|| unknown_verb(name))?))),
+        _ => Err(Mistake("`nakodo help` takes one command".into())),
+    }
+}
+
+fn no_operands(verb: &Verb, operands: &[String]) -> Result<(), Mistake> {
+    operands.first().map_or(Ok(()), |operand| {
+        Err(Mistake(format!("`nakodo {}` takes options only; found {}", verb.name, quote(operand))))
+    })
+}
+
+fn prefix(text: &str) -> Result<IpNet, Mistake> {
+    let address = "an address or a prefix such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/64";
+    prefix::parse_customer(text).ok_or_else(|| Mistake(format!("found {}, expected {address}", quote(text))))
+}
+
+/// The end that `text` means, in seconds since 1970. A date without a time includes the whole day.
+fn until(text: &str) -> Result<u64, Mistake> {
+    let day_after = || seconds_since_1970(&format!("{text}T00:00:00Z")).map(|start| start + 24 * 60 * 60);
+    seconds_since_1970(text).or_else(day_after).ok_or_else(|| {
+        let time = "a day such as 2027-01-31 (to its end, UTC) or a time such as 2027-01-31T18:00:00Z";
+        expected("--until", text, time)
+    })
+}
+
+fn seconds_since_1970(text: &str) -> Option<u64> {
+    // humantime cuts the text by octets.
+    let time = humantime::parse_rfc3339(Some(text).filter(|text| text.is_ascii())?).ok()?;
+    Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
+}
+
+fn utf8(value: OsString, what: &str) -> Result<String, Mistake> {
+    value.into_string().map_err(|value| Mistake(format!("{what} is not UTF-8: {}", quote(&value.to_string_lossy()))))
+}
+
+fn expected(flag: &str, found: &str, expected: &str) -> Mistake {
+    Mistake(format!("{flag}: found {}, expected {expected}", quote(found)))
+}
+
+fn no_value(flag: &Flag) -> Mistake {
+    Mistake(format!("{} needs a value: {} {}", flag.name, flag.name, flag.value))
+}
+
+fn unknown_verb(name: &str) -> Mistake {
+    let hint = match nearest(name, VERBS.iter().map(|verb| verb.name)) {
+        Some(near) => format!("did you mean `nakodo {near}`?"),
+        None => "see `nakodo help`".into(),
+    };
+    Mistake(format!("unknown command {}; {hint}", quote(name)))
+}
+
+fn unknown_flag(name: &str, given: &Given) -> Mistake {
+    let known = FLAGS.iter().map(|flag| flag.name).chain(["--version"]);
+    let hint = match (nearest(name, known), given.words.first().and_then(|word| verb(word))) {
+        (Some(near), _) => format!("did you mean {near}?"),
+        (None, Some(verb)) => format!("see `nakodo help {}`", verb.name),
+        (None, None) => "see `nakodo help`".into(),
+    };
+    Mistake(format!("unknown option {}; {hint}", quote(name)))
+}

@@ -1,0 +1,84 @@
+//! One HTTP/1.1 request over a Unix socket, and the whole of its answer.
+
+use core::time::Duration;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use super::Failure;
+use crate::cli::exit;
+
+/// How long a tracker may take, syncing slow flash included.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// No answer is longer: the largest whitelist with the longest names takes half of this.
+const MOST_OCTETS: u64 = 32 << 20;
+
+/// Header lines that are read; a tracker sends a few.
+const MOST_HEADERS: usize = 32;
+
+/// A status and what came with it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: String,
+}
+
+/// Send one request, and read the answer to its end.
+pub(super) fn exchange(socket: &Path, method: &str, path: &str, body: &str) -> Result<Answer, Failure> {
+    let stream = UnixStream::connect(socket).map_err(|error| unreachable(socket, &error))?;
+    let octets = send(stream, method, path, body).map_err(|error| lost(&error))?;
+    read_answer(&octets).ok_or_else(|| Failure::new(exit::IOERR, "the tracker's answer is no whole HTTP response"))
+}
+
+fn send(mut stream: UnixStream, method: &str, path: &str, body: &str) -> io::Result<Vec<u8>> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: nakodo\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut octets = Vec::new();
+    stream.take(MOST_OCTETS).read_to_end(&mut octets)?;
+    if octets.len() as u64 == MOST_OCTETS {
+        return Err(ErrorKind::FileTooLarge.into());
+    }
+    Ok(octets)
+}
+
+/// The answer in `octets`, if it is all there.
+fn read_answer(octets: &[u8]) -> Option<Answer> {
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+    let mut response = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(head) = response.parse(octets).ok()? else { return None };
+    let length = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("content-length"));
+    let length: usize = str::from_utf8(length?.value).ok()?.trim().parse().ok()?;
+    let body = octets.get(head..)?.get(..length)?;
+    Some(Answer { status: response.code?, body: String::from_utf8(body.to_vec()).ok()? })
+}
+
+pub(super) fn unreachable(socket: &Path, error: &io::Error) -> Failure {
+    let socket = socket.display();
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Failure::new(
+            exit::UNAVAILABLE,
+            format!("nakodo is not running: no answer on {socket}; start it with `nakodo serve`"),
+        ),
+        ErrorKind::PermissionDenied => Failure::new(
+            exit::NOPERM,
+            format!("permission denied on {socket}; run this as root or as the user that runs nakodo"),
+        ),
+        _ => Failure::new(exit::IOERR, format!("cannot connect to {socket}: {error}")),
+    }
+}
+
+fn lost(error: &io::Error) -> Failure {
+    let why = match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => format!("it did not answer within {} s", PATIENCE.as_secs()),
+        ErrorKind::FileTooLarge => format!("its answer has more than {} MiB", MOST_OCTETS >> 20),
+        _ => error.to_string(),
+    };
+    Failure::new(exit::IOERR, format!("lost the tracker: {why}"))
+}

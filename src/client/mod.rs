@@ -1,0 +1,102 @@
+//! The commands' side of the admin API: one question over the Unix socket, one answer.
+
+mod exchange;
+mod show;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::{self, Allow, Allowed, Refusal, Revoke, Revoked, Status, Whitelist};
+use crate::cli::exit;
+use exchange::{Answer, exchange};
+
+/// What a command asks of the running tracker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Let somebody in.
+    Allow(Allow),
+    /// Let somebody in no longer.
+    Revoke(Revoke),
+    /// Who is let in?
+    List {
+        /// As the tracker's JSON.
+        json: bool,
+    },
+    /// How is it?
+    Status {
+        /// As the tracker's JSON.
+        json: bool,
+    },
+}
+
+/// Why there is no answer to print.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit code.
+    pub code: u8,
+    /// One line for the person who asked.
+    pub message: String,
+}
+
+impl Failure {
+    fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// Ask the tracker that listens on `socket`; the answer is ready to print.
+pub fn ask(socket: &Path, request: &Request) -> Result<String, Failure> {
+    let (method, path, body) = match request {
+        Request::Allow(allow) => ("POST", api::WHITELIST, json(allow)?),
+        Request::Revoke(revoke) => ("DELETE", api::WHITELIST, json(revoke)?),
+        Request::List { .. } => ("GET", api::WHITELIST, String::new()),
+        Request::Status { .. } => ("GET", api::STATUS, String::new()),
+    };
+    let answer = exchange(socket, method, path, &body)?;
+    match answer.status {
+        200..=299 => show_answer(request, answer.body),
+        _ => Err(refused(&answer)),
+    }
+}
+
+fn show_answer(request: &Request, body: String) -> Result<String, Failure> {
+    match request {
+        Request::List { json: true } | Request::Status { json: true } => Ok(with_newline(body)),
+        Request::Allow(_) => Ok(show::allowed(&read::<Allowed>(&body)?)),
+        Request::Revoke(_) => Ok(show::revoked(&read::<Revoked>(&body)?)),
+        Request::List { .. } => Ok(show::whitelist(&read::<Whitelist>(&body)?)),
+        Request::Status { .. } => Ok(show::status(&read::<Status>(&body)?)),
+    }
+}
+
+fn with_newline(mut text: String) -> String {
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}
+
+fn json(request: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(request).map_err(|error| Failure::new(exit::SOFTWARE, error.to_string()))
+}
+
+fn read<'b, T: Deserialize<'b>>(body: &'b str) -> Result<T, Failure> {
+    serde_json::from_str(body).map_err(|error| {
+        Failure::new(exit::IOERR, format!("cannot read the tracker's answer: {error}; is it of another version?"))
+    })
+}
+
+/// What a status other than success means for who asked.
+fn refused(answer: &Answer) -> Failure {
+    let code = match answer.status {
+        401 | 403 | 507 => exit::NOPERM,
+        400..=499 => exit::DATAERR,
+        _ => exit::SOFTWARE,
+    };
+    let why = serde_json::from_str::<Refusal>(&answer.body).map(|refusal| show::printable(&refusal.error));
+    Failure::new(code, why.unwrap_or_else(|_| format!("the tracker answered with HTTP status {}", answer.status)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,116 @@
+//! Answers as people read them.
+
+use core::time::Duration;
+use std::fmt::Write as _;
+use std::time::UNIX_EPOCH;
+
+use crate::api::{Allowed, Entry, Revoked, Status, Whitelist};
+use crate::config::units::{brief_duration, brief_octets};
+
+pub(super) fn allowed(allowed: &Allowed) -> String {
+    let done = if allowed.replaced { "changed" } else { "allowed" };
+    format!("{done} {}\n", allowed.prefix)
+}
+
+pub(super) fn revoked(revoked: &Revoked) -> String {
+    match revoked.removed {
+        1 => "removed 1 entry\n".into(),
+        n => format!("removed {n} entries\n"),
+    }
+}
+
+pub(super) fn whitelist(whitelist: &Whitelist) -> String {
+    if whitelist.entries.is_empty() {
+        return "nobody is on the whitelist\n".into();
+    }
+    let head = ["PREFIX", "USER", "IDLE", "RETIRES IN", "UNTIL"].map(String::from);
+    let rows = whitelist.entries.iter().map(row);
+    table(&core::iter::once(head).chain(rows).collect::<Vec<_>>())
+}
+
+fn row(entry: &Entry) -> [String; 5] {
+    [
+        entry.prefix.to_string(),
+        entry.user.as_deref().map_or("-".into(), printable),
+        brief_duration(Duration::from_secs(entry.idle_seconds)),
+        retires_in(entry),
+        entry.until_unix.map_or("-".into(), time),
+    ]
+}
+
+fn retires_in(entry: &Entry) -> String {
+    match entry.retire_after_seconds.map(|after| after.saturating_sub(entry.idle_seconds)) {
+        None => "never".into(),
+        Some(0) => "now".into(),
+        Some(left) => brief_duration(Duration::from_secs(left)),
+    }
+}
+
+/// Seconds since 1970 as a date and time, as far as those go.
+fn time(unix: u64) -> String {
+    let mut text = String::new();
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(unix));
+    match time.map(|time| write!(text, "{}", humantime::format_rfc3339_seconds(time))) {
+        Some(Ok(())) => text,
+        _ => "after the year 9999".into(),
+    }
+}
+
+/// Columns as wide as their widest cell, two spaces between them, none after the last.
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = core::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        format!("{}\n", cells.join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+/// A figure of the status: its group, its name in it, and its value.
+type Figure = (String, String, String);
+
+pub(super) fn status(status: &Status) -> String {
+    let span = |seconds| brief_duration(Duration::from_secs(seconds));
+    let memory = &status.memory;
+    let own = [
+        ("nakodo", "version", printable(&status.version)),
+        ("nakodo", "up for", span(status.uptime_seconds)),
+        ("nakodo", "in all its runs", span(status.running_seconds)),
+        ("memory", "budget", brief_octets(memory.budget_octets)),
+        ("memory", "lines in use", format!("{} of {}", memory.lines_in_use, memory.lines)),
+        ("memory", "swarms", memory.swarms.to_string()),
+        ("memory", "peers", memory.peers.to_string()),
+        ("whitelist", "entries", format!("{} of {}", status.whitelist.entries, status.whitelist.capacity)),
+        ("flash", "written", brief_octets(status.flash.octets_written)),
+    ];
+    let own = own.into_iter().map(|(group, name, value)| (group.into(), name.into(), value));
+    let counted = status.counters.0.iter().map(|(name, count)| counter(name, *count));
+    groups(&own.chain(counted).collect::<Vec<_>>())
+}
+
+/// The counter `udp.bad_ids` is the figure "bad ids" of the group "udp".
+fn counter(name: &str, count: u64) -> Figure {
+    let (group, name) = name.split_once('.').unwrap_or(("counters", name));
+    (printable(group), printable(&name.replace('_', " ")), count.to_string())
+}
+
+/// One figure a line under the name of its group, all values aligned.
+fn groups(figures: &[Figure]) -> String {
+    let width = figures.iter().map(|(_, name, _)| name.chars().count()).max().unwrap_or(0);
+    let mut text = String::new();
+    let mut current = "";
+    for (group, name, value) in figures {
+        if group != current {
+            text.push_str(&format!("{group}\n"));
+            current = group;
+        }
+        text.push_str(&format!("  {name:width$}  {value}\n"));
+    }
+    text
+}
+
+/// Text from elsewhere, without what could move a terminal's cursor.
+pub(super) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
