@@ -47,7 +47,17 @@ impl Tracker {
         transport: Transport,
         announce: &Announce,
     ) -> Result<AnnounceReply<'_>, Refusal> {
-        let caller = self.who(from);
+        self.announce_from(now, self.who(from), transport, announce)
+    }
+
+    /// Answer an announce of `caller`.
+    pub(super) fn announce_from(
+        &mut self,
+        now: Running,
+        caller: Caller,
+        transport: Transport,
+        announce: &Announce,
+    ) -> Result<AnnounceReply<'_>, Refusal> {
         let admitted = self.may_announce(now, caller, announce);
         let stored = admitted.map(|()| self.store(now, caller, announce));
         self.counters.announce(transport, announce, stored.map(|(outcome, _)| outcome));
@@ -66,7 +76,7 @@ impl Tracker {
     }
 
     fn may_announce(&mut self, now: Running, caller: Caller, announce: &Announce) -> Result<(), Refusal> {
-        self.admit(now, caller)?;
+        self.admission(now, caller, true)?;
         // Rule 4: nobody can be reached at port 0, but whoever stored nothing may say so and leave.
         if announce.port == 0 && announce.event != Event::Stopped { Err(Refusal::PortZero) } else { Ok(()) }
     }

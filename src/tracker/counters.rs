@@ -1,8 +1,8 @@
 //! What happened, counted: one number for each outcome, and one place that maps outcomes to numbers.
 
+use super::Refusal;
 use super::announce::Outcome;
 use super::evict::Evicted;
-use super::Refusal;
 use crate::wire::{Announce, Event};
 
 /// How a request came.
@@ -94,12 +94,7 @@ impl Counters {
     }
 
     /// Count an announce and what came of it.
-    pub(super) fn announce(
-        &mut self,
-        transport: Transport,
-        announce: &Announce,
-        outcome: Result<Outcome, Refusal>,
-    ) {
+    pub(super) fn announce(&mut self, transport: Transport, announce: &Announce, outcome: Result<Outcome, Refusal>) {
         match transport {
             Transport::Http => self.announces_http += 1,
             Transport::Udp => self.announces_udp += 1,

@@ -9,6 +9,7 @@ mod chain;
 mod check;
 mod connection_id;
 mod counters;
+mod datagram;
 mod evict;
 mod horizon;
 mod index;
@@ -16,6 +17,7 @@ mod line;
 mod lines;
 mod pool;
 mod quanta;
+mod request;
 mod select;
 mod settings;
 mod sweep;
@@ -32,6 +34,7 @@ pub use connection_id::{ConnectionIds, LIFETIME_SECONDS as CONNECTION_ID_LIFETIM
 pub use counters::{Counters, Transport};
 pub use horizon::{External, Horizon, LocalNetworks};
 pub use index::HashKey;
+pub use request::{Answer, MAX_RESPONSE_OCTETS};
 pub use settings::{Admission, Policy, Seeds, Settings};
 
 use crate::access::{Entry, Whitelist};
@@ -190,16 +193,19 @@ impl Tracker {
         Caller { address, horizon: self.networks.horizon(address) }
     }
 
-    /// May this caller announce? An announce keeps its whitelist entry from being retired.
-    fn admit(&mut self, now: Running, caller: Caller) -> Result<(), Refusal> {
+    /// May this caller announce, or scrape? An announce keeps its whitelist entry from being retired.
+    fn admission(&mut self, now: Running, caller: Caller, announces: bool) -> Result<(), Refusal> {
         let admission = match caller.horizon {
             Horizon::Lan => self.policy.lan,
             Horizon::Wan => self.policy.wan,
         };
+        let on_whitelist = |whitelist: &mut Whitelist| {
+            if announces { whitelist.touch(caller.address, now) } else { whitelist.covers(caller.address) }
+        };
         match admission {
             Admission::Open => Ok(()),
             Admission::Closed => Err(Refusal::WanClosed),
-            Admission::Whitelist if self.whitelist.touch(caller.address, now) => Ok(()),
+            Admission::Whitelist if on_whitelist(&mut self.whitelist) => Ok(()),
             Admission::Whitelist => Err(Refusal::NotWhitelisted {
                 retry_in_minutes: announce::minutes_rounded_up(self.policy.retry_in).max(1),
             }),
@@ -207,9 +213,6 @@ impl Tracker {
     }
 
     /// How many peers of which kind a swarm has, on both sides of the horizon; zeros when it is unknown.
-    ///
-    /// # Errors
-    /// [`Refusal`] says why the client may not scrape.
     fn scrape(&self, now: Running, info_hash: &InfoHash) -> SwarmCounts {
         self.counts(now, [Horizon::Wan, Horizon::Lan].map(|horizon| self.pool.find_swarm(info_hash, horizon)))
     }

@@ -1,0 +1,94 @@
+//! One UDP datagram in, at most one out (BEP 15).
+
+use core::net::SocketAddr;
+
+use super::counters::Transport;
+use super::{Caller, Refusal, Tracker};
+use crate::clock::Running;
+use crate::wire::{Announce, Full, udp};
+
+/// What an id that does not verify is answered with, cut to the length of what came (rule 14).
+const BAD_CONNECTION_ID: &str = "connection id expired or not yours: connect again";
+
+impl Tracker {
+    /// Answer a datagram that came from `from`: the reply stands at the start of `out`, and its length is returned; 0 is
+    /// silence. Before a connection id has been verified, nothing longer than `datagram` is sent (rule 14).
+    ///
+    /// `out` should have [`udp::MAX_REPLY_OCTETS`]; a reply that does not fit is not sent.
+    pub fn answer_datagram(&mut self, now: Running, from: SocketAddr, datagram: &[u8], out: &mut [u8]) -> usize {
+        // Rule 4: nobody waits at port 0 for an answer.
+        if from.port() == 0 {
+            self.counters.udp_source_port_zero += 1;
+            return 0;
+        }
+        let caller = self.who(from.ip());
+        let written = match udp::parse(datagram) {
+            Ok(udp::Request::Connect { transaction_id }) => {
+                self.counters.connects_udp += 1;
+                udp::emit_connect(out, transaction_id, self.connection_ids.issue(now, caller.address))
+            }
+            Ok(
+                udp::Request::Announce { connection_id, transaction_id, .. }
+                | udp::Request::Scrape { connection_id, transaction_id, .. },
+            ) if !self.connection_ids.verify(now, caller.address, connection_id) => {
+                self.counters.udp_bad_connection_id += 1;
+                udp::emit_error(out, transaction_id, BAD_CONNECTION_ID, datagram.len())
+            }
+            Ok(udp::Request::Announce { transaction_id, announce, .. }) => {
+                self.answer_udp_announce(now, caller, transaction_id, &announce, out)
+            }
+            Ok(udp::Request::Scrape { transaction_id, info_hashes, .. }) => {
+                self.answer_udp_scrape(now, caller, transaction_id, info_hashes, out)
+            }
+            Err(_) => {
+                self.counters.udp_malformed += 1;
+                return 0;
+            }
+        };
+        written.unwrap_or(0)
+    }
+
+    fn answer_udp_announce(
+        &mut self,
+        now: Running,
+        caller: Caller,
+        transaction_id: u32,
+        announce: &Announce,
+        out: &mut [u8],
+    ) -> Result<usize, Full> {
+        match self.announce_from(now, caller, Transport::Udp, announce) {
+            Ok(reply) => {
+                // Rule 10: the family of the packet decides what a peer looks like.
+                let peers = if caller.address.is_ipv4() { reply.peers4 } else { reply.peers6 };
+                udp::emit_announce(out, transaction_id, reply.interval_seconds, reply.counts, peers)
+            }
+            Err(refusal) => udp::emit_error(out, transaction_id, refusal.reason(), udp::MAX_REPLY_OCTETS),
+        }
+    }
+
+    fn answer_udp_scrape(
+        &mut self,
+        now: Running,
+        caller: Caller,
+        transaction_id: u32,
+        info_hashes: udp::InfoHashes<'_>,
+        out: &mut [u8],
+    ) -> Result<usize, Full> {
+        self.counters.scrapes_udp += 1;
+        match self.may_scrape(now, caller) {
+            Ok(()) => udp::emit_scrape(out, transaction_id, info_hashes.map(|info_hash| self.scrape(now, &info_hash))),
+            Err(refusal) => udp::emit_error(out, transaction_id, refusal.reason(), udp::MAX_REPLY_OCTETS),
+        }
+    }
+
+    /// Scraping is for those who may announce, but does not keep them from being retired.
+    pub(super) fn may_scrape(&mut self, now: Running, caller: Caller) -> Result<(), Refusal> {
+        let admitted = self.admission(now, caller, false);
+        if let Err(refusal) = admitted {
+            self.counters.refusal(refusal);
+        } else {
+            self.keep_up(now);
+        }
+        admitted
+    }
+}

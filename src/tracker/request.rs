@@ -1,0 +1,160 @@
+//! One HTTP request in, one response out (BEP 3, BEP 48).
+
+use core::net::IpAddr;
+
+use super::counters::Transport;
+use super::{Caller, Refusal, Tracker};
+use crate::clock::Running;
+use crate::wire::http::{self, Body, ForwardedFor, Head, HeadStatus, Method, RetryIn, Status, Target};
+use crate::wire::{Full, InfoHash, SwarmCounts};
+
+/// Octets that the longest response takes: a scrape of 74 swarms.
+pub const MAX_RESPONSE_OCTETS: usize = {
+    let announce = http::ANNOUNCE_REPLY_OVERHEAD_OCTETS + super::PEERS4_OCTETS + super::PEERS6_OCTETS;
+    if announce > http::MAX_SCRAPE_REPLY_OCTETS { announce } else { http::MAX_SCRAPE_REPLY_OCTETS }
+};
+
+const NOT_FOUND: &str = "nothing here: this is a BitTorrent tracker, its paths are /announce and /scrape\n";
+const FRONT_PAGE: &str = "This is nakodo, a BitTorrent tracker. Put this address with /announce into a torrent.\n";
+const BAD_REQUEST: &str = "that is not an HTTP request\n";
+const BAD_METHOD: &str = "only GET and HEAD are answered\n";
+const HEAD_TOO_LONG: &str = "the head of this request is too long\n";
+const BAD_FORWARDED_FOR: &str = "the proxy in front of this tracker must say who asks, in X-Forwarded-For";
+
+/// What came of the octets that a connection has sent so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The head of the request is not there yet.
+    Incomplete,
+    /// A response was written.
+    Response {
+        /// Octets of the request, after which the next may have come already.
+        consumed: usize,
+        /// Octets of the response.
+        written: usize,
+        /// Whether the connection stays open.
+        keep_alive: bool,
+    },
+}
+
+impl Tracker {
+    /// Answer the first request in `received`, which came from `from`. The response stands at the start of `out`, which
+    /// must have [`MAX_RESPONSE_OCTETS`].
+    pub fn answer_request(&mut self, now: Running, from: IpAddr, received: &[u8], out: &mut [u8]) -> Answer {
+        match http::parse_head(received) {
+            HeadStatus::Complete(head) => {
+                let keep_alive = head.keep_alive && head.body == Body::Absent;
+                let written = self.respond(now, from, &head, keep_alive, out);
+                let written = match head.method {
+                    Method::Head => http::without_body(&out[..written]).len(),
+                    _ => written,
+                };
+                Answer::Response { consumed: head.octets, written, keep_alive }
+            }
+            HeadStatus::Incomplete => Answer::Incomplete,
+            HeadStatus::Malformed => self.give_up_on(received, Status::BadRequest, BAD_REQUEST, out),
+            HeadStatus::TooManyHeaders => self.answer_long_head(received, out),
+        }
+    }
+
+    /// The response to a head that does not fit its buffer (rule 24); the connection is then closed.
+    pub fn answer_long_head(&mut self, received: &[u8], out: &mut [u8]) -> Answer {
+        self.give_up_on(received, Status::HeaderFieldsTooLarge, HEAD_TOO_LONG, out)
+    }
+
+    fn give_up_on(&mut self, received: &[u8], status: Status, text: &str, out: &mut [u8]) -> Answer {
+        self.counters.http_bad_requests += 1;
+        let written = http::emit_plain(out, status, text, false).unwrap_or(0);
+        Answer::Response { consumed: received.len(), written, keep_alive: false }
+    }
+
+    fn respond(&mut self, now: Running, from: IpAddr, head: &Head<'_>, keep_alive: bool, out: &mut [u8]) -> usize {
+        if !matches!(head.method, Method::Get | Method::Head) {
+            self.counters.http_bad_requests += 1;
+            return http::emit_plain(out, Status::MethodNotAllowed, BAD_METHOD, keep_alive).unwrap_or(0);
+        }
+        let written = match Target::of(head.path) {
+            Target::Other if head.path == b"/" => http::emit_plain(out, Status::Ok, FRONT_PAGE, keep_alive),
+            Target::Other => {
+                self.counters.http_not_found += 1;
+                http::emit_plain(out, Status::NotFound, NOT_FOUND, keep_alive)
+            }
+            target => match self.client_behind(from, head) {
+                Some(caller) if target == Target::Announce => {
+                    self.answer_http_announce(now, caller, head.query, keep_alive, out)
+                }
+                Some(caller) => self.answer_http_scrape(now, caller, head.query, keep_alive, out),
+                None => {
+                    self.counters.http_bad_forwarded_for += 1;
+                    http::emit_failure(out, BAD_FORWARDED_FOR, RetryIn::Absent, keep_alive)
+                }
+            },
+        };
+        written.unwrap_or(0)
+    }
+
+    /// Who really asks: whom a proxy of ours names, and otherwise whoever connected (rule 25). `None` when a proxy does
+    /// not say.
+    fn client_behind(&self, from: IpAddr, head: &Head<'_>) -> Option<Caller> {
+        let from = from.to_canonical();
+        if !self.policy.proxies.iter().any(|proxy| proxy.contains(&from)) {
+            return Some(self.who(from));
+        }
+        match head.forwarded_for {
+            ForwardedFor::Absent => None,
+            ForwardedFor::Value(value) => http::forwarded_client(value).ok().map(|client| self.who(client)),
+        }
+    }
+
+    fn answer_http_announce(
+        &mut self,
+        now: Running,
+        caller: Caller,
+        query: &[u8],
+        keep_alive: bool,
+        out: &mut [u8],
+    ) -> Result<usize, Full> {
+        let announce = match http::parse_announce(query) {
+            Ok(announce) => announce,
+            Err(error) => return self.bad_parameters(error.reason(), keep_alive, out),
+        };
+        match self.announce_from(now, caller, Transport::Http, &announce) {
+            Ok(reply) => http::emit_announce(out, &reply, keep_alive),
+            Err(refusal) => emit_refusal(out, refusal, keep_alive),
+        }
+    }
+
+    fn answer_http_scrape(
+        &mut self,
+        now: Running,
+        caller: Caller,
+        query: &[u8],
+        keep_alive: bool,
+        out: &mut [u8],
+    ) -> Result<usize, Full> {
+        let info_hashes = match http::parse_scrape(query) {
+            Ok(info_hashes) => info_hashes,
+            Err(error) => return self.bad_parameters(error.reason(), keep_alive, out),
+        };
+        self.counters.scrapes_http += 1;
+        if let Err(refusal) = self.may_scrape(now, caller) {
+            return emit_refusal(out, refusal, keep_alive);
+        }
+        let file = |info_hash: &InfoHash| -> (InfoHash, SwarmCounts) { (*info_hash, self.scrape(now, info_hash)) };
+        http::emit_scrape(out, info_hashes.iter().map(file), keep_alive)
+    }
+
+    fn bad_parameters(&mut self, reason: &str, keep_alive: bool, out: &mut [u8]) -> Result<usize, Full> {
+        self.counters.http_bad_parameters += 1;
+        http::emit_failure(out, reason, RetryIn::Absent, keep_alive)
+    }
+}
+
+fn emit_refusal(out: &mut [u8], refusal: Refusal, keep_alive: bool) -> Result<usize, Full> {
+    let retry_in = match refusal {
+        Refusal::NotWhitelisted { retry_in_minutes } => RetryIn::Minutes(retry_in_minutes),
+        Refusal::WanClosed => RetryIn::Never,
+        Refusal::PortZero => RetryIn::Absent,
+    };
+    http::emit_failure(out, refusal.reason(), retry_in, keep_alive)
+}
