@@ -1,0 +1,41 @@
+//! What all tasks of the running tracker share. They run on one thread, so a `RefCell` is borrowed between two awaits
+//! and never across one.
+
+use std::cell::RefCell;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::clock::{Running, UnixSeconds};
+use crate::tracker::Tracker;
+
+/// The tracker, and the clocks it is told.
+#[derive(Debug)]
+pub struct Daemon {
+    /// All state.
+    pub tracker: RefCell<Tracker>,
+    /// What the running clock showed when this run began.
+    ran_before: Running,
+    started: Instant,
+}
+
+impl Daemon {
+    /// Begin a run with `tracker`, after runs that took `ran_before` together.
+    pub fn new(tracker: Tracker, ran_before: Running) -> Self {
+        Self { tracker: RefCell::new(tracker), ran_before, started: Instant::now() }
+    }
+
+    /// What the running clock shows.
+    pub fn now(&self) -> Running {
+        self.ran_before.after(self.started.elapsed())
+    }
+
+    /// Seconds since this run began.
+    pub fn uptime_seconds(&self) -> u64 {
+        self.started.elapsed().as_secs()
+    }
+
+    /// The wall clock, if it can be right.
+    pub fn wall(&self) -> Option<UnixSeconds> {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+        UnixSeconds(since_1970.as_secs()).if_sane()
+    }
+}

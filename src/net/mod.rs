@@ -1,0 +1,4 @@
+//! Sockets, and nothing else: receive, hand to the core, send.
+
+pub mod bind;
+pub mod udp;

@@ -1,0 +1,232 @@
+//! The UDP socket: a batch of datagrams in, through the core, a batch out.
+
+use core::net::{IpAddr, SocketAddr};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::UdpSocket;
+use std::os::fd::AsRawFd;
+use std::rc::Rc;
+
+use async_io::Async;
+use heapless::Vec;
+use nix::errno::Errno;
+use nix::libc::{in_pktinfo, in6_pktinfo};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg,
+};
+
+use crate::clock::Running;
+use crate::daemon::Daemon;
+use crate::tracker::Tracker;
+use crate::wire::udp::MAX_REPLY_OCTETS;
+
+/// Datagrams that one system call receives or sends.
+pub const BATCH: usize = 32;
+
+/// Octets of a datagram that are looked at: a scrape of 74 swarms has 1,496, and BEP 41 options make an announce longer.
+const DATAGRAM_OCTETS: usize = 2048;
+
+/// Batches after which others get their turn, though there may be more: a flood must not starve HTTP.
+const BATCHES_A_TURN: usize = 4;
+
+/// The address that a datagram was sent to, and so the one that its reply is sent from (rule 17).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Local {
+    V4([u8; 4]),
+    V6 { address: [u8; 16], interface: u32 },
+}
+
+/// One datagram, or one reply, of a batch.
+#[derive(Clone, Copy, Debug)]
+struct Addressed {
+    remote: SocketAddr,
+    local: Option<Local>,
+    octets: usize,
+}
+
+/// A UDP socket and the buffers of its batches, all taken once.
+pub struct UdpServer {
+    socket: Async<UdpSocket>,
+    incoming: Box<[[u8; DATAGRAM_OCTETS]; BATCH]>,
+    outgoing: Box<[[u8; MAX_REPLY_OCTETS]; BATCH]>,
+    receive_headers: MultiHeaders<SockaddrStorage>,
+    send_headers: MultiHeaders<SockaddrStorage>,
+    send_headers_without_source: MultiHeaders<SockaddrStorage>,
+}
+
+impl core::fmt::Debug for UdpServer {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("UdpServer").field("socket", &self.socket).finish_non_exhaustive()
+    }
+}
+
+impl UdpServer {
+    /// Serve on `socket`, which [`super::bind::udp`] has opened.
+    ///
+    /// # Errors
+    /// When the reactor does not take the socket.
+    pub fn new(socket: UdpSocket) -> io::Result<Self> {
+        let is_ipv4 = socket.local_addr()?.is_ipv4();
+        let control = || if is_ipv4 { nix::cmsg_space!(in_pktinfo) } else { nix::cmsg_space!(in6_pktinfo) };
+        Ok(Self {
+            socket: Async::new_nonblocking(socket)?,
+            incoming: boxed_array(),
+            outgoing: boxed_array(),
+            receive_headers: MultiHeaders::preallocate(BATCH, Some(control())),
+            send_headers: MultiHeaders::preallocate(BATCH, Some(control())),
+            send_headers_without_source: MultiHeaders::preallocate(BATCH, None),
+        })
+    }
+
+    /// Serve for as long as the socket works.
+    ///
+    /// # Errors
+    /// When waiting for the socket fails, which it does not do for anything that comes from outside.
+    pub async fn serve(mut self, daemon: Rc<Daemon>) -> io::Result<()> {
+        loop {
+            let mut drained = false;
+            for _ in 0..BATCHES_A_TURN {
+                let received = self.exchange(&mut daemon.tracker.borrow_mut(), daemon.now());
+                drained = received < BATCH;
+                if drained {
+                    break;
+                }
+            }
+            if drained {
+                self.socket.readable().await?;
+            } else {
+                smol::future::yield_now().await;
+            }
+        }
+    }
+
+    /// Receive a batch, answer it, and return how many datagrams it had. Nothing is allocated.
+    pub fn exchange(&mut self, tracker: &mut Tracker, now: Running) -> usize {
+        let datagrams = self.receive();
+        let mut replies = Vec::<Addressed, BATCH>::new();
+        for (datagram, bytes) in datagrams.iter().zip(self.incoming.iter()) {
+            let Some(out) = self.outgoing.get_mut(replies.len()) else { break };
+            let octets = tracker.answer_datagram(now, datagram.remote, &bytes[..datagram.octets], out);
+            if octets > 0 {
+                let _ = replies.push(Addressed { octets, ..*datagram });
+            }
+        }
+        let sent = self.send(&replies);
+        tracker.counters.udp_replies_dropped += (replies.len() - sent) as u64;
+        datagrams.len()
+    }
+
+    fn receive(&mut self) -> Vec<Addressed, BATCH> {
+        let mut datagrams = Vec::new();
+        let mut told_where = true;
+        let mut slices = self.incoming.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
+        let fd = self.socket.as_raw_fd();
+        let received = recvmmsg(fd, &mut self.receive_headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None);
+        // Would block, or an error that some datagram of ours has caused at its destination: the next call goes on.
+        for message in received.into_iter().flatten() {
+            let local = message.cmsgs().ok().and_then(|mut messages| messages.find_map(local_of));
+            told_where &= local.is_some();
+            let remote = message.address.as_ref().and_then(socket_address);
+            // A datagram from nowhere keeps its place, and is dropped as one from port 0 is.
+            let remote = remote.unwrap_or_else(|| SocketAddr::from(([0; 4], 0)));
+            let _ = datagrams.push(Addressed { remote, local, octets: message.bytes });
+        }
+        if !told_where {
+            // The kernel has shortened the control buffer's length in the header, which would stay so.
+            let space = if datagrams.first().is_none_or(|first| first.remote.is_ipv4()) {
+                nix::cmsg_space!(in_pktinfo)
+            } else {
+                nix::cmsg_space!(in6_pktinfo)
+            };
+            self.receive_headers = MultiHeaders::preallocate(BATCH, Some(space));
+        }
+        datagrams
+    }
+
+    /// Send the replies that stand in `outgoing` and return how many the kernel took. What it does not take is dropped,
+    /// as UDP may: the client asks again.
+    fn send(&mut self, replies: &[Addressed]) -> usize {
+        let mut taken = 0;
+        let mut first = 0;
+        while let Some(reply) = replies.get(first) {
+            // One call has one source address; but for multi-homed hosts under load that is the whole batch.
+            let together = replies[first..].iter().take_while(|other| other.local == reply.local).count();
+            match self.send_from(reply.local, first, &replies[first..first + together]) {
+                Ok(sent) => {
+                    taken += sent;
+                    first += sent.max(1);
+                }
+                Err(Errno::EAGAIN | Errno::ENOBUFS) => return taken,
+                Err(Errno::EINTR) => {}
+                // This one cannot be sent (no route, filtered): the others may.
+                Err(_) => first += 1,
+            }
+        }
+        taken
+    }
+
+    fn send_from(&mut self, local: Option<Local>, first: usize, replies: &[Addressed]) -> nix::Result<usize> {
+        let buffers = self.outgoing[first..].iter();
+        let slices: Vec<[IoSlice<'_>; 1], BATCH> =
+            buffers.zip(replies).map(|(buffer, reply)| [IoSlice::new(&buffer[..reply.octets])]).collect();
+        let remotes: Vec<Option<SockaddrStorage>, BATCH> =
+            replies.iter().map(|reply| Some(SockaddrStorage::from(reply.remote))).collect();
+        let (fd, flags) = (self.socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
+        let with_source = &mut self.send_headers;
+        let sent = match local {
+            Some(Local::V4(address)) => {
+                let info = in_pktinfo {
+                    ipi_ifindex: 0,
+                    ipi_spec_dst: nix::libc::in_addr { s_addr: u32::from_ne_bytes(address) },
+                    ipi_addr: nix::libc::in_addr { s_addr: 0 },
+                };
+                let source = [ControlMessage::Ipv4PacketInfo(&info)];
+                sendmmsg(fd, with_source, &slices, &remotes[..], source, flags)?.count()
+            }
+            Some(Local::V6 { address, interface }) => {
+                let ipi6_addr = nix::libc::in6_addr { s6_addr: address };
+                let info = in6_pktinfo { ipi6_addr, ipi6_ifindex: interface as _ };
+                let source = [ControlMessage::Ipv6PacketInfo(&info)];
+                sendmmsg(fd, with_source, &slices, &remotes[..], source, flags)?.count()
+            }
+            None => {
+                let headers = &mut self.send_headers_without_source;
+                sendmmsg(fd, headers, &slices, &remotes[..], [], flags)?.count()
+            }
+        };
+        Ok(sent)
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the socket does not know.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.get_ref().local_addr()
+    }
+}
+
+/// The address a datagram was sent to. An IPv6 address of one link only makes sense with its interface.
+fn local_of(message: ControlMessageOwned) -> Option<Local> {
+    match message {
+        ControlMessageOwned::Ipv4PacketInfo(info) => Some(Local::V4(info.ipi_spec_dst.s_addr.to_ne_bytes())),
+        ControlMessageOwned::Ipv6PacketInfo(info) => {
+            let address = info.ipi6_addr.s6_addr;
+            let interface = if address.starts_with(&[0xfe, 0x80]) { info.ipi6_ifindex as u32 } else { 0 };
+            Some(Local::V6 { address, interface })
+        }
+        _ => None,
+    }
+}
+
+fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = address.as_sockaddr_in() {
+        return Some(SocketAddr::new(IpAddr::V4(v4.ip()), v4.port()));
+    }
+    address.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into()))
+}
+
+/// A zeroed array on the heap, never on the stack.
+fn boxed_array<const OCTETS: usize>() -> Box<[[u8; OCTETS]; BATCH]> {
+    let zeroed = vec![[0; OCTETS]; BATCH].into_boxed_slice();
+    zeroed.try_into().unwrap_or_else(|_| Box::new([[0; OCTETS]; BATCH]))
+}
