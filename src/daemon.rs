@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::clock::{Running, UnixSeconds};
+use crate::store::Store;
 use crate::tracker::Tracker;
 
 /// The tracker, and the clocks it is told.
@@ -12,6 +13,10 @@ use crate::tracker::Tracker;
 pub struct Daemon {
     /// All state.
     pub tracker: RefCell<Tracker>,
+    /// Where the whitelist survives a power cut.
+    pub store: Store,
+    /// Held while the whitelist is changed: on the disk first, then in the tracker.
+    pub whitelist_changes: smol::lock::Mutex<()>,
     /// What the running clock showed when this run began.
     ran_before: Running,
     started: Instant,
@@ -19,8 +24,14 @@ pub struct Daemon {
 
 impl Daemon {
     /// Begin a run with `tracker`, after runs that took `ran_before` together.
-    pub fn new(tracker: Tracker, ran_before: Running) -> Self {
-        Self { tracker: RefCell::new(tracker), ran_before, started: Instant::now() }
+    pub fn new(tracker: Tracker, store: Store, ran_before: Running) -> Self {
+        Self {
+            tracker: RefCell::new(tracker),
+            store,
+            whitelist_changes: smol::lock::Mutex::new(()),
+            ran_before,
+            started: Instant::now(),
+        }
     }
 
     /// What the running clock shows.

@@ -13,5 +13,6 @@ mod nearest;
 pub mod net;
 pub mod prefix;
 pub mod run;
+pub mod store;
 pub mod tracker;
 pub mod wire;

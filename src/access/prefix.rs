@@ -1,7 +1,7 @@
 //! An address prefix as a person types it, and the prefix that an address is whitelisted under.
 
 use core::fmt;
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -44,13 +44,15 @@ impl fmt::Display for PrefixError {
             Self::NotAnAddress(found) => {
                 write!(
                     f,
-                    "`{found}` is not an IPv4 or IPv6 address; write one such as 192.0.2.7 or 2001:db8:1:2::/64 (host names are not looked up)"
+                    "`{found}` is not an IPv4 or IPv6 address; write one such as 192.0.2.7 or 2001:db8:1:2::/64 \
+                     (host names are not looked up)"
                 )
             }
             Self::NotALength(found) => {
                 write!(
                     f,
-                    "`{found}` is not a prefix length; write a number of bits after the `/`, 0 to 32 for IPv4 and 0 to 128 for IPv6"
+                    "`{found}` is not a prefix length; write a number of bits after the `/`, 0 to \
+                     32 for IPv4 and 0 to 128 for IPv6"
                 )
             }
             Self::TooLong { found, most } => {
@@ -59,7 +61,8 @@ impl fmt::Display for PrefixError {
             Self::CutsMapped(found) => {
                 write!(
                     f,
-                    "a prefix length of {found} is too short for an IPv4 address written as IPv6; write it as IPv4, or with 96 to 128 bits"
+                    "a prefix length of {found} is too short for an IPv4 address written as IPv6; write it as IPv4, \
+                     or with 96 to 128 bits"
                 )
             }
         }
@@ -144,13 +147,9 @@ fn shorten(text: &str) -> Found {
 }
 
 /// Whether `prefix` is one that `parse` could have returned.
+#[cfg(test)]
 pub(super) fn is_canonical(prefix: &IpNet) -> bool {
-    *prefix == prefix.trunc()
-        && !matches!(prefix, IpNet::V6(net) if is_mapped(net.addr()) && net.prefix_len() >= MAPPED_BITS)
-}
-
-fn is_mapped(address: Ipv6Addr) -> bool {
-    address.to_ipv4_mapped().is_some()
+    *prefix == prefix.trunc() && !matches!(prefix, IpNet::V6(net) if net.addr().to_ipv4_mapped().is_some())
 }
 
 #[cfg(test)]
@@ -159,7 +158,7 @@ mod tests {
 
     #[track_caller]
     fn reads(text: &str, expected: &str) {
-        let prefix = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let prefix = parse(text).expect(text);
         assert_eq!(prefix.to_string(), expected, "{text}");
         assert!(is_canonical(&prefix), "{text}");
         assert_eq!(canonical(&prefix), prefix, "{text}");

@@ -6,11 +6,11 @@ const DAY: u64 = 86_400;
 const SANE: UnixSeconds = UnixSeconds(UnixSeconds::EARLIEST_SANE.0 + 1_000_000);
 
 fn net(text: &str) -> IpNet {
-    prefix::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    prefix::parse(text).expect(text)
 }
 
 fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    text.parse().expect(text)
 }
 
 fn entry(text: &str) -> Entry {

@@ -1,0 +1,231 @@
+//! Where the whitelist survives a power cut.
+//!
+//! The table in memory is the truth while running; this is the durable copy. A change is durable when its future is
+//! ready. All work is done on one thread of the blocking pool at a time, never on the tracker's.
+//!
+//! In the data directory lie:
+//!
+//! | name | what it is |
+//! |---|---|
+//! | `whitelist/` | the database |
+//! | `whitelist.export` | the list as text, for when there is no database; seldom written |
+//! | `whitelist.broken-…` | databases that could not be read, the last three |
+//! | `lock` | locked by the tracker that uses the directory |
+//! | `opening` | there only while the database is being opened |
+
+mod disk;
+mod export;
+mod folder;
+mod record;
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ipnet::IpNet;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use smol::lock::Mutex;
+
+use crate::access::{Entry, Seen};
+use crate::clock::Running;
+use disk::Disk;
+use folder::Folder;
+
+/// The durable copy of the whitelist.
+///
+/// Run its futures to their end: one that is dropped half-way may or may not have changed what is on the disk.
+#[derive(Clone, Debug)]
+pub struct Store {
+    disk: Arc<Mutex<Disk>>,
+    /// How many octets `disk` has written.
+    handed: Arc<AtomicU64>,
+    _lock: Arc<Flock<File>>,
+}
+
+/// An open store and what was in it.
+#[derive(Debug)]
+pub struct Opened {
+    /// For the changes from now on.
+    pub store: Store,
+    /// The entries, in no order; possibly more than the whitelist has room for.
+    pub entries: Vec<Entry>,
+    /// What the running clock showed when it was last saved.
+    pub running: Running,
+    /// Where the database was moved to because it could not be read, or not all of it. What could be read of it, and
+    /// what else was in the last export, is in `entries`.
+    pub moved_aside: Option<PathBuf>,
+    /// How many records of a version that this one does not know were left alone on the disk.
+    pub unreadable_records: u32,
+}
+
+/// Why there is no store.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The data directory cannot be created.
+    NoDirectory(PathBuf, io::Error),
+    /// Another process has it.
+    InUse(PathBuf),
+    /// It cannot be written to, and that is not for damage of the database.
+    Unusable(StoreError),
+}
+
+/// What could not be done, where, and why.
+#[derive(Debug)]
+pub struct StoreError {
+    doing: &'static str,
+    path: PathBuf,
+    cause: String,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDirectory(path, cause) => {
+                let path = path.display();
+                write!(
+                    f,
+                    "cannot create the data directory {path}: {cause}; create it and let nakodo write \
+                     there, or name another with --data-dir"
+                )
+            }
+            Self::InUse(path) => {
+                write!(
+                    f,
+                    "another nakodo is running on {}; stop it, or name another directory with --data-dir",
+                    path.display()
+                )
+            }
+            Self::Unusable(error) => {
+                write!(
+                    f,
+                    "{error}; the data directory must be on a writable file system, with room, and \
+                     belong to nakodo's user"
+                )
+            }
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} {}: {}", self.doing, self.path.display(), self.cause)
+    }
+}
+
+impl std::error::Error for OpenError {}
+impl std::error::Error for StoreError {}
+
+impl StoreError {
+    fn new(doing: &'static str, path: impl Into<PathBuf>, cause: impl fmt::Display) -> Self {
+        Self { doing, path: path.into(), cause: cause.to_string() }
+    }
+
+    fn of<E: fmt::Display>(doing: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
+        move |cause| Self::new(doing, path, cause)
+    }
+}
+
+impl Store {
+    /// Open the store in `data_dir`, and create both where there is none. Blocks; to be called before there is a
+    /// tracker.
+    ///
+    /// A database that is damaged is moved aside, and what can be read of it and of the last export is put in a new
+    /// one; the log says so. The same is done at the third start when the first two died of opening it. Without a
+    /// database the last export is read.
+    pub fn open(data_dir: &Path) -> Result<Opened, OpenError> {
+        let folder = Folder::new(data_dir);
+        create_directory(data_dir).map_err(|error| OpenError::NoDirectory(data_dir.to_owned(), error))?;
+        let lock = lock(&folder)?;
+        let handed = Arc::default();
+        let (disk, found) = Disk::open(&folder, Arc::clone(&handed)).map_err(OpenError::Unusable)?;
+        Ok(Opened {
+            running: found.running,
+            store: Self { disk: Arc::new(Mutex::new(disk)), handed, _lock: Arc::new(lock) },
+            entries: found.entries,
+            moved_aside: found.moved_aside,
+            unreadable_records: found.unreadable,
+        })
+    }
+
+    /// Write an entry, in place of one with the same prefix; it is durable when this returns. When it fails the disk
+    /// may hold either.
+    pub async fn put(&self, entry: &Entry) -> Result<(), StoreError> {
+        let entry = entry.clone();
+        self.work(move |disk| disk.put(&entry)).await
+    }
+
+    /// Remove the entries of exactly these prefixes, all or none of them; it is durable when this returns.
+    pub async fn remove(&self, prefixes: &[IpNet]) -> Result<(), StoreError> {
+        let keys: Vec<record::Key> = prefixes.iter().map(record::key).collect();
+        self.work(move |disk| disk.remove(&keys)).await
+    }
+
+    /// The rare batch, to be called every ten minutes or so: when entries were last seen, the running clock, and, after
+    /// a change, the export. What is not due yet is not written, and mostly nothing is.
+    ///
+    /// An entry in `moved` that is no longer on the disk stays removed.
+    pub async fn save(&self, running: Running, moved: Vec<Seen>) -> Result<(), StoreError> {
+        self.work(move |disk| disk.save_what_is_due(running, &moved)).await
+    }
+
+    /// The last batch, at shutdown: as `save`, but everything is written that is not on the disk.
+    pub async fn close(&self, running: Running, moved: Vec<Seen>) -> Result<(), StoreError> {
+        self.work(move |disk| disk.save_all(running, &moved)).await
+    }
+
+    /// How many octets this process has handed to the disk since it started, for the page of statistics.
+    ///
+    /// It is what the kernel counts (`write_bytes` of `/proc/self/io`, less what was cancelled): whole pages of all
+    /// files that are not in RAM, but neither the file system's own journal nor what the flash translation makes of it.
+    /// Some kernels are built without that count, and some file systems (jffs2) go round it; therefore it is never less
+    /// than what this store has written by its own count.
+    pub fn flash_octets_written(&self) -> u64 {
+        let own = self.handed.load(Ordering::Relaxed);
+        fs::read_to_string("/proc/self/io")
+            .ok()
+            .and_then(|io| written_by_kernel(&io))
+            .map_or(own, |octets| octets.max(own))
+    }
+
+    /// Do one thing at a time, off the tracker's thread. The lock goes with the work, so that even when the caller goes
+    /// away in between there is only ever one thread at it.
+    async fn work(
+        &self,
+        work: impl FnOnce(&mut Disk) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let mut disk = self.disk.lock_arc().await;
+        smol::unblock(move || work(&mut disk)).await
+    }
+}
+
+fn written_by_kernel(io: &str) -> Option<u64> {
+    let field = |name: &str| io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+    Some(field("write_bytes:")?.saturating_sub(field("cancelled_write_bytes:").unwrap_or(0)))
+}
+
+/// Create the data directory, and make its name durable.
+fn create_directory(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Folder::sync(parent)
+}
+
+/// Keep other processes off the directory until this one ends, however it ends.
+fn lock(folder: &Folder) -> Result<Flock<File>, OpenError> {
+    let unusable = |cause: io::Error| OpenError::Unusable(StoreError::new("lock", folder.lock(), cause));
+    let file = File::options().create(true).truncate(false).write(true).open(folder.lock()).map_err(unusable)?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
+        Errno::EWOULDBLOCK => OpenError::InUse(folder.path().to_owned()),
+        errno => unusable(errno.into()),
+    })
+}
+
+#[cfg(test)]
+mod tests;
