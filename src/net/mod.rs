@@ -1,4 +1,6 @@
 //! Sockets, and nothing else: receive, hand to the core, send.
 
 pub mod bind;
+pub mod connection;
+pub mod http;
 pub mod udp;
