@@ -8,4 +8,4 @@ pub mod prefix;
 pub mod whitelist;
 
 pub use prefix::PrefixError;
-pub use whitelist::{Entry, Full, Put, Retire, Seen, User, Whitelist};
+pub use whitelist::{ENTRY_OCTETS, Entry, Full, Put, Retire, Seen, User, Whitelist};

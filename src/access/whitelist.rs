@@ -110,10 +110,13 @@ struct Place {
 
 const _: () = assert!(size_of::<Place>() == 16);
 
+/// Octets that an entry takes in all.
+pub const ENTRY_OCTETS: usize = size_of::<Slot>() + size_of::<Place>();
+
 /// A table of at most `capacity` entries, allocated once.
 ///
 /// A look-up takes one binary search for each prefix length in use; a change shifts up to `capacity` places of 16
-/// octets. An entry takes about 150 octets in all, of which only what is in use is ever touched.
+/// octets. An entry takes [`ENTRY_OCTETS`] in all, of which only what is in use is ever touched.
 ///
 /// Invariants, checked by `check_invariants`:
 /// - `slots` and `order` are equally long, at most `capacity`, and were allocated for as many;

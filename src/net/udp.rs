@@ -25,6 +25,9 @@ pub const BATCH: usize = 32;
 /// Octets of a datagram that are looked at: a scrape of 74 swarms has 1,496, and BEP 41 options make an announce longer.
 const DATAGRAM_OCTETS: usize = 2048;
 
+/// Octets of a socket's buffers.
+pub const BUFFERS_OCTETS: usize = BATCH * (DATAGRAM_OCTETS + MAX_REPLY_OCTETS);
+
 /// Batches after which others get their turn, though there may be more: a flood must not starve HTTP.
 const BATCHES_A_TURN: usize = 4;
 

@@ -62,6 +62,9 @@ impl Tracker {
         let stored = admitted.map(|()| self.store(now, caller, announce));
         self.counters.announce(transport, announce, stored.map(|(outcome, _)| outcome));
         let (outcome, swarms) = stored?;
+        if outcome == Outcome::Added {
+            self.sources.add(caller.address);
+        }
         let wanted = self.wanted(announce, outcome);
         self.tell(now, caller, announce, transport, swarms, wanted);
         let counts = self.counts(now, swarms);

@@ -20,6 +20,7 @@ mod quanta;
 mod request;
 mod select;
 mod settings;
+mod sources;
 mod sweep;
 mod tree;
 
@@ -43,6 +44,10 @@ use crate::wire::{InfoHash, SwarmCounts, udp};
 use line::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE, Role};
 use pool::Pool;
 use quanta::Quanta;
+use sources::Sources;
+
+/// Octets that an entry of the whitelist takes, its places in the lookup tables included.
+pub const WHITELIST_ENTRY_OCTETS: usize = crate::access::ENTRY_OCTETS;
 
 /// Octets of peers in a reply, by family.
 const PEERS4_OCTETS: usize = udp::MAX_PEERS4 * 6;
@@ -55,6 +60,7 @@ pub struct Tracker {
     whitelist: Whitelist,
     networks: LocalNetworks,
     policy: Policy,
+    sources: Sources,
     connection_ids: ConnectionIds,
     /// What happened since the start; the shell adds what only it sees.
     pub counters: Counters,
@@ -160,6 +166,7 @@ impl Tracker {
             whitelist: Whitelist::with_capacity(settings.whitelist_capacity, settings.policy.retire_after)?,
             networks: LocalNetworks::new(&settings.lan),
             policy: settings.policy,
+            sources: Sources::default(),
             connection_ids: ConnectionIds::new(seeds.connection_ids),
             counters: Counters::default(),
             peers4: Vec::new(),
@@ -176,6 +183,16 @@ impl Tracker {
     /// The gateway's external addresses have changed, or become known.
     pub fn set_external(&mut self, external: External) {
         self.policy.external = external;
+    }
+
+    /// The local networks have changed. Peers that are stored stay on the side that they were on until they announce.
+    pub fn set_networks(&mut self, networks: LocalNetworks) {
+        self.networks = networks;
+    }
+
+    /// The one address that all of many peers came from: a NAT in front of the tracker, it seems (rule 27).
+    pub fn only_source(&self) -> Option<IpAddr> {
+        self.sources.only()
     }
 
     /// The whitelist, to read and to change. Taking an entry away takes its peers only with [`Tracker::forget`].

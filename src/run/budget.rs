@@ -1,0 +1,42 @@
+//! What a configuration comes to: memory by use, and what fits it.
+
+use core::fmt::Write;
+
+use crate::config::Config;
+use crate::config::units::brief_octets;
+use crate::net::http::CONNECTION_OCTETS;
+use crate::net::udp;
+use crate::tracker::{Capacity, WHITELIST_ENTRY_OCTETS};
+
+/// What the program itself takes once it runs, the database included: measured as the RSS of an idle tracker less the
+/// parts below (`tests/memory`), and rounded up.
+const PROGRAM_OCTETS: u64 = 6 << 20;
+
+/// Describe a configuration that is correct.
+pub fn check(config: &Config) -> String {
+    let capacity = Capacity::of_budget(usize::try_from(config.memory_octets).unwrap_or(usize::MAX));
+    let http = u64::from(config.http.connections) * CONNECTION_OCTETS as u64;
+    let udp = config.listen.len() as u64 * udp::BUFFERS_OCTETS as u64;
+    let whitelist = u64::from(config.access.capacity) * WHITELIST_ENTRY_OCTETS as u64;
+    let fixed = PROGRAM_OCTETS + http + udp + whitelist;
+    let mut text = String::from("configuration OK\n\nmemory\n");
+    let lines = [
+        ("swarms and peers", config.memory_octets, format!("{} lines of 64 octets", capacity.lines)),
+        ("fixed part", fixed, "at most; touched as it is used:".into()),
+        ("  program", PROGRAM_OCTETS, "code, stacks, the database".into()),
+        ("  HTTP", http, format!("{} connections", config.http.connections)),
+        ("  UDP", udp, format!("{} sockets", config.listen.len())),
+        ("  whitelist", whitelist, format!("{} entries", config.access.capacity)),
+    ];
+    for (what, octets, remark) in lines {
+        let _ = writeln!(text, "  {what:18} {:>9}  {remark}", brief_octets(octets));
+    }
+    let Capacity { torrents, peers4, peers6, .. } = capacity;
+    let _ = write!(
+        text,
+        "\ncapacity, of any one of these\n  {torrents:>9} torrents, of up to 4 IPv4 peers each\n  \
+         {peers4:>9} IPv4 peers\n  {peers6:>9} IPv6 peers\n\n{}",
+        config.resolved()
+    );
+    text
+}

@@ -1,0 +1,166 @@
+//! What is done by the clock: sweeping, retiring, saving, looking at the interfaces, and reloading when asked.
+
+use core::time::Duration;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use async_io::Timer;
+use log::{error, info, warn};
+use smol::LocalExecutor;
+
+use super::{interfaces, settings};
+use crate::config::{Config, Source};
+use crate::daemon::Daemon;
+use crate::net::http::HttpServer;
+use crate::tracker::{External, LocalNetworks};
+
+/// Between two rounds of the house.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// Between two looks at the interfaces: a DSL line has another address each day.
+const INTERFACES: Duration = Duration::from_secs(60);
+
+/// By how much a customer's last announce must have moved before it is worth a write to the flash.
+const WORTH_SAVING: Duration = Duration::from_secs(3600);
+
+/// The chores and what they need.
+pub(super) struct Chores {
+    daemon: Rc<Daemon>,
+    http: Rc<HttpServer>,
+    /// What this run was started with: some of it cannot change any more.
+    started_with: Config,
+    config: RefCell<Config>,
+    interface_addresses: Cell<External>,
+    told_of_nat: Cell<bool>,
+}
+
+impl Chores {
+    pub(super) fn new(daemon: Rc<Daemon>, http: Rc<HttpServer>, config: Config) -> Self {
+        Self {
+            daemon,
+            http,
+            started_with: config.clone(),
+            config: RefCell::new(config),
+            interface_addresses: Cell::default(),
+            told_of_nat: Cell::new(false),
+        }
+    }
+
+    pub(super) fn spawn(self: &Rc<Self>, executor: &LocalExecutor<'static>) {
+        let chores = Rc::clone(self);
+        executor.spawn(async move { chores.sweep().await }).detach();
+        let chores = Rc::clone(self);
+        executor.spawn(async move { chores.keep_house().await }).detach();
+        let chores = Rc::clone(self);
+        executor.spawn(async move { chores.save_now_and_then().await }).detach();
+        if let Some(interface) = self.started_with.network.interface.clone() {
+            let chores = Rc::clone(self);
+            executor.spawn(async move { chores.watch(&interface).await }).detach();
+        }
+    }
+
+    async fn sweep(&self) {
+        loop {
+            let wait = self.daemon.tracker.borrow_mut().sweep(self.daemon.now());
+            Timer::after(wait).await;
+        }
+    }
+
+    async fn keep_house(&self) {
+        loop {
+            self.http.close_overdue();
+            self.retire().await;
+            self.tell_of_nat();
+            Timer::after(HOUSEKEEPING).await;
+        }
+    }
+
+    /// Retire who has been idle for too long: from the tracker first, since nobody waits for the disk here.
+    async fn retire(&self) {
+        let mut retired = Vec::new();
+        let _changing = self.daemon.whitelist_changes.lock().await;
+        while let Some(entry) = self.daemon.tracker.borrow_mut().retire(self.daemon.now(), self.daemon.wall()) {
+            info!("{} ({}) is retired from the whitelist", entry.prefix, entry.user);
+            retired.push(entry.prefix);
+        }
+        if !retired.is_empty()
+            && let Err(error) = self.daemon.store.remove(&retired).await
+        {
+            error!("{error}; whoever was retired just now will be so again after a restart");
+        }
+    }
+
+    async fn save_now_and_then(&self) {
+        loop {
+            let wait = self.config.borrow().access.save_every;
+            Timer::after(wait).await;
+            let moved = self.daemon.tracker.borrow_mut().whitelist().take_moved(WORTH_SAVING).collect();
+            if let Err(error) = self.daemon.store.save(self.daemon.now(), moved).await {
+                error!("{error}; idle times are not saved");
+            }
+        }
+    }
+
+    /// Save everything that is not on the disk yet, at the end.
+    pub(super) async fn save_all(&self) {
+        let moved = self.daemon.tracker.borrow_mut().whitelist().take_moved(Duration::ZERO).collect();
+        if let Err(error) = self.daemon.store.close(self.daemon.now(), moved).await {
+            error!("{error}; the last idle times are not saved");
+        }
+    }
+
+    /// Look up what the WAN interface says, each minute.
+    async fn watch(&self, interface: &str) {
+        loop {
+            let assigned = interfaces::assigned();
+            let found = interfaces::external(&assigned, interface);
+            if found != self.interface_addresses.replace(found) {
+                info!("{interface}: external addresses are now {:?} and {:?}", found.v4, found.v6);
+            }
+            let mut lan = self.started_with.network.lan.clone();
+            lan.extend(interfaces::local_networks(&assigned, interface));
+            let mut tracker = self.daemon.tracker.borrow_mut();
+            tracker.set_external(self.external(&self.config.borrow()));
+            tracker.set_networks(LocalNetworks::new(&lan));
+            drop(tracker);
+            Timer::after(INTERFACES).await;
+        }
+    }
+
+    /// A configured external address comes before what the interface says.
+    fn external(&self, config: &Config) -> External {
+        let found = self.interface_addresses.get();
+        External { v4: config.network.external_v4.or(found.v4), v6: config.network.external_v6.or(found.v6) }
+    }
+
+    /// Rule 27: behind a container's NAT all peers have one address, and nobody can reach anybody.
+    fn tell_of_nat(&self) {
+        if self.told_of_nat.get() {
+            return;
+        }
+        if let Some(address) = self.daemon.tracker.borrow().only_source() {
+            self.told_of_nat.set(true);
+            warn!(
+                "all peers announce from {address}: this looks like a NAT in front of the tracker, such as a container's; \
+                 peers cannot reach each other there: let the tracker use the host's network"
+            );
+        }
+    }
+
+    /// Read the configuration again, use what can be used at once, and say what cannot.
+    pub(super) fn reload(&self, source: &Source) {
+        let config = match source.load() {
+            Ok(loaded) => loaded.config,
+            Err(error) => return error!("{error}; going on with the configuration that there was"),
+        };
+        for key in self.started_with.changed_at_start_only(&config) {
+            warn!("{key} has changed: that takes a restart");
+        }
+        log::set_max_level(config.log.level);
+        self.http.set_timeouts(settings::http_timeouts(&config));
+        let policy = settings::policy(&config, self.external(&config));
+        self.daemon.tracker.borrow_mut().set_policy(policy);
+        *self.config.borrow_mut() = config;
+        info!("the configuration was read again");
+    }
+}

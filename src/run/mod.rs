@@ -1,0 +1,214 @@
+//! Running the tracker: everything is built once, in order, and then a few tasks share one thread.
+//!
+//! | task | what it does |
+//! |---|---|
+//! | one for each UDP socket | receives, answers and sends in batches |
+//! | one for each HTTP socket, one for each connection | accepts; reads, answers, writes |
+//! | the administration's | the control socket |
+//! | sweeping | removes dead peers, a few lines at a time |
+//! | keeping house | once a second: retires customers, closes slow connections |
+//! | saving | once in ten minutes: when customers were last seen |
+//! | looking at interfaces | once a minute, where one is named: the external address |
+//! | the first | signals |
+
+mod announce_urls;
+mod budget;
+mod chores;
+mod interfaces;
+mod settings;
+
+use core::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use async_signal::{Signal, Signals};
+use log::{error, info, warn};
+use smol::LocalExecutor;
+use smol::stream::StreamExt;
+
+pub use budget::check;
+
+use crate::access::Full;
+use crate::cli::{exit, fail};
+use crate::config::{Config, Source, is_writable};
+use crate::daemon::Daemon;
+use crate::net::bind::{self, BindError};
+use crate::net::http::HttpServer;
+use crate::net::udp::UdpServer;
+use crate::store::Store;
+use crate::tracker::{HashKey, Seeds, Tracker};
+
+/// Why the tracker does not start.
+#[derive(Debug)]
+struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    fn new(code: u8, message: impl fmt::Display) -> Self {
+        Self { code, message: message.to_string() }
+    }
+}
+
+/// Sockets that were opened, and are not served yet.
+struct Sockets {
+    udp: Vec<std::net::UdpSocket>,
+    tcp: Vec<std::net::TcpListener>,
+}
+
+/// Run until told to stop. `source` is loaded again on SIGHUP.
+pub fn serve(config: Config, source: &Source) -> ExitCode {
+    // Filtered by the `log` crate, so that SIGHUP can change the level.
+    env_logger::Builder::new().filter_level(log::LevelFilter::Trace).format_timestamp(None).init();
+    log::set_max_level(config.log.level);
+    let executor = Rc::new(LocalExecutor::new());
+    let outcome = smol::block_on(executor.run(run(&config, source, &executor)));
+    match outcome {
+        Ok(()) => ExitCode::from(exit::OK),
+        Err(Failure { code, message }) => fail(code, &message),
+    }
+}
+
+async fn run(config: &Config, source: &Source, executor: &Rc<LocalExecutor<'static>>) -> Result<(), Failure> {
+    // First of all, so that no signal ends us with something unsaved.
+    let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
+        .map_err(|error| Failure::new(exit::OSERR, format_args!("cannot watch for signals: {error}")))?;
+    // The sockets before the database: a second nakodo on the same port must not touch the first one's data.
+    let sockets = open_sockets(config)?;
+    let places = config.places(is_writable);
+    let daemon = Rc::new(open_daemon(config, &places.data_dir)?);
+    let http =
+        Rc::new(HttpServer::new(Rc::clone(&daemon), config.http.connections as usize, settings::http_timeouts(config)));
+    let urls = announce_urls::of(&sockets.tcp);
+    spawn_servers(sockets, &daemon, &http, executor)?;
+    let chores = Rc::new(chores::Chores::new(Rc::clone(&daemon), Rc::clone(&http), config.clone()));
+    chores.spawn(executor);
+    greet(config, &urls);
+    obey(signals, source, &chores).await;
+    info!("stopping: saving the whitelist");
+    chores.save_all().await;
+    Ok(())
+}
+
+fn open_sockets(config: &Config) -> Result<Sockets, Failure> {
+    let mut sockets = Sockets { udp: Vec::new(), tcp: Vec::new() };
+    let mut missing = None;
+    for &address in &config.listen {
+        match open_both(address) {
+            Ok((udp, tcp)) => {
+                sockets.udp.push(udp);
+                sockets.tcp.push(tcp);
+            }
+            Err(error) if error.is_missing_family() => {
+                warn!("{error}; going on without it");
+                missing = Some(error);
+            }
+            Err(error) => return Err(Failure::new(exit::OSERR, error)),
+        }
+    }
+    match missing {
+        Some(error) if sockets.tcp.is_empty() => Err(Failure::new(exit::OSERR, error)),
+        _ => Ok(sockets),
+    }
+}
+
+/// HTTP and UDP on one port; where any port will do, on the same one.
+fn open_both(address: core::net::SocketAddr) -> Result<(std::net::UdpSocket, std::net::TcpListener), BindError> {
+    let tcp = bind::tcp(address)?;
+    let port = tcp.local_addr().map_or(address.port(), |bound| bound.port());
+    Ok((bind::udp(core::net::SocketAddr::new(address.ip(), port))?, tcp))
+}
+
+fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Daemon, Failure> {
+    let opened = Store::open(data_dir).map_err(|error| Failure::new(exit::IOERR, error))?;
+    let settings = settings::of(config);
+    let memory = settings.memory_octets;
+    let mut tracker = Tracker::new(settings, seeds()?).map_err(|_| {
+        let message = format!("the system does not have the {memory} octets of `memory`: configure less");
+        Failure::new(exit::OSERR, message)
+    })?;
+    let stored = opened.entries.len();
+    for (position, entry) in opened.entries.into_iter().enumerate() {
+        if let Err(Full { capacity }) = tracker.whitelist().put(entry) {
+            let left_out = stored - position;
+            error!(
+                "the whitelist on disk has {stored} entries, `access.capacity` is {capacity}: {left_out} are left out; raise it and restart"
+            );
+            break;
+        }
+    }
+    if opened.unreadable_records > 0 {
+        error!(
+            "{} whitelist records were written by another version of nakodo: they are kept, and do not count",
+            opened.unreadable_records
+        );
+    }
+    tracker.whitelist().take_moved(core::time::Duration::ZERO).for_each(drop);
+    Ok(Daemon::new(tracker, opened.store, opened.running))
+}
+
+fn seeds() -> Result<Seeds, Failure> {
+    let word = || {
+        getrandom::u64().map_err(|error| {
+            Failure::new(exit::OSERR, format_args!("the system has no randomness for the keys: {error}"))
+        })
+    };
+    let hash = HashKey(word()?, word()?);
+    Ok(Seeds { hash, connection_ids: HashKey(word()?, word()?), random: word()? })
+}
+
+fn spawn_servers(
+    sockets: Sockets,
+    daemon: &Rc<Daemon>,
+    http: &Rc<HttpServer>,
+    executor: &Rc<LocalExecutor<'static>>,
+) -> Result<(), Failure> {
+    let refused = |error: io::Error| Failure::new(exit::OSERR, format_args!("cannot watch a socket: {error}"));
+    for socket in sockets.udp {
+        let server = UdpServer::new(socket).map_err(refused)?;
+        let daemon = Rc::clone(daemon);
+        executor
+            .spawn(async move {
+                if let Err(error) = server.serve(daemon).await {
+                    error!("UDP is not served any more: {error}");
+                }
+            })
+            .detach();
+    }
+    for socket in sockets.tcp {
+        let (http, executor_of_connections) = (Rc::clone(http), Rc::clone(executor));
+        executor
+            .spawn(async move {
+                if let Err(error) = http.serve(socket, executor_of_connections).await {
+                    error!("HTTP is not served any more: {error}");
+                }
+            })
+            .detach();
+    }
+    Ok(())
+}
+
+/// Tell the person who started this what to put into a torrent.
+fn greet(config: &Config, urls: &[String]) {
+    let mut text = format!(
+        "nakodo {} is running: LAN {}, WAN {}. Announce URLs:\n",
+        env!("CARGO_PKG_VERSION"),
+        config.access.lan.name(),
+        config.access.wan.name()
+    );
+    urls.iter().for_each(|url| text.extend(["  ", url, "\n"]));
+    // Nobody need be listening.
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+/// Do what the signals say until one says stop.
+async fn obey(mut signals: Signals, source: &Source, chores: &chores::Chores) {
+    while let Some(signal) = signals.next().await {
+        match signal {
+            Ok(Signal::Hup) => chores.reload(source),
+            Ok(_) | Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! From the configuration to what the core and the servers take.
+
+use crate::config::{Config, Policy as Access};
+use crate::net::http::Timeouts;
+use crate::tracker::{Admission, External, Policy, Settings};
+
+/// What the core is built from.
+pub(super) fn of(config: &Config) -> Settings {
+    Settings {
+        memory_octets: usize::try_from(config.memory_octets).unwrap_or(usize::MAX),
+        whitelist_capacity: config.access.capacity as usize,
+        peer_timeout: config.announce.peer_timeout,
+        lan: config.network.lan.clone(),
+        policy: policy(config, External { v4: config.network.external_v4, v6: config.network.external_v6 }),
+    }
+}
+
+/// What may change while it runs.
+pub(super) fn policy(config: &Config, external: External) -> Policy {
+    Policy {
+        interval: config.announce.interval,
+        min_interval: config.announce.min_interval,
+        max_peers: config.announce.max_peers as u16,
+        default_peers: config.announce.default_peers as u16,
+        lan: admission(config.access.lan),
+        wan: admission(config.access.wan),
+        retire_after: config.access.retire_after,
+        retry_in: config.access.retry_in,
+        external,
+        proxies: config.network.proxies.clone(),
+    }
+}
+
+/// The HTTP server's patience.
+pub(super) fn http_timeouts(config: &Config) -> Timeouts {
+    Timeouts { head: config.http.head_timeout, idle: config.http.idle_timeout }
+}
+
+fn admission(access: Access) -> Admission {
+    match access {
+        Access::Open => Admission::Open,
+        Access::Whitelist => Admission::Whitelist,
+        Access::Closed => Admission::Closed,
+    }
+}
