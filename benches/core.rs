@@ -1,6 +1,8 @@
 //! What an announce costs in the core, without sockets: `cargo bench --bench core`.
 //!
-//! Figures are medians of several rounds, taken in turn, on whatever machine this is: quote their ratios.
+//! Figures are medians of several rounds, taken in turn, on whatever machine this is: quote their ratios. For figures
+//! that do not depend on the machine's mood, `cargo bench --bench core -- --announces N` only makes N announces: count
+//! the instructions of two such runs with callgrind, and divide their difference.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
@@ -14,6 +16,11 @@ const ROUNDS: usize = 7;
 const ANNOUNCES_A_ROUND: u32 = 1_000_000;
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--announces") {
+        let announces = arguments.get(at + 1).and_then(|number| number.parse().ok()).expect("--announces takes a number");
+        return Swarms::new(100_000, 10).announce_at_random(announces);
+    }
     let mut many_small = Swarms::new(100_000, 10);
     let mut one_small = Swarms::new(1, 10);
     let mut one_large = Swarms::new(1, 100_000);
@@ -108,13 +115,17 @@ impl Swarms {
         reply.peers4.len()
     }
 
-    /// Nanoseconds an announce.
-    fn round(&mut self) -> f64 {
-        let started = Instant::now();
-        for _ in 0..ANNOUNCES_A_ROUND {
+    fn announce_at_random(&mut self, announces: u32) {
+        for _ in 0..announces {
             let (swarm, peer) = (self.random.u32(..self.swarms), self.random.u32(..self.peers));
             black_box(self.announce(swarm, peer));
         }
+    }
+
+    /// Nanoseconds an announce.
+    fn round(&mut self) -> f64 {
+        let started = Instant::now();
+        self.announce_at_random(ANNOUNCES_A_ROUND);
         started.elapsed().as_nanos() as f64 / f64::from(ANNOUNCES_A_ROUND)
     }
 }

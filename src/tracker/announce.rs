@@ -1,9 +1,6 @@
 //! An announce: who is it, may they, store them, tell them of others.
 
 use core::net::IpAddr;
-use core::time::Duration;
-
-use heapless::VecView;
 
 use super::counters::Transport;
 use super::horizon::{Horizon, reach};
@@ -67,13 +64,13 @@ impl Tracker {
         }
         let wanted = self.wanted(announce, outcome);
         self.tell(now, caller, announce, transport, swarms, wanted);
-        let counts = self.counts(now, swarms);
+        let stamp = self.pool.stamp(now);
         Ok(AnnounceReply {
             interval_seconds: self.interval_seconds(),
-            min_interval_seconds: self.policy.min_interval.as_secs() as u32,
-            counts,
-            peers4: &self.peers4,
-            peers6: &self.peers6,
+            min_interval_seconds: self.pace.min_interval_seconds,
+            counts: self.counts(stamp, swarms),
+            peers4: self.peers4[..self.peers4_told].as_flattened(),
+            peers6: self.peers6[..self.peers6_told].as_flattened(),
             external_ip: caller.address,
         })
     }
@@ -86,7 +83,6 @@ impl Tracker {
 
     /// Store the announcing peer, or remove it.
     fn store(&mut self, now: Running, caller: Caller, announce: &Announce) -> (Outcome, Swarms) {
-        self.keep_up(now);
         match caller.address {
             IpAddr::V4(v4) => self.store_in::<6, V4>(now, caller, announce, endpoint(&v4.octets(), announce.port)),
             IpAddr::V6(v6) => self.store_in::<18, V6>(now, caller, announce, endpoint(&v6.octets(), announce.port)),
@@ -100,7 +96,7 @@ impl Tracker {
         announce: &Announce,
         endpoint: [u8; N],
     ) -> (Outcome, Swarms) {
-        let stamp = self.pool.quanta.stamp(now);
+        let stamp = self.pool.stamp(now);
         let other = self.pool.find_swarm(&announce.info_hash, caller.other_horizon());
         if announce.event == Event::Stopped {
             let own = self.pool.find_swarm(&announce.info_hash, caller.horizon);
@@ -112,9 +108,8 @@ impl Tracker {
         let role = role(announce);
         let mut stored = upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, role, stamp);
         if stored.0 == Stored::Full {
-            let stale_after = self.pool.quanta.rounded_up(self.policy.interval.mul_f32(1.1));
             let (address, _) = endpoint.split_at(N - 2);
-            let evicted = self.pool.make_room(stamp, address, stale_after);
+            let evicted = self.pool.make_room(stamp, address, self.pace.stale_after_quanta);
             self.counters.evicted(evicted);
             if self.pool.lines.available() > 0 || evicted.any() {
                 stored = upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, role, stamp);
@@ -138,8 +133,7 @@ impl Tracker {
                 Outcome::Completed
             }
             Stored::Refreshed { age, .. }
-                if announce.event == Event::Update
-                    && self.pool.quanta.surely_younger(age, self.policy.min_interval) =>
+                if announce.event == Event::Update && age < self.pace.early_below_quanta =>
             {
                 Outcome::Early
             }
@@ -167,45 +161,52 @@ impl Tracker {
         swarms: Swarms,
         wanted: usize,
     ) {
-        self.peers4.clear();
-        self.peers6.clear();
-        let complete = role(announce) != Role::Leecher;
-        let external = self.policy.external;
-        let stamp = self.pool.quanta.stamp(now);
-        let (endpoint4, endpoint6, reach) = match caller.address {
-            IpAddr::V4(v4) => (Some(endpoint(&v4.octets(), announce.port)), None, reach(&v4.octets())),
-            IpAddr::V6(v6) => (None, Some(endpoint(&v6.octets(), announce.port)), reach(&v6.octets())),
-        };
-        let horizon = caller.horizon;
-        if transport == Transport::Http || endpoint4.is_some() {
-            let external = external_octets::<6>(external);
-            let asker = Asker { endpoint: endpoint4, horizon, reach, complete, external };
-            select::<6, V4>(&mut self.pool, swarms, &asker, stamp, wanted, &mut self.peers4);
+        self.peers4_told = 0;
+        self.peers6_told = 0;
+        if wanted == 0 {
+            return;
         }
-        if transport == Transport::Http || endpoint6.is_some() {
-            let external = external_octets::<18>(external);
+        let stamp = self.pool.stamp(now);
+        let (endpoint4, endpoint6, reach) = match caller.address {
+            IpAddr::V4(v4) => (endpoint(&v4.octets(), announce.port), [0; 18], reach(&v4.octets())),
+            IpAddr::V6(v6) => ([0; 6], endpoint(&v6.octets(), announce.port), reach(&v6.octets())),
+        };
+        let (horizon, complete) = (caller.horizon, role(announce) != Role::Leecher);
+        if transport == Transport::Http || caller.address.is_ipv4() {
+            let external = external_octets::<6>(self.policy.external);
+            let asker = Asker { endpoint: endpoint4, horizon, reach, complete, external };
+            let out = &mut self.peers4[..wanted.min(udp::MAX_PEERS4)];
+            self.peers4_told = select::<6, V4>(&mut self.pool, swarms, &asker, stamp, out);
+        }
+        if transport == Transport::Http || caller.address.is_ipv6() {
+            let external = external_octets::<18>(self.policy.external);
             let asker = Asker { endpoint: endpoint6, horizon, reach, complete, external };
-            let wanted = if transport == Transport::Udp { wanted.min(udp::MAX_PEERS6) } else { wanted };
-            select::<18, V6>(&mut self.pool, swarms, &asker, stamp, wanted, &mut self.peers6);
+            let most = if transport == Transport::Udp { udp::MAX_PEERS6 } else { udp::MAX_PEERS4 };
+            let out = &mut self.peers6[..wanted.min(most)];
+            self.peers6_told = select::<18, V6>(&mut self.pool, swarms, &asker, stamp, out);
         }
     }
 
-    pub(super) fn counts(&self, now: Running, swarms: Swarms) -> SwarmCounts {
-        let stamp = self.pool.quanta.stamp(now);
-        let mut sum = SwarmCounts::default();
-        for counts in swarms.into_iter().flatten().map(|swarm| self.pool.counts(swarm, stamp)) {
-            sum.seeders += counts.seeders;
-            sum.leechers += counts.leechers;
-            sum.partial_seeds += counts.partial_seeds;
-            sum.completed = sum.completed.saturating_add(counts.completed);
+    /// The counts of both sides of the horizon together.
+    pub(super) fn counts(&self, stamp: Stamp, swarms: Swarms) -> SwarmCounts {
+        match swarms {
+            [Some(swarm), None] | [None, Some(swarm)] => self.pool.counts(swarm, stamp),
+            [None, None] => SwarmCounts::default(),
+            [Some(one), Some(other)] => {
+                let (one, other) = (self.pool.counts(one, stamp), self.pool.counts(other, stamp));
+                SwarmCounts {
+                    seeders: one.seeders + other.seeders,
+                    leechers: one.leechers + other.leechers,
+                    partial_seeds: one.partial_seeds + other.partial_seeds,
+                    completed: one.completed.saturating_add(other.completed),
+                }
+            }
         }
-        sum
     }
 
     /// The interval with up to a tenth added, so that clients that came together do not come back together (rule 11).
     fn interval_seconds(&mut self) -> u32 {
-        let interval = self.policy.interval.as_secs() as u32;
-        interval + self.pool.random.u32(..=interval / 10)
+        self.pace.interval_seconds + self.pool.random.u32(..=self.pace.jitter_seconds)
     }
 }
 
@@ -229,15 +230,14 @@ fn select<const N: usize, F: Family<N>>(
     swarms: Swarms,
     asker: &Asker<N>,
     now: Stamp,
-    wanted: usize,
-    out: &mut VecView<u8>,
-) {
+    out: &mut [[u8; N]],
+) -> usize {
+    let mut told = 0;
     for swarm in swarms.into_iter().flatten() {
-        let still_wanted = wanted - out.len() / N;
-        if still_wanted > 0 {
-            pool.select::<N, F>(swarm, asker, now, still_wanted, out);
-        }
+        let Some(rest @ [_, ..]) = out.get_mut(told..) else { break };
+        told += pool.select::<N, F>(swarm, asker, now, rest);
     }
+    told
 }
 
 /// Rule 2: only a peer that lacks nothing is a seeder; rule 7: `paused` marks one that lacks nothing it wants.
@@ -257,9 +257,4 @@ fn endpoint<const N: usize>(address: &[u8], port: u16) -> [u8; N] {
         *of_port = port.to_be_bytes();
     }
     endpoint
-}
-
-/// Seconds in a duration as the wire has them.
-pub(super) fn minutes_rounded_up(duration: Duration) -> u32 {
-    duration.as_secs().div_ceil(60) as u32
 }

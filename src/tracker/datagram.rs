@@ -76,7 +76,10 @@ impl Tracker {
     ) -> Result<usize, Full> {
         self.counters.scrapes_udp += 1;
         match self.may_scrape(now, caller) {
-            Ok(()) => udp::emit_scrape(out, transaction_id, info_hashes.map(|info_hash| self.scrape(now, &info_hash))),
+            Ok(()) => {
+                let stamp = self.pool.stamp(now);
+                udp::emit_scrape(out, transaction_id, info_hashes.map(|info_hash| self.scrape(stamp, &info_hash)))
+            }
             Err(refusal) => udp::emit_error(out, transaction_id, refusal.reason(), udp::MAX_REPLY_OCTETS),
         }
     }
@@ -86,8 +89,6 @@ impl Tracker {
         let admitted = self.admission(now, caller, false);
         if let Err(refusal) = admitted {
             self.counters.refusal(refusal);
-        } else {
-            self.keep_up(now);
         }
         admitted
     }

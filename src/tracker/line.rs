@@ -7,7 +7,7 @@
 use heapless::{Vec, VecView};
 
 use super::horizon::Horizon;
-use crate::wire::InfoHash;
+use crate::wire::{InfoHash, SwarmCounts};
 
 /// IPv4 peers that a line holds: 8 × 7 octets, a length, and where the chain goes on.
 pub(super) const PEERS4_PER_LINE: usize = 8;
@@ -77,29 +77,49 @@ impl Stamp {
     }
 }
 
-/// One peer: where it listens (address and port as on the wire), when it was last heard (6 bits) and its role (2 bits).
-/// `N` is 6 or 18 octets. Its identity is the endpoint, never the client's peer id, which anybody could copy.
+/// What is known of a peer besides its endpoint, in one octet: when it was last heard (6 bits) and its role (2 bits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Peer<const N: usize> {
-    pub(super) endpoint: [u8; N],
-    meta: u8,
-}
+pub(super) struct Meta(u8);
 
-impl<const N: usize> Peer<N> {
-    pub(super) const fn new(endpoint: [u8; N], role: Role, seen: Stamp) -> Self {
-        Self { endpoint, meta: (seen.0 << 2) | role as u8 }
+impl Meta {
+    pub(super) const fn new(role: Role, seen: Stamp) -> Self {
+        Self((seen.0 << 2) | role as u8)
     }
 
-    pub(super) const fn role(&self) -> Role {
-        match self.meta & 3 {
+    #[inline]
+    pub(super) const fn role(self) -> Role {
+        match self.0 & 3 {
             0 => Role::Leecher,
             1 => Role::PartialSeed,
             _ => Role::Seeder,
         }
     }
 
+    #[inline]
+    pub(super) const fn seen(self) -> Stamp {
+        Stamp(self.0 >> 2)
+    }
+}
+
+/// One peer: where it listens (address and port as on the wire; 6 or 18 octets), and what is known of it. Its identity
+/// is the endpoint, never the client's peer id, which anybody could copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peer<const N: usize> {
+    pub(super) endpoint: [u8; N],
+    pub(super) meta: Meta,
+}
+
+impl<const N: usize> Peer<N> {
+    pub(super) const fn new(endpoint: [u8; N], role: Role, seen: Stamp) -> Self {
+        Self { endpoint, meta: Meta::new(role, seen) }
+    }
+
+    pub(super) const fn role(&self) -> Role {
+        self.meta.role()
+    }
+
     pub(super) const fn seen(&self) -> Stamp {
-        Stamp(self.meta >> 2)
+        self.meta.seen()
     }
 }
 
@@ -176,6 +196,24 @@ impl Counted {
 
     pub(super) fn subtract(&mut self, role: Role) {
         self.set(role, self.get(role).saturating_sub(1));
+    }
+}
+
+impl From<SwarmCounts> for Counted {
+    fn from(counts: SwarmCounts) -> Self {
+        let mut counted = Self::default();
+        counted.set(Role::Seeder, counts.seeders);
+        counted.set(Role::PartialSeed, counts.partial_seeds);
+        counted.set(Role::Leecher, counts.leechers - counts.partial_seeds);
+        counted
+    }
+}
+
+impl From<Counted> for SwarmCounts {
+    fn from(counted: Counted) -> Self {
+        let partial_seeds = counted.get(Role::PartialSeed);
+        let leechers = counted.get(Role::Leecher).saturating_add(partial_seeds);
+        Self { seeders: counted.get(Role::Seeder), leechers, partial_seeds, completed: 0 }
     }
 }
 

@@ -28,7 +28,6 @@ use core::net::IpAddr;
 use core::time::Duration;
 use std::collections::TryReserveError;
 
-use heapless::Vec;
 use ipnet::IpNet;
 
 pub use connection_id::{ConnectionIds, LIFETIME_SECONDS as CONNECTION_ID_LIFETIME_SECONDS};
@@ -36,12 +35,13 @@ pub use counters::{Counters, Transport};
 pub use horizon::{External, Horizon, LocalNetworks};
 pub use index::HashKey;
 pub use request::{Answer, MAX_RESPONSE_OCTETS};
+use settings::Pace;
 pub use settings::{Admission, Policy, Seeds, Settings};
 
 use crate::access::{Entry, Whitelist};
 use crate::clock::{Running, UnixSeconds};
 use crate::wire::{InfoHash, SwarmCounts, udp};
-use line::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE, Role};
+use line::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE, Role, Stamp};
 use pool::Pool;
 use quanta::Quanta;
 use sources::Sources;
@@ -60,12 +60,16 @@ pub struct Tracker {
     whitelist: Whitelist,
     networks: LocalNetworks,
     policy: Policy,
+    pace: Pace,
     sources: Sources,
     connection_ids: ConnectionIds,
     /// What happened since the start; the shell adds what only it sees.
     pub counters: Counters,
-    peers4: Vec<u8, PEERS4_OCTETS>,
-    peers6: Vec<u8, PEERS6_OCTETS>,
+    /// The peers of the reply at hand, as endpoints, and how many of them it has.
+    peers4: Box<[[u8; 6]; udp::MAX_PEERS4]>,
+    peers4_told: usize,
+    peers6: Box<[[u8; 18]; udp::MAX_PEERS4]>,
+    peers6_told: usize,
 }
 
 /// Why a client may not announce or scrape.
@@ -165,18 +169,22 @@ impl Tracker {
             pool: Pool::reserve(settings.memory_octets, quanta, seeds.hash, seeds.random)?,
             whitelist: Whitelist::with_capacity(settings.whitelist_capacity, settings.policy.retire_after)?,
             networks: LocalNetworks::new(&settings.lan),
+            pace: Pace::new(&settings.policy, quanta),
             policy: settings.policy,
             sources: Sources::default(),
             connection_ids: ConnectionIds::new(seeds.connection_ids),
             counters: Counters::default(),
-            peers4: Vec::new(),
-            peers6: Vec::new(),
+            peers4: Box::new([[0; 6]; udp::MAX_PEERS4]),
+            peers4_told: 0,
+            peers6: Box::new([[0; 18]; udp::MAX_PEERS4]),
+            peers6_told: 0,
         })
     }
 
     /// Go on with another policy; what is stored stays.
     pub fn set_policy(&mut self, policy: Policy) {
         self.whitelist.set_retire_after(policy.retire_after);
+        self.pace = Pace::new(&policy, self.pool.quanta);
         self.policy = policy;
     }
 
@@ -224,23 +232,20 @@ impl Tracker {
             Admission::Closed => Err(Refusal::WanClosed),
             Admission::Whitelist if on_whitelist(&mut self.whitelist) => Ok(()),
             Admission::Whitelist => Err(Refusal::NotWhitelisted {
-                retry_in_minutes: announce::minutes_rounded_up(self.policy.retry_in).max(1),
+                retry_in_minutes: self.pace.retry_in_minutes,
             }),
         }
     }
 
     /// How many peers of which kind a swarm has, on both sides of the horizon; zeros when it is unknown.
-    fn scrape(&self, now: Running, info_hash: &InfoHash) -> SwarmCounts {
+    fn scrape(&self, now: Stamp, info_hash: &InfoHash) -> SwarmCounts {
         self.counts(now, [Horizon::Wan, Horizon::Lan].map(|horizon| self.pool.find_swarm(info_hash, horizon)))
-    }
-
-    fn keep_up(&mut self, now: Running) {
-        self.counters.peers_expired += self.pool.keep_up(now) as u64;
     }
 
     /// Remove some of the peers that are dead by now and return how long to wait before the next call.
     pub fn sweep(&mut self, now: Running) -> Duration {
-        self.counters.peers_expired += self.pool.sweep(now) as u64;
+        self.pool.sweep(now);
+        self.counters.peers_expired = self.pool.expired;
         self.pool.sweep_wait()
     }
 

@@ -13,10 +13,11 @@ use std::collections::TryReserveError;
 use super::chain;
 use super::horizon::Horizon;
 use super::index::{HashKey, Index};
-use super::line::{Counted, Family, Few, LINE_OCTETS, Line, LineIndex, Peer, Role, Stamp, Swarm, V4, V6};
+use super::line::{Counted, Family, Few, LINE_OCTETS, Line, LineIndex, Meta, Peer, Role, Stamp, Swarm, V4, V6};
 use super::lines::Lines;
-use super::quanta::{LIFETIME_QUANTA, Quanta};
+use super::quanta::{LIFETIME_QUANTA, Moment, Quanta};
 use super::tree::{self, Search};
+use crate::clock::Running;
 use crate::wire::{InfoHash, SwarmCounts};
 
 /// All swarms and their peers.
@@ -26,10 +27,13 @@ pub(super) struct Pool {
     pub(super) index: Index,
     pub(super) key: HashKey,
     pub(super) quanta: Quanta,
+    pub(super) moment: Moment,
     pub(super) peers: Population,
     /// Swarms on the LAN's side: while there are none, nobody needs to look for them.
     pub(super) lan_swarms: usize,
     pub(super) sweep: super::sweep::Position,
+    /// Peers that the sweeper has found dead so far.
+    pub(super) expired: u64,
     /// Newcomers to let go by before the next try to make room: see [`super::evict`].
     pub(super) barren: u32,
     pub(super) random: fastrand::Rng,
@@ -86,9 +90,11 @@ impl Pool {
             index: Index::reserve(lines, key)?,
             key,
             quanta,
+            moment: Moment::of(quanta, Running::default()),
             peers: Population::default(),
             lan_swarms: 0,
             sweep: super::sweep::Position::default(),
+            expired: 0,
             barren: 0,
             random: fastrand::Rng::with_seed(seed),
         })
@@ -203,11 +209,8 @@ impl Pool {
 
     /// Move the peers in the swarm's own line into its trees, and put the counts there.
     fn leave_own_line(&mut self, swarm: LineIndex) -> Option<()> {
-        let counts = self.walk_counts(swarm, None);
-        let mut counted = Counted::default();
-        counted.set(Role::Seeder, counts.seeders);
-        counted.set(Role::PartialSeed, counts.partial_seeds);
-        counted.set(Role::Leecher, counts.leechers - counts.partial_seeds);
+        let counts = self.walk_counts(swarm, tree::swarm_at(&self.lines, swarm)?, |_| true);
+        let counted = Counted::from(counts);
         match core::mem::replace(&mut tree::swarm_at_mut(&mut self.lines, swarm)?.few, Few::Counted(counted)) {
             Few::Four(peers) => self.move_into_tree::<6, V4>(swarm, &peers),
             Few::Six(peers) => self.move_into_tree::<18, V6>(swarm, &peers),
@@ -280,50 +283,38 @@ impl Pool {
     /// How many peers a swarm has, by role. Of a small swarm, those still alive; of a forked one, those stored, which
     /// includes for one sweep those that have just died.
     pub(super) fn counts(&self, swarm: LineIndex, now: Stamp) -> SwarmCounts {
-        match tree::swarm_at(&self.lines, swarm) {
-            Some(Swarm { few: Few::Counted(counted), .. }) => SwarmCounts {
-                seeders: counted.get(Role::Seeder),
-                leechers: counted.get(Role::Leecher).saturating_add(counted.get(Role::PartialSeed)),
-                partial_seeds: counted.get(Role::PartialSeed),
-                completed: tree::swarm_at(&self.lines, swarm).map_or(0, Swarm::completed),
-            },
-            _ => self.walk_counts(swarm, Some(now)),
-        }
-    }
-
-    /// Count a swarm without forks by walking it: the peers alive at `alive_at`, or all.
-    fn walk_counts(&self, swarm: LineIndex, alive_at: Option<Stamp>) -> SwarmCounts {
-        let mut counts = SwarmCounts::default();
-        if let Some(own) = tree::swarm_at(&self.lines, swarm) {
-            counts.completed = own.completed();
-            count(&mut counts, V4::few(own), alive_at);
-            count(&mut counts, V6::few(own), alive_at);
-            for (_, peers) in chain::walk::<V4>(&self.lines, own.roots[V4::ROOT], swarm) {
-                count(&mut counts, peers, alive_at);
-            }
-            for (_, peers) in chain::walk::<V6>(&self.lines, own.roots[V6::ROOT], swarm) {
-                count(&mut counts, peers, alive_at);
-            }
-        }
+        let Some(own) = tree::swarm_at(&self.lines, swarm) else { return SwarmCounts::default() };
+        let mut counts = match own.few {
+            Few::Counted(counted) => counted.into(),
+            _ => self.walk_counts(swarm, own, |peer| is_alive(peer, now)),
+        };
+        counts.completed = own.completed();
         counts
     }
-}
 
-fn count<const N: usize>(counts: &mut SwarmCounts, peers: &[Peer<N>], alive_at: Option<Stamp>) {
-    for peer in peers.iter().filter(|peer| alive_at.is_none_or(|now| is_alive(peer, now))) {
-        match peer.role() {
-            Role::Seeder => counts.seeders += 1,
-            Role::Leecher => counts.leechers += 1,
-            Role::PartialSeed => {
-                counts.leechers += 1;
-                counts.partial_seeds += 1;
-            }
+    /// Count those peers of a swarm without forks whose `(stamp, role)` octet `counts`.
+    #[inline]
+    fn walk_counts(&self, swarm: LineIndex, own: &Swarm, counts: impl Fn(Meta) -> bool) -> SwarmCounts {
+        let mut by_role = [0; 4];
+        let mut add = |meta: Meta| by_role[meta.role() as usize] += u32::from(counts(meta));
+        match &own.few {
+            Few::Four(few) => few.iter().for_each(|peer| add(peer.meta)),
+            Few::Six(few) => few.iter().for_each(|peer| add(peer.meta)),
+            Few::Counted(_) => {}
         }
+        for (_, peers) in chain::walk::<V4>(&self.lines, own.roots[V4::ROOT], swarm) {
+            peers.iter().for_each(|peer| add(peer.meta));
+        }
+        for (_, peers) in chain::walk::<V6>(&self.lines, own.roots[V6::ROOT], swarm) {
+            peers.iter().for_each(|peer| add(peer.meta));
+        }
+        let [leechers, partial_seeds, seeders, _] = by_role;
+        SwarmCounts { seeders, leechers: leechers + partial_seeds, partial_seeds, completed: 0 }
     }
 }
 
 /// Has this peer announced within its timeout?
-pub(super) fn is_alive<const N: usize>(peer: &Peer<N>, now: Stamp) -> bool {
+pub(super) const fn is_alive(peer: Meta, now: Stamp) -> bool {
     peer.seen().age(now) < LIFETIME_QUANTA
 }
 

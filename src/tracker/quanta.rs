@@ -49,15 +49,47 @@ impl Quanta {
         (duration.as_millis() as u64).div_ceil(self.millis).min(Stamp::MODULUS) as u8
     }
 
-    /// Is a record of this age certainly younger than `duration`? Its age is known to one quantum only.
-    pub(super) fn surely_younger(self, age: u8, duration: Duration) -> bool {
-        (u64::from(age) + 1) * self.millis <= duration.as_millis() as u64
+    /// The age from which a record may be as old as `duration`, known as ages are to one quantum only: what is younger
+    /// than that is so for certain.
+    pub(super) fn rounded_down(self, duration: Duration) -> u8 {
+        (duration.as_millis() as u64 / self.millis).min(Stamp::MODULUS) as u8
+    }
+}
+
+/// The quantum that it is, so that an announce need not divide to know its stamp.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    begins_millis: u64,
+    ends_millis: u64,
+    stamp: Stamp,
+}
+
+impl Moment {
+    pub(super) fn of(quanta: Quanta, now: Running) -> Self {
+        let begins_millis = quanta.count(now) * quanta.millis;
+        Self { begins_millis, ends_millis: begins_millis + quanta.millis, stamp: quanta.stamp(now) }
+    }
+
+    /// The stamp for `now`, if this is its quantum.
+    pub(super) fn stamp(&self, now: Running) -> Option<Stamp> {
+        (now.millis() >= self.begins_millis && now.millis() < self.ends_millis).then_some(self.stamp)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_knows_its_quantum_and_no_other() {
+        let quanta = Quanta::of_lifetime(Duration::from_secs(400));
+        let moment = Moment::of(quanta, Running::from_millis(25_000));
+        for millis in 0..50_000 {
+            let now = Running::from_millis(millis);
+            let expected = (20_000..30_000).contains(&millis).then(|| quanta.stamp(now));
+            assert_eq!(moment.stamp(now), expected, "at {millis}");
+        }
+    }
 
     #[test]
     fn a_lifetime_is_forty_quanta_and_never_more() {
@@ -74,8 +106,9 @@ mod tests {
     #[test]
     fn only_what_is_certainly_early_is_early() {
         let quanta = Quanta::of_lifetime(Duration::from_secs(400));
-        assert!(quanta.surely_younger(2, Duration::from_secs(30)));
-        assert!(!quanta.surely_younger(3, Duration::from_secs(30)));
+        // Seen in the last millisecond of one quantum and again in the first of the third after it: 20 s, and age 3.
+        assert_eq!(quanta.rounded_down(Duration::from_secs(30)), 3);
+        assert_eq!(quanta.rounded_down(Duration::from_secs(29)), 2);
         assert_eq!(quanta.rounded_up(Duration::from_secs(31)), 4);
     }
 }

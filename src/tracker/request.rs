@@ -140,7 +140,8 @@ impl Tracker {
         if let Err(refusal) = self.may_scrape(now, caller) {
             return emit_refusal(out, refusal, keep_alive);
         }
-        let file = |info_hash: &InfoHash| -> (InfoHash, SwarmCounts) { (*info_hash, self.scrape(now, info_hash)) };
+        let stamp = self.pool.stamp(now);
+        let file = |info_hash: &InfoHash| -> (InfoHash, SwarmCounts) { (*info_hash, self.scrape(stamp, info_hash)) };
         http::emit_scrape(out, info_hashes.iter().map(file), keep_alive)
     }
 

@@ -3,7 +3,7 @@
 //! What is looked at is bounded ([`LINES_LOOKED_AT`]), so that a seeder in a swarm of a hundred thousand seeders costs
 //! no more than that.
 
-use heapless::{Vec, VecView};
+use heapless::Vec;
 
 use super::chain;
 use super::horizon::{External, Horizon, Reach, reach};
@@ -22,8 +22,8 @@ const LINES_OF_A_CHAIN: usize = 32;
 /// Who asks, as far as it matters to what may be handed out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asker<const N: usize> {
-    /// Its endpoint, where it is of the family that is selected.
-    pub(super) endpoint: Option<[u8; N]>,
+    /// Its endpoint; zeros, which is nobody's, where it is not of the family that is selected.
+    pub(super) endpoint: [u8; N],
     pub(super) horizon: Horizon,
     /// How far its own address reaches: a peer on this host is only told to those on this host.
     pub(super) reach: Reach,
@@ -38,51 +38,64 @@ struct Selection<'a, const N: usize> {
     asker: &'a Asker<N>,
     peers_of: Horizon,
     now: Stamp,
-    wanted: usize,
     lines_left: usize,
-    out: &'a mut VecView<u8>,
+    out: &'a mut [[u8; N]],
+    taken: usize,
 }
 
 impl<const N: usize> Selection<'_, N> {
     fn is_done(&self) -> bool {
-        self.wanted == 0 || self.lines_left == 0
+        self.taken == self.out.len() || self.lines_left == 0
     }
 
     /// Hand out the peers of one line, from a random one on if not all of them are wanted.
     fn take_line(&mut self, peers: &[Peer<N>], random: &mut fastrand::Rng) {
-        let start = if self.wanted < peers.len() { random.usize(..peers.len()) } else { 0 };
-        let (before, from_start) = peers.split_at(start);
-        for peer in from_start.iter().chain(before) {
-            if self.wanted == 0 {
-                return;
-            }
-            if let Some(endpoint) = self.endpoint_for_asker(peer)
-                && self.out.extend_from_slice(&endpoint).is_ok()
-            {
-                self.wanted -= 1;
-            }
+        let (before, from_start) = if self.out.len() - self.taken < peers.len() {
+            peers.split_at(random.usize(..peers.len()))
+        } else {
+            (&[][..], peers)
+        };
+        if self.peers_of == Horizon::Wan {
+            self.take(from_start, |_, peer| Some(peer.endpoint));
+            self.take(before, |_, peer| Some(peer.endpoint));
+        } else {
+            self.take(from_start, Asker::endpoint_of_lan_peer);
+            self.take(before, Asker::endpoint_of_lan_peer);
         }
     }
 
-    /// The endpoint under which the asker may be told of `peer`, if it may at all.
-    fn endpoint_for_asker(&self, peer: &Peer<N>) -> Option<[u8; N]> {
-        if !is_alive(peer, self.now) || (self.asker.complete && peer.role() != Role::Leecher) {
-            return None;
-        }
-        let mut endpoint = peer.endpoint;
-        if self.peers_of == Horizon::Lan {
-            let (address, _) = endpoint.split_last_chunk_mut::<2>()?;
-            let reach = reach(address);
-            match self.asker.horizon {
-                Horizon::Lan if reach == Reach::Host && self.asker.reach != Reach::Host => return None,
-                Horizon::Wan if reach != Reach::Public => {
-                    address.copy_from_slice(self.asker.external.as_ref()?.get(..address.len())?);
-                }
-                _ => {}
+    #[inline]
+    fn take(&mut self, peers: &[Peer<N>], endpoint: impl Fn(&Asker<N>, &Peer<N>) -> Option<[u8; N]>) {
+        for peer in peers {
+            // Rule 8: nor a peer with the asker's own address and port, under whatever name.
+            if is_alive(peer.meta, self.now)
+                && (!self.asker.complete || peer.role() == Role::Leecher)
+                && peer.endpoint != self.asker.endpoint
+                && let Some(endpoint) = endpoint(self.asker, peer)
+                && endpoint != self.asker.endpoint
+            {
+                let Some(place) = self.out.get_mut(self.taken) else { return };
+                *place = endpoint;
+                self.taken += 1;
             }
         }
-        // Rule 8: nor a peer with the asker's own address and port, under whatever name.
-        (self.asker.endpoint != Some(peer.endpoint) && self.asker.endpoint != Some(endpoint)).then_some(endpoint)
+    }
+}
+
+impl<const N: usize> Asker<N> {
+    /// The endpoint under which this asker may be told of a LAN peer, if it may at all.
+    fn endpoint_of_lan_peer(&self, peer: &Peer<N>) -> Option<[u8; N]> {
+        let mut endpoint = peer.endpoint;
+        let (address, _) = endpoint.split_last_chunk_mut::<2>()?;
+        let reach = reach(address);
+        match self.horizon {
+            Horizon::Lan if reach == Reach::Host && self.reach != Reach::Host => return None,
+            Horizon::Wan if reach != Reach::Public => {
+                address.copy_from_slice(self.external.as_ref()?.get(..address.len())?);
+            }
+            _ => {}
+        }
+        Some(endpoint)
     }
 }
 
@@ -98,23 +111,24 @@ pub(super) fn external_octets<const N: usize>(external: External) -> Option<[u8;
 }
 
 impl Pool {
-    /// Append up to `wanted` peers of `swarm` to `out`, as endpoints.
+    /// Fill `out` with the endpoints of peers of `swarm`, and return how many there were.
     pub(super) fn select<const N: usize, F: Family<N>>(
         &mut self,
         swarm: LineIndex,
         asker: &Asker<N>,
         now: Stamp,
-        wanted: usize,
-        out: &mut VecView<u8>,
-    ) {
-        let Some(own) = tree::swarm_at(&self.lines, swarm) else { return };
+        out: &mut [[u8; N]],
+    ) -> usize {
+        let Some(own) = tree::swarm_at(&self.lines, swarm) else { return 0 };
         let root = own.roots[F::ROOT];
-        let mut selection = Selection { asker, peers_of: own.horizon, now, wanted, lines_left: LINES_LOOKED_AT, out };
+        let mut selection =
+            Selection { asker, peers_of: own.horizon, now, lines_left: LINES_LOOKED_AT, out, taken: 0 };
         if !root.is_none() && matches!(self.lines[root], Line::Fork(_)) {
             select_in_fork::<N, F>(&self.lines, swarm, root, &mut self.random, &mut selection);
         } else {
             select_in_chain::<N, F>(&self.lines, swarm, root, &mut self.random, &mut selection);
         }
+        selection.taken
     }
 }
 

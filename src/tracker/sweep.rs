@@ -10,7 +10,7 @@ use super::horizon::Horizon;
 use super::line::{Family, Few, Line, LineIndex, Peer, Stamp, Swarm, V4, V6};
 use super::lines::Lines;
 use super::pool::Pool;
-use super::quanta::{LIFETIME_QUANTA, SLACK_QUANTA, SWEEP_QUANTA};
+use super::quanta::{LIFETIME_QUANTA, Moment, SLACK_QUANTA, SWEEP_QUANTA};
 use super::tree;
 use crate::clock::Running;
 
@@ -30,17 +30,15 @@ pub(super) struct Position {
 }
 
 impl Pool {
-    /// Visit the lines that are due and return how many peers were found dead. Call it again after
-    /// [`Pool::sweep_wait`].
-    pub(super) fn sweep(&mut self, now: Running) -> usize {
+    /// Visit the lines that are due. Call it again after [`Pool::sweep_wait`].
+    pub(super) fn sweep(&mut self, now: Running) {
+        let stamp = self.stamp(now);
         let peers_before = self.peers.total();
-        self.keep_up(now);
         let pass_millis = self.quanta.length().as_millis() as u64 * SWEEP_QUANTA;
         let elapsed_millis = now.since(self.sweep.last).as_millis() as u64;
         let work = elapsed_millis.min(pass_millis) * self.lines.touched() as u64 + self.sweep.remainder;
         self.sweep.remainder = work % pass_millis;
         self.sweep.last = now;
-        let stamp = self.quanta.stamp(now);
         for _ in 0..work / pass_millis {
             if self.sweep.next >= self.lines.touched() {
                 self.sweep.next = 0;
@@ -48,16 +46,26 @@ impl Pool {
             self.sweep_line(LineIndex::new(self.sweep.next), stamp, |seen| seen.age(stamp) >= LIFETIME_QUANTA);
             self.sweep.next += 1;
         }
-        peers_before - self.peers.total()
+        self.expired += (peers_before - self.peers.total()) as u64;
     }
 
-    /// Go over everything if the sweep is so late that stamps could come round. To be called before anything is stored,
-    /// so that all stamps there are were made before the last sweep. Returns how many peers were found dead.
-    pub(super) fn keep_up(&mut self, now: Running) -> usize {
+    /// The stamp of what is stored `now`. When a quantum begins, this sees to it that the sweep has not fallen behind.
+    pub(super) fn stamp(&mut self, now: Running) -> Stamp {
+        if let Some(stamp) = self.moment.stamp(now) {
+            return stamp;
+        }
+        self.keep_up(now);
+        self.moment = Moment::of(self.quanta, now);
+        self.quanta.stamp(now)
+    }
+
+    /// Go over everything if the sweep is so late that stamps could come round. It comes before anything is stored, so
+    /// that all stamps there are were made before the last sweep.
+    fn keep_up(&mut self, now: Running) {
         let last = self.quanta.count(self.sweep.last);
-        let late = self.quanta.count(now) - last;
+        let late = self.quanta.count(now).saturating_sub(last);
         if late < SLACK_QUANTA {
-            return 0;
+            return;
         }
         let peers_before = self.peers.total();
         let (last, now_stamp) = (Stamp::of_quantum(last), self.quanta.stamp(now));
@@ -65,7 +73,7 @@ impl Pool {
             self.sweep_line(line, now_stamp, |seen| u64::from(seen.age(last)) + late >= u64::from(LIFETIME_QUANTA));
         }
         self.sweep.last = now;
-        peers_before - self.peers.total()
+        self.expired += (peers_before - self.peers.total()) as u64;
     }
 
     /// How long to wait before the next call.

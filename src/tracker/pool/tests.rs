@@ -111,12 +111,11 @@ impl Model {
                 assert_eq!(counts.partial_seeds, with_role(Role::PartialSeed));
                 assert_eq!(counts.leechers, with_role(Role::Leecher) + with_role(Role::PartialSeed));
             }
-            let mut out = heapless::Vec::<u8, { 6 * 4000 }>::new();
-            self.pool.select::<6, V4>(line, &stranger(), stamp, 4000, &mut out);
-            let handed_out: BTreeSet<_> = out.chunks(6).map(<[u8]>::to_vec).collect();
-            assert_eq!(handed_out.len(), out.len() / 6, "no peer twice");
-            let known: BTreeSet<_> =
-                alive.iter().filter(|peer| !peer.0).map(|peer| endpoint::<6>(peer.1).to_vec()).collect();
+            let mut out = [[0; 6]; 4000];
+            let told = self.pool.select::<6, V4>(line, &stranger(), stamp, &mut out);
+            let handed_out: BTreeSet<[u8; 6]> = out[..told].iter().copied().collect();
+            assert_eq!(handed_out.len(), told, "no peer twice");
+            let known: BTreeSet<_> = alive.iter().filter(|peer| !peer.0).map(|peer| endpoint(peer.1)).collect();
             assert!(handed_out.is_subset(&known), "only the living are handed out");
             assert!(handed_out.len() >= known.len().min(400), "{} of {}", handed_out.len(), known.len());
         }
@@ -129,7 +128,7 @@ fn horizon(swarm: u8) -> Horizon {
 
 /// An asker that is told of everybody.
 fn stranger<const N: usize>() -> Asker<N> {
-    Asker { endpoint: None, horizon: Horizon::Lan, reach: Reach::Host, complete: false, external: None }
+    Asker { endpoint: [0; N], horizon: Horizon::Lan, reach: Reach::Host, complete: false, external: None }
 }
 
 #[test]
@@ -252,7 +251,7 @@ fn a_process_that_stood_still_for_hours_does_not_wake_the_dead() {
             model.upsert(0, number % 3 == 0, number, Role::Leecher);
         }
         model.now = model.now.after(model.pool.quanta.length() * quanta);
-        model.pool.keep_up(model.now);
+        model.pool.stamp(model.now);
         model.compare();
         assert_eq!(model.pool.peers.total(), 0, "after {quanta} quanta");
     }
@@ -260,7 +259,7 @@ fn a_process_that_stood_still_for_hours_does_not_wake_the_dead() {
         model.upsert(0, false, number, Role::Leecher);
     }
     model.now = model.now.after(model.pool.quanta.length() * 30);
-    model.pool.keep_up(model.now);
+    model.pool.stamp(model.now);
     model.compare();
     assert_eq!(model.pool.peers.total(), 500, "half an hour is no reason to die");
 }
@@ -275,11 +274,10 @@ fn rule_08_the_asker_is_never_among_its_peers_and_seeders_get_leechers_only() {
     let leechers: BTreeSet<_> = (0..3000).filter(|n| n % 3 == 0).map(endpoint::<6>).collect();
     for number in 0..3000 {
         let complete = number % 3 != 0;
-        let asker = Asker { endpoint: Some(endpoint(number)), complete, ..stranger() };
-        let mut out = heapless::Vec::<u8, 300>::new();
-        model.pool.select::<6, V4>(line, &asker, stamp, 50, &mut out);
-        assert_eq!(out.len(), 300, "enough for 50");
-        let told: BTreeSet<[u8; 6]> = out.as_chunks().0.iter().copied().collect();
+        let asker = Asker { endpoint: endpoint(number), complete, ..stranger() };
+        let mut out = [[0; 6]; 50];
+        assert_eq!(model.pool.select::<6, V4>(line, &asker, stamp, &mut out), 50, "there are enough");
+        let told: BTreeSet<[u8; 6]> = out.into();
         assert!(!told.contains(&endpoint(number)) && told.len() == 50);
         assert!(!complete || told.is_subset(&leechers));
     }
@@ -296,9 +294,9 @@ fn every_peer_of_a_swarm_is_handed_out_in_the_long_run() {
         let mut told = BTreeMap::<[u8; 6], u32>::new();
         let asks = 40 * size;
         for _ in 0..asks {
-            let mut out = heapless::Vec::<u8, 30>::new();
-            model.pool.select::<6, V4>(line, &stranger(), stamp, 5, &mut out);
-            out.as_chunks().0.iter().for_each(|endpoint| *told.entry(*endpoint).or_default() += 1);
+            let mut out = [[0; 6]; 5];
+            model.pool.select::<6, V4>(line, &stranger(), stamp, &mut out);
+            out.into_iter().for_each(|endpoint| *told.entry(endpoint).or_default() += 1);
         }
         // 200 times each on average: none is left out, none is everybody's.
         assert_eq!(told.len(), size as usize, "of {size}");
