@@ -64,7 +64,10 @@ impl Tracker {
         let (outcome, swarms) = stored?;
         let wanted = self.wanted(announce, outcome);
         self.tell(now, caller, announce, transport, swarms, wanted);
-        let counts = self.counts(now, swarms);
+        let mut counts = self.counts(now, swarms);
+        if outcome == Outcome::NotStored {
+            count(&mut counts, role(announce));
+        }
         Ok(AnnounceReply {
             interval_seconds: self.interval_seconds(),
             min_interval_seconds: self.policy.min_interval.as_secs() as u32,
@@ -244,6 +247,13 @@ fn role(announce: &Announce) -> Role {
         Event::Paused => Role::PartialSeed,
         _ => Role::Leecher,
     }
+}
+
+/// Rule 8: the counts include the asker, and one that is not stored has not been counted with the others.
+fn count(counts: &mut SwarmCounts, asker: Role) {
+    counts.seeders += u32::from(asker == Role::Seeder);
+    counts.leechers += u32::from(asker != Role::Seeder);
+    counts.partial_seeds += u32::from(asker == Role::PartialSeed);
 }
 
 /// An address and a port as they stand in a reply (BEP 23, BEP 7).
