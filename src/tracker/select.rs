@@ -80,6 +80,12 @@ impl<const N: usize> Selection<'_, N> {
                 }
                 _ => {}
             }
+        } else if self.asker.horizon == Horizon::Wan && self.asker.reach == Reach::Public {
+            // Behind the carrier's NAT, or in the provider's own network: whoever is outside cannot reach it.
+            let (address, _) = endpoint.split_last_chunk::<2>()?;
+            if reach(address) != Reach::Public {
+                return None;
+            }
         }
         // Rule 8: nor a peer with the asker's own address and port, under whatever name.
         (self.asker.endpoint != Some(peer.endpoint) && self.asker.endpoint != Some(endpoint)).then_some(endpoint)
