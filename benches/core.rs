@@ -18,7 +18,8 @@ const ANNOUNCES_A_ROUND: u32 = 1_000_000;
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--announces") {
-        let announces = arguments.get(at + 1).and_then(|number| number.parse().ok()).expect("--announces takes a number");
+        let announces =
+            arguments.get(at + 1).and_then(|number| number.parse().ok()).expect("--announces takes a number");
         return Swarms::new(100_000, 10).announce_at_random(announces);
     }
     let mut many_small = Swarms::new(100_000, 10);

@@ -55,20 +55,24 @@ impl Tracker {
         transport: Transport,
         announce: &Announce,
     ) -> Result<AnnounceReply<'_>, Refusal> {
+        let stamp = self.pool.stamp(now);
         let admitted = self.may_announce(now, caller, announce);
-        let stored = admitted.map(|()| self.store(now, caller, announce));
+        let stored = admitted.map(|()| self.store(stamp, caller, announce));
         self.counters.announce(transport, announce, stored.map(|(outcome, _)| outcome));
         let (outcome, swarms) = stored?;
         if outcome == Outcome::Added {
             self.sources.add(caller.address);
         }
         let wanted = self.wanted(announce, outcome);
-        self.tell(now, caller, announce, transport, swarms, wanted);
-        let stamp = self.pool.stamp(now);
+        self.tell(stamp, caller, announce, transport, swarms, wanted);
+        let mut counts = self.counts(stamp, swarms);
+        if outcome == Outcome::NotStored {
+            count(&mut counts, role(announce));
+        }
         Ok(AnnounceReply {
             interval_seconds: self.interval_seconds(),
             min_interval_seconds: self.pace.min_interval_seconds,
-            counts: self.counts(stamp, swarms),
+            counts,
             peers4: self.peers4[..self.peers4_told].as_flattened(),
             peers6: self.peers6[..self.peers6_told].as_flattened(),
             external_ip: caller.address,
@@ -82,7 +86,7 @@ impl Tracker {
     }
 
     /// Store the announcing peer, or remove it.
-    fn store(&mut self, now: Running, caller: Caller, announce: &Announce) -> (Outcome, Swarms) {
+    fn store(&mut self, now: Stamp, caller: Caller, announce: &Announce) -> (Outcome, Swarms) {
         match caller.address {
             IpAddr::V4(v4) => self.store_in::<6, V4>(now, caller, announce, endpoint(&v4.octets(), announce.port)),
             IpAddr::V6(v6) => self.store_in::<18, V6>(now, caller, announce, endpoint(&v6.octets(), announce.port)),
@@ -91,12 +95,11 @@ impl Tracker {
 
     fn store_in<const N: usize, F: Family<N>>(
         &mut self,
-        now: Running,
+        stamp: Stamp,
         caller: Caller,
         announce: &Announce,
         endpoint: [u8; N],
     ) -> (Outcome, Swarms) {
-        let stamp = self.pool.stamp(now);
         let other = self.pool.find_swarm(&announce.info_hash, caller.other_horizon());
         if announce.event == Event::Stopped {
             let own = self.pool.find_swarm(&announce.info_hash, caller.horizon);
@@ -132,9 +135,7 @@ impl Tracker {
                 self.pool.count_completed(swarm);
                 Outcome::Completed
             }
-            Stored::Refreshed { age, .. }
-                if announce.event == Event::Update && age < self.pace.early_below_quanta =>
-            {
+            Stored::Refreshed { age, .. } if announce.event == Event::Update && age < self.pace.early_below_quanta => {
                 Outcome::Early
             }
             Stored::Refreshed { .. } => Outcome::Refreshed,
@@ -154,7 +155,7 @@ impl Tracker {
     /// Fill the reply's peers. Over UDP only those of the packet's family have a place (rule 10).
     fn tell(
         &mut self,
-        now: Running,
+        stamp: Stamp,
         caller: Caller,
         announce: &Announce,
         transport: Transport,
@@ -166,7 +167,6 @@ impl Tracker {
         if wanted == 0 {
             return;
         }
-        let stamp = self.pool.stamp(now);
         let (endpoint4, endpoint6, reach) = match caller.address {
             IpAddr::V4(v4) => (endpoint(&v4.octets(), announce.port), [0; 18], reach(&v4.octets())),
             IpAddr::V6(v6) => ([0; 6], endpoint(&v6.octets(), announce.port), reach(&v6.octets())),
@@ -247,6 +247,13 @@ fn role(announce: &Announce) -> Role {
         Event::Paused => Role::PartialSeed,
         _ => Role::Leecher,
     }
+}
+
+/// Rule 8: the counts include the asker, and one that is not stored has not been counted with the others.
+fn count(counts: &mut SwarmCounts, asker: Role) {
+    counts.seeders += u32::from(asker == Role::Seeder);
+    counts.leechers += u32::from(asker != Role::Seeder);
+    counts.partial_seeds += u32::from(asker == Role::PartialSeed);
 }
 
 /// An address and a port as they stand in a reply (BEP 23, BEP 7).

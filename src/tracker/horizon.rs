@@ -82,6 +82,12 @@ pub(super) fn reach(octets: &[u8]) -> Reach {
     }
 }
 
+/// Can an address that begins with this octet be anything but public? A quick look before [`reach`].
+#[inline]
+pub(super) const fn is_seldom_public(first: u8) -> bool {
+    matches!(first, 0 | 10 | 100 | 127 | 169 | 172 | 192 | 0xfc..)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,6 +138,7 @@ mod tests {
                 IpAddr::V6(v6) => v6.octets().to_vec(),
             };
             assert_eq!(reach(&octets), expected, "{address}");
+            assert!(expected == Reach::Public || is_seldom_public(octets[0]), "{address}");
         }
     }
 }

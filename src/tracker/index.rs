@@ -105,13 +105,21 @@ impl Index {
         info_hash: &InfoHash,
         horizon: Horizon,
     ) -> Option<LineIndex> {
-        let head = self.buckets[hash.bucket(self.buckets.len())];
-        let mut candidates = chain::walk::<Buckets>(lines, head, END).flat_map(|(_, items)| items);
-        let found = candidates.find(|item| {
-            item.tag == hash.tag()
-                && matches!(&lines[item.swarm], Line::Swarm(s) if s.info_hash == *info_hash && s.horizon == horizon)
-        });
-        found.map(|item| item.swarm)
+        let mut at = self.buckets[hash.bucket(self.buckets.len())];
+        while !at.is_none() {
+            let Line::Bucket(bucket) = &lines[at] else { return None };
+            for item in &bucket.items {
+                if item.tag == hash.tag()
+                    && let Line::Swarm(swarm) = &lines[item.swarm]
+                    && swarm.info_hash == *info_hash
+                    && swarm.horizon == horizon
+                {
+                    return Some(item.swarm);
+                }
+            }
+            at = bucket.next;
+        }
+        None
     }
 
     /// Enter `swarm`, which must not be in here yet. `None` when there is no line for it; then nothing has changed.

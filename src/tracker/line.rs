@@ -72,6 +72,7 @@ impl Stamp {
     }
 
     /// Quanta that went by since this stamp.
+    #[inline]
     pub(super) const fn age(self, now: Self) -> u8 {
         now.0.wrapping_sub(self.0) % Self::MODULUS as u8
     }
@@ -93,6 +94,12 @@ impl Meta {
             1 => Role::PartialSeed,
             _ => Role::Seeder,
         }
+    }
+
+    /// The role as a number below 4.
+    #[inline]
+    pub(super) const fn role_bits(self) -> usize {
+        (self.0 & 3) as usize
     }
 
     #[inline]

@@ -231,9 +231,7 @@ impl Tracker {
             Admission::Open => Ok(()),
             Admission::Closed => Err(Refusal::WanClosed),
             Admission::Whitelist if on_whitelist(&mut self.whitelist) => Ok(()),
-            Admission::Whitelist => Err(Refusal::NotWhitelisted {
-                retry_in_minutes: self.pace.retry_in_minutes,
-            }),
+            Admission::Whitelist => Err(Refusal::NotWhitelisted { retry_in_minutes: self.pace.retry_in_minutes }),
         }
     }
 

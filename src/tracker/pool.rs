@@ -296,7 +296,7 @@ impl Pool {
     #[inline]
     fn walk_counts(&self, swarm: LineIndex, own: &Swarm, counts: impl Fn(Meta) -> bool) -> SwarmCounts {
         let mut by_role = [0; 4];
-        let mut add = |meta: Meta| by_role[meta.role() as usize] += u32::from(counts(meta));
+        let mut add = |meta: Meta| by_role[meta.role_bits()] += u32::from(counts(meta));
         match &own.few {
             Few::Four(few) => few.iter().for_each(|peer| add(peer.meta)),
             Few::Six(few) => few.iter().for_each(|peer| add(peer.meta)),

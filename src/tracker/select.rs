@@ -3,10 +3,8 @@
 //! What is looked at is bounded ([`LINES_LOOKED_AT`]), so that a seeder in a swarm of a hundred thousand seeders costs
 //! no more than that.
 
-use heapless::Vec;
-
 use super::chain;
-use super::horizon::{External, Horizon, Reach, reach};
+use super::horizon::{External, Horizon, Reach, is_seldom_public as is_seldom, reach};
 use super::line::{FORK_CHILDREN, Family, Line, LineIndex, Peer, Role, Stamp};
 use super::lines::Lines;
 use super::pool::{Pool, is_alive};
@@ -17,7 +15,7 @@ const LINES_LOOKED_AT: usize = 64;
 
 /// Lines of one chain that a selection chooses among; one that grew longer for want of lines to split it with is only
 /// seen in part.
-const LINES_OF_A_CHAIN: usize = 32;
+const LINES_OF_A_CHAIN: usize = 16;
 
 /// Who asks, as far as it matters to what may be handed out.
 #[derive(Clone, Copy, Debug)]
@@ -49,32 +47,39 @@ impl<const N: usize> Selection<'_, N> {
     }
 
     /// Hand out the peers of one line, from a random one on if not all of them are wanted.
+    #[inline]
     fn take_line(&mut self, peers: &[Peer<N>], random: &mut fastrand::Rng) {
-        let (before, from_start) = if self.out.len() - self.taken < peers.len() {
-            peers.split_at(random.usize(..peers.len()))
+        if self.out.len() - self.taken < peers.len() {
+            let (before, from_start) = peers.split_at(random.usize(..peers.len()));
+            self.take(from_start);
+            self.take(before);
         } else {
-            (&[][..], peers)
-        };
-        if self.peers_of == Horizon::Wan {
-            self.take(from_start, |_, peer| Some(peer.endpoint));
-            self.take(before, |_, peer| Some(peer.endpoint));
-        } else {
-            self.take(from_start, Asker::endpoint_of_lan_peer);
-            self.take(before, Asker::endpoint_of_lan_peer);
+            self.take(peers);
         }
     }
 
     #[inline]
-    fn take(&mut self, peers: &[Peer<N>], endpoint: impl Fn(&Asker<N>, &Peer<N>) -> Option<[u8; N]>) {
+    fn take(&mut self, peers: &[Peer<N>]) {
+        if self.peers_of == Horizon::Lan {
+            return self.take_lan_peers(peers);
+        }
+        let beyond_private = self.asker.horizon == Horizon::Wan && self.asker.reach == Reach::Public;
         for peer in peers {
-            // Rule 8: nor a peer with the asker's own address and port, under whatever name.
-            if is_alive(peer.meta, self.now)
-                && (!self.asker.complete || peer.role() == Role::Leecher)
-                && peer.endpoint != self.asker.endpoint
-                && let Some(endpoint) = endpoint(self.asker, peer)
+            let Some(place) = self.out.get_mut(self.taken) else { return };
+            *place = peer.endpoint;
+            // Behind a carrier's NAT, or in a provider's own network: whoever is outside cannot reach it.
+            let unreachable =
+                beyond_private && is_seldom(peer.endpoint[0]) && reach_of(&peer.endpoint) != Reach::Public;
+            self.taken += usize::from(self.asker.wants(peer, self.now) && !unreachable);
+        }
+    }
+
+    fn take_lan_peers(&mut self, peers: &[Peer<N>]) {
+        for peer in peers.iter().filter(|peer| self.asker.wants(peer, self.now)) {
+            let Some(place) = self.out.get_mut(self.taken) else { return };
+            if let Some(endpoint) = self.asker.endpoint_of_lan_peer(peer)
                 && endpoint != self.asker.endpoint
             {
-                let Some(place) = self.out.get_mut(self.taken) else { return };
                 *place = endpoint;
                 self.taken += 1;
             }
@@ -83,20 +88,31 @@ impl<const N: usize> Selection<'_, N> {
 }
 
 impl<const N: usize> Asker<N> {
+    /// Is this peer alive, of use, and another than the asker (rule 8)?
+    #[inline]
+    fn wants(&self, peer: &Peer<N>, now: Stamp) -> bool {
+        // Without short cuts: which of these fails is anybody's guess, the processor's too.
+        is_alive(peer.meta, now) & (!self.complete | (peer.role() == Role::Leecher)) & (peer.endpoint != self.endpoint)
+    }
+
     /// The endpoint under which this asker may be told of a LAN peer, if it may at all.
     fn endpoint_of_lan_peer(&self, peer: &Peer<N>) -> Option<[u8; N]> {
         let mut endpoint = peer.endpoint;
-        let (address, _) = endpoint.split_last_chunk_mut::<2>()?;
-        let reach = reach(address);
+        let reach = reach_of(&endpoint);
         match self.horizon {
             Horizon::Lan if reach == Reach::Host && self.reach != Reach::Host => return None,
             Horizon::Wan if reach != Reach::Public => {
+                let (address, _) = endpoint.split_last_chunk_mut::<2>()?;
                 address.copy_from_slice(self.external.as_ref()?.get(..address.len())?);
             }
             _ => {}
         }
         Some(endpoint)
     }
+}
+
+fn reach_of<const N: usize>(endpoint: &[u8; N]) -> Reach {
+    endpoint.split_last_chunk::<2>().map_or(Reach::Host, |(address, _)| reach(address))
 }
 
 /// The octets of the gateway's external address of the family whose endpoints have `N` octets.
@@ -121,8 +137,7 @@ impl Pool {
     ) -> usize {
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return 0 };
         let root = own.roots[F::ROOT];
-        let mut selection =
-            Selection { asker, peers_of: own.horizon, now, lines_left: LINES_LOOKED_AT, out, taken: 0 };
+        let mut selection = Selection { asker, peers_of: own.horizon, now, lines_left: LINES_LOOKED_AT, out, taken: 0 };
         if !root.is_none() && matches!(self.lines[root], Line::Fork(_)) {
             select_in_fork::<N, F>(&self.lines, swarm, root, &mut self.random, &mut selection);
         } else {
@@ -171,18 +186,18 @@ fn select_in_chain<const N: usize, F: Family<N>>(
     selection: &mut Selection<'_, N>,
 ) {
     let own = tree::swarm_at(lines, swarm).map_or(&[][..], F::few);
-    let mut all: Vec<&[Peer<N>], LINES_OF_A_CHAIN> = Vec::new();
-    let chained = chain::walk::<F>(lines, head, swarm).map(|(_, peers)| peers);
-    for peers in core::iter::once(own).filter(|own| !own.is_empty()).chain(chained) {
-        if all.push(peers).is_err() {
-            break;
-        }
+    let mut all: [&[Peer<N>]; LINES_OF_A_CHAIN] = [&[]; LINES_OF_A_CHAIN];
+    all[0] = own;
+    let mut count = usize::from(!own.is_empty());
+    for (place, (_, peers)) in all[count..].iter_mut().zip(chain::walk::<F>(lines, head, swarm)) {
+        *place = peers;
+        count += 1;
     }
-    if all.is_empty() {
-        return;
-    }
-    let (before, from_start) = all.split_at(random.usize(..all.len()));
-    for peers in from_start.iter().chain(before) {
+    let all = &all[..count];
+    // Where all fit there is nothing to choose.
+    let fewer = all.iter().map(|peers| peers.len()).sum::<usize>() > selection.out.len() - selection.taken;
+    let start = if fewer { random.usize(..count) } else { 0 };
+    for peers in all[start..].iter().chain(&all[..start]) {
         if selection.is_done() {
             return;
         }

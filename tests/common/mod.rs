@@ -1,0 +1,264 @@
+//! What the tests of the core share: a tracker behind a mock clock, spoken to in bytes only.
+
+#![allow(dead_code, reason = "each test binary uses its own part of this")]
+
+pub(crate) mod bencode;
+pub(crate) mod http;
+pub(crate) mod udp;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use nakodo::access::{Entry, Retire};
+use nakodo::clock::Running;
+use nakodo::tracker::{
+    Admission, Answer, External, HashKey, MAX_RESPONSE_OCTETS, Policy, Seeds, Settings, Tracker, Transport,
+};
+
+/// Octets of the longest UDP reply that there may be, and some that must stay untouched.
+const UDP_BUFFER_OCTETS: usize = 2048;
+/// What an unwritten octet of a buffer holds.
+const DIRT: u8 = 0xa5;
+
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1800);
+pub(crate) const MIN_INTERVAL: Duration = Duration::from_secs(300);
+pub(crate) const PEER_TIMEOUT: Duration = Duration::from_secs(2700);
+pub(crate) const DEFAULT_PEERS: usize = 50;
+pub(crate) const MAX_PEERS: usize = 200;
+pub(crate) const BOTH: [Transport; 2] = [Transport::Udp, Transport::Http];
+
+/// The usual home: the LAN and the WAN are open, and the gateway's external address is not known.
+pub(crate) fn settings() -> Settings {
+    let policy = Policy {
+        interval: INTERVAL,
+        min_interval: MIN_INTERVAL,
+        max_peers: MAX_PEERS as u16,
+        default_peers: DEFAULT_PEERS as u16,
+        lan: Admission::Open,
+        wan: Admission::Open,
+        retire_after: Duration::from_secs(30 * 86_400),
+        retry_in: Duration::from_secs(3600),
+        external: External::default(),
+        proxies: Vec::new(),
+    };
+    let lan = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10"];
+    Settings {
+        memory_octets: 1 << 20,
+        whitelist_capacity: 64,
+        peer_timeout: PEER_TIMEOUT,
+        lan: lan.iter().map(|prefix| prefix.parse().expect(prefix)).collect(),
+        policy,
+    }
+}
+
+pub(crate) fn seeds(random: u64) -> Seeds {
+    Seeds { hash: HashKey(random ^ 11, 13), connection_ids: HashKey(17, random ^ 19), random }
+}
+
+pub(crate) fn socket(text: &str) -> SocketAddr {
+    text.parse().expect(text)
+}
+
+pub(crate) fn ip(text: &str) -> IpAddr {
+    text.parse().expect(text)
+}
+
+/// What a client says of itself, whichever transport carries it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Announce {
+    pub(crate) info_hash: [u8; 20],
+    /// The port that the client listens on; it sends from another.
+    pub(crate) port: u16,
+    pub(crate) left: u64,
+    pub(crate) event: Event,
+    /// `None`: absent over HTTP, -1 over UDP.
+    pub(crate) num_want: Option<i32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Update,
+    Completed,
+    Started,
+    Stopped,
+    Paused,
+}
+
+impl Announce {
+    pub(crate) fn leecher(swarm: u8, port: u16) -> Self {
+        Self { info_hash: info_hash(swarm), port, left: 1, event: Event::Update, num_want: None }
+    }
+
+    pub(crate) fn seeder(swarm: u8, port: u16) -> Self {
+        Self { left: 0, ..Self::leecher(swarm, port) }
+    }
+
+    pub(crate) fn with(self, event: Event) -> Self {
+        Self { event, ..self }
+    }
+
+    pub(crate) fn wanting(self, num_want: i32) -> Self {
+        Self { num_want: Some(num_want), ..self }
+    }
+}
+
+/// Twenty bytes that are no UTF-8, and full of what HTTP has to escape.
+pub(crate) fn info_hash(number: u8) -> [u8; 20] {
+    let mut bytes = *b"\xff\x00&=%+ ?#\x80\xc3\xfe/\r\n;:~\x7f_";
+    bytes[19] = number;
+    bytes
+}
+
+/// What a client that may announce is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) interval: u32,
+    pub(crate) seeders: u32,
+    pub(crate) leechers: u32,
+    /// In the order of the reply; over HTTP the IPv4 peers come before the others.
+    pub(crate) peers: Vec<SocketAddr>,
+}
+
+impl Told {
+    pub(crate) fn counts(&self) -> (u32, u32) {
+        (self.seeders, self.leechers)
+    }
+}
+
+/// What a client that may not is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) reason: String,
+    /// Minutes (BEP 31); UDP has no place for it.
+    pub(crate) retry_in: Option<i64>,
+}
+
+/// Seeders, finished downloads, leechers.
+pub(crate) type Scraped = (u32, u32, u32);
+
+/// A tracker, what its clock shows, and the buffers that the shell would hold.
+pub(crate) struct Site {
+    pub(crate) tracker: Tracker,
+    pub(crate) now: Running,
+    next_sweep: Running,
+    out: Vec<u8>,
+}
+
+impl Site {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self::seeded(settings, 23)
+    }
+
+    pub(crate) fn seeded(settings: Settings, random: u64) -> Self {
+        let tracker = Tracker::new(settings, seeds(random)).expect("memory");
+        let now = Running::from_seconds(10_000);
+        Self { tracker, now, next_sweep: now, out: vec![DIRT; MAX_RESPONSE_OCTETS + 64] }
+    }
+
+    /// Everybody may announce.
+    pub(crate) fn open() -> Self {
+        Self::new(settings())
+    }
+
+    /// Let time pass, with the sweeper called whenever it wants to be.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now.after(time);
+        while self.next_sweep <= end {
+            self.now = self.next_sweep;
+            self.next_sweep = self.now.after(self.tracker.sweep(self.now));
+        }
+        self.now = end;
+    }
+
+    pub(crate) fn allow(&mut self, prefix: &str) {
+        let entry = Entry {
+            prefix: prefix.parse().expect(prefix),
+            user: "customer".try_into().expect("short"),
+            retire: Retire::Default,
+            until: None,
+            added: None,
+            last_seen: self.now,
+        };
+        self.tracker.whitelist().put(entry).expect("room");
+    }
+
+    /// What comes back for a datagram, if anything does. Nothing beyond it is written.
+    pub(crate) fn datagram(&mut self, from: SocketAddr, datagram: &[u8]) -> Option<Vec<u8>> {
+        let out = &mut self.out[..UDP_BUFFER_OCTETS];
+        out.fill(DIRT);
+        let written = self.tracker.answer_datagram(self.now, from, datagram, out);
+        assert!(out[written..].iter().all(|&octet| octet == DIRT), "written beyond the reply");
+        (written > 0).then(|| out[..written].to_vec())
+    }
+
+    pub(crate) fn answer(&mut self, from: IpAddr, received: &[u8]) -> Answer {
+        self.tracker.answer_request(self.now, from, received, &mut self.out)
+    }
+
+    /// The response to one whole request, which must be all that there is.
+    pub(crate) fn request(&mut self, from: IpAddr, request: &[u8]) -> http::Response {
+        let Answer::Response { consumed, written, keep_alive } = self.answer(from, request) else {
+            unreachable!("a whole request is answered: {}", request.escape_ascii());
+        };
+        assert_eq!(consumed, request.len(), "the whole request is consumed");
+        let response = http::Response::parse(&self.out[..written]);
+        assert_eq!(response.keep_alive, keep_alive, "the response says what becomes of the connection");
+        response
+    }
+
+    /// The response that the last [`Site::answer`] wrote.
+    pub(crate) fn written(&self, octets: usize) -> http::Response {
+        http::Response::parse(&self.out[..octets])
+    }
+
+    pub(crate) fn connect(&mut self, from: SocketAddr) -> u64 {
+        let reply = self.datagram(from, &udp::connect(0x0bad_cafe)).expect("a connect is answered");
+        match udp::Reply::parse(&reply, from, 0x0bad_cafe) {
+            udp::Reply::Connect(id) => id,
+            other => unreachable!("{other:?} to a connect"),
+        }
+    }
+
+    /// Announce from `from`, over UDP with a fresh connection id.
+    pub(crate) fn announce(
+        &mut self,
+        transport: Transport,
+        from: SocketAddr,
+        announce: Announce,
+    ) -> Result<Told, Refused> {
+        match transport {
+            Transport::Http => self.request(from.ip(), &http::announce(&announce)).told(),
+            Transport::Udp => {
+                let id = self.connect(from);
+                let reply = self.datagram(from, &udp::announce(id, 7, &announce)).expect("an announce is answered");
+                udp::Reply::parse(&reply, from, 7).told()
+            }
+        }
+    }
+
+    /// Announce, where that may be.
+    pub(crate) fn told(&mut self, transport: Transport, from: &str, announce: Announce) -> Told {
+        self.announce(transport, socket(from), announce).expect(from)
+    }
+
+    /// Announce, where that may not be.
+    pub(crate) fn refused(&mut self, transport: Transport, from: &str, announce: Announce) -> Refused {
+        self.announce(transport, socket(from), announce).expect_err(from)
+    }
+
+    /// Scrape one swarm from `from`.
+    pub(crate) fn scrape(&mut self, transport: Transport, from: &str, swarm: u8) -> Scraped {
+        let (from, hash) = (socket(from), info_hash(swarm));
+        match transport {
+            Transport::Http => self.request(from.ip(), &http::scrape(&[hash])).scraped(&hash),
+            Transport::Udp => {
+                let id = self.connect(from);
+                let reply = self.datagram(from, &udp::scrape(id, 9, &[hash])).expect("a scrape is answered");
+                match udp::Reply::parse(&reply, from, 9) {
+                    udp::Reply::Scrape(entries) if entries.len() == 1 => entries[0],
+                    other => unreachable!("{other:?} to a scrape"),
+                }
+            }
+        }
+    }
+}

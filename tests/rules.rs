@@ -1,0 +1,853 @@
+//! The rules of the tracker protocols that implementations get wrong, held as behaviour through bytes: each test has the
+//! number of its rule. How single packets are parsed and written is held beside `wire`.
+
+mod common;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use common::{Announce, BOTH, DEFAULT_PEERS, Event, MAX_PEERS, Site, http, info_hash, ip, socket, udp};
+use nakodo::tracker::{Admission, Answer, External, Transport};
+
+/// One client, and one that asks after it, of each family and on each side; their source ports are none that is
+/// announced.
+const PAIRS: [(&str, &str); 4] = [
+    ("192.168.1.2:50001", "192.168.1.3:50002"),
+    ("203.0.113.2:50001", "203.0.113.3:50002"),
+    ("[fd00::2]:50001", "[fd00::3]:50002"),
+    ("[2001:db8::2]:50001", "[2001:db8:1::3]:50002"),
+];
+
+fn at(address: &str, port: u16) -> SocketAddr {
+    SocketAddr::new(socket(address).ip(), port)
+}
+
+fn each_pair_over_both(mut test: impl FnMut(Transport, &str, &str)) {
+    for transport in BOTH {
+        for (first, second) in PAIRS {
+            test(transport, first, second);
+        }
+    }
+}
+
+/// A site whose swarm 1 has `v4` and `v6` leechers on the WAN, at port 6881.
+fn crowd(v4: u16, v6: u16) -> Site {
+    let mut site = Site::open();
+    for number in 0..v4 {
+        let [high, low] = number.to_be_bytes();
+        site.told(Transport::Http, &format!("198.51.{high}.{low}:1"), Announce::leecher(1, 6881));
+    }
+    for number in 0..v6 {
+        site.told(Transport::Http, &format!("[2001:db8:{number:x}::1]:1"), Announce::leecher(1, 6881));
+    }
+    site
+}
+
+#[test]
+fn rule_01_the_swarms_of_a_hybrid_torrent_stay_apart() {
+    each_pair_over_both(|transport, first, second| {
+        let mut site = Site::open();
+        let (v1, v2) = (Announce::seeder(1, 6881), Announce::leecher(2, 6881));
+        site.told(transport, first, v1);
+        site.told(transport, first, v2);
+        let of_v1 = site.told(transport, second, Announce { info_hash: v1.info_hash, ..Announce::leecher(0, 6882) });
+        assert_eq!((of_v1.counts(), of_v1.peers), ((1, 1), vec![at(first, 6881)]));
+        assert_eq!(site.scrape(transport, second, 2), (0, 0, 1), "the other swarm knows nothing of it");
+        assert_eq!(site.scrape(transport, second, 3), (0, 0, 0));
+    });
+}
+
+#[test]
+fn rule_01_a_swarm_is_the_same_over_both_transports() {
+    for (first, second) in PAIRS {
+        let mut site = Site::open();
+        site.told(Transport::Udp, first, Announce::seeder(1, 6881));
+        assert_eq!(site.told(Transport::Http, second, Announce::leecher(1, 6882)).peers, [at(first, 6881)]);
+        assert_eq!(site.told(Transport::Udp, first, Announce::seeder(1, 6881)).peers, [at(second, 6882)]);
+    }
+}
+
+#[test]
+fn rule_02_left_is_64_bit_and_only_zero_is_a_seeder() {
+    each_pair_over_both(|transport, first, _| {
+        for left in [1, 1 << 31, 4_294_967_295, 4_294_967_296, 1 << 33, 1 << 63, u64::MAX] {
+            let told = Site::open().told(transport, first, Announce { left, ..Announce::leecher(1, 6881) });
+            assert_eq!(told.counts(), (0, 1), "left={left}");
+        }
+        assert_eq!(Site::open().told(transport, first, Announce::seeder(1, 6881)).counts(), (1, 0));
+    });
+}
+
+#[test]
+fn rule_02_left_missing_or_absurd_is_a_leecher_and_left_that_is_no_number_an_error() {
+    let start = format!("/announce?info_hash={}&port=6881", http::escape(&info_hash(1)));
+    for left in ["", "&left=99999999999999999999999999", "&left=-1"] {
+        let told = Site::open().request(ip("203.0.113.2"), &http::get(&format!("{start}{left}"))).told();
+        assert_eq!(told.expect("a leecher").counts(), (0, 1), "{left:?}");
+    }
+    for left in ["&left=", "&left=zero", "&left=0x0", "&left=0%20"] {
+        let mut site = Site::open();
+        let told = site.request(ip("203.0.113.2"), &http::get(&format!("{start}{left}"))).told();
+        assert_eq!(told.expect_err(left).reason, "left is not a number");
+        assert_eq!(site.tracker.usage().lines_in_use, 0, "nothing is stored");
+        assert_eq!(site.tracker.counters.http_bad_parameters, 1);
+    }
+}
+
+#[test]
+fn rule_03_numwant_has_a_default_and_a_cap_and_zero_is_none() {
+    let mut site = crowd(300, 0);
+    for transport in BOTH {
+        for (num_want, peers) in [
+            (None, DEFAULT_PEERS),
+            (Some(-1), DEFAULT_PEERS),
+            (Some(i32::MIN), DEFAULT_PEERS),
+            (Some(0), 0),
+            (Some(1), 1),
+            (Some(7), 7),
+            (Some(199), 199),
+            (Some(1000), MAX_PEERS),
+            (Some(i32::MAX), MAX_PEERS),
+        ] {
+            // A first announce, for one that comes back early gets less.
+            let announce = Announce { num_want, ..Announce::leecher(1, 6882).with(Event::Started) };
+            let told = site.told(transport, "203.0.113.2:50001", announce);
+            assert_eq!(told.peers.len(), peers, "{num_want:?} over {transport:?}");
+        }
+    }
+}
+
+#[test]
+fn rule_04_port_0_may_only_stop() {
+    each_pair_over_both(|transport, first, second| {
+        let mut site = Site::open();
+        for event in [Event::Update, Event::Started, Event::Completed, Event::Paused] {
+            let refused = site.refused(transport, first, Announce::leecher(1, 0).with(event));
+            assert!(refused.reason.contains("port 0"), "{}", refused.reason);
+        }
+        assert_eq!(site.tracker.counters.refused_port_zero, 4);
+        assert_eq!(site.scrape(transport, second, 1), (0, 0, 0));
+        let told = site.told(transport, first, Announce::leecher(1, 0).with(Event::Stopped));
+        assert_eq!((told.counts(), told.peers), ((0, 0), vec![]));
+    });
+}
+
+#[test]
+fn rule_04_datagrams_from_port_0_are_dropped_and_counted() {
+    let mut site = Site::open();
+    for address in ["192.168.1.2:0", "203.0.113.2:0", "[2001:db8::2]:0"] {
+        assert_eq!(site.datagram(socket(address), &udp::connect(1)), None);
+    }
+    assert_eq!(site.tracker.counters.udp_source_port_zero, 3);
+    assert_eq!(site.tracker.counters.connects_udp, 0);
+}
+
+#[test]
+fn rule_05_the_address_that_a_client_names_is_neither_trusted_nor_a_reason_to_refuse() {
+    let mut site = Site::open();
+    let from = socket("203.0.113.2:50001");
+    let id = site.connect(from);
+    let mut datagram = udp::announce(id, 1, &Announce::seeder(1, 6881));
+    datagram[84..88].copy_from_slice(&[198, 51, 100, 99]);
+    site.datagram(from, &datagram).expect("an answer");
+    for claim in ["ip=192.168.0.9", "ip=2001:db8::9", "ipv4=198.51.100.99", "ipv6=%5B::1%5D:80", "ip=nonsense"] {
+        let target = http::announce_target(&Announce::seeder(1, 6882));
+        site.request(ip("203.0.113.4"), &http::get(&format!("{target}&{claim}"))).told().expect(claim);
+    }
+    let mut peers = site.told(Transport::Udp, "203.0.113.3:50002", Announce::leecher(1, 6883)).peers;
+    peers.sort();
+    assert_eq!(peers, [socket("203.0.113.2:6881"), socket("203.0.113.4:6882")], "where they were seen");
+}
+
+#[test]
+fn rule_06_stopped_removes_and_returns_no_peers() {
+    each_pair_over_both(|transport, first, second| {
+        let mut site = Site::open();
+        site.told(transport, first, Announce::leecher(1, 6881));
+        site.told(transport, second, Announce::leecher(1, 6882));
+        let told = site.told(transport, first, Announce::leecher(1, 6881).with(Event::Stopped).wanting(50));
+        assert_eq!((told.counts(), told.peers), ((0, 1), vec![]));
+        let told = site.told(transport, second, Announce::leecher(1, 6882).with(Event::Started));
+        assert_eq!((told.counts(), told.peers), ((0, 1), vec![]), "it is gone");
+    });
+}
+
+#[test]
+fn rule_06_an_unknown_peer_may_stop() {
+    each_pair_over_both(|transport, first, second| {
+        let mut site = Site::open();
+        let stopped = Announce::leecher(1, 6881).with(Event::Stopped);
+        assert_eq!(site.told(transport, first, stopped).counts(), (0, 0), "in an unknown swarm");
+        assert_eq!(site.tracker.usage().lines_in_use, 0, "which it does not make known");
+        site.told(transport, second, Announce::seeder(1, 6882));
+        assert_eq!(site.told(transport, first, stopped).counts(), (1, 0), "in a known one");
+        let other_port = Announce::seeder(1, 6883).with(Event::Stopped);
+        assert_eq!(site.told(transport, second, other_port).counts(), (1, 0), "at another port it is another peer");
+    });
+}
+
+#[test]
+fn rule_07_completed_counts_once_and_only_for_a_known_leecher() {
+    each_pair_over_both(|transport, first, second| {
+        let mut site = Site::open();
+        let completed = Announce::seeder(1, 6881).with(Event::Completed);
+        site.told(transport, first, completed);
+        assert_eq!(site.scrape(transport, second, 1), (1, 0, 0), "it was no leecher here");
+        site.told(transport, second, Announce::leecher(1, 6882));
+        site.told(transport, second, Announce::leecher(1, 6882).with(Event::Completed));
+        assert_eq!(site.scrape(transport, first, 1), (1, 0, 1), "something is left");
+        for _ in 0..3 {
+            site.told(transport, second, Announce { port: 6882, ..completed });
+            assert_eq!(site.scrape(transport, first, 1), (2, 1, 0), "once, however often it says so");
+        }
+        assert_eq!(site.tracker.counters.downloads_completed, 1);
+        site.told(transport, second, Announce::leecher(2, 6882));
+        site.told(transport, second, Announce { info_hash: info_hash(3), port: 6882, ..completed });
+        assert_eq!(site.scrape(transport, first, 3), (1, 0, 0), "a leecher in another swarm");
+    });
+}
+
+#[test]
+fn rule_07_a_download_stays_counted_when_all_have_left() {
+    let mut site = Site::open();
+    site.told(Transport::Udp, "203.0.113.2:1", Announce::leecher(1, 6881));
+    site.told(Transport::Udp, "203.0.113.2:1", Announce::seeder(1, 6881).with(Event::Completed));
+    site.told(Transport::Udp, "203.0.113.2:1", Announce::seeder(1, 6881).with(Event::Stopped));
+    assert_eq!(site.scrape(Transport::Http, "203.0.113.2:1", 1), (0, 1, 0));
+    site.pass(common::PEER_TIMEOUT * 2);
+    assert_eq!(site.tracker.usage().lines_in_use, 0, "but not for ever");
+}
+
+#[test]
+fn rule_07_unknown_events_are_updates() {
+    let mut site = Site::open();
+    for (number, event) in ["", "empty", "Started", "completed%00", "%73topped0", "paused,stopped"].iter().enumerate() {
+        let port = 6881 + number as u16;
+        let target = http::announce_target(&Announce::leecher(1, port));
+        site.request(ip("203.0.113.2"), &http::get(&format!("{target}&event={event}"))).told().expect(event);
+        assert_eq!(site.tracker.usage().leechers, number + 1, "{event:?} is stored");
+    }
+    assert_eq!(site.tracker.counters.announces_started + site.tracker.counters.announces_stopped, 0);
+}
+
+#[test]
+fn rule_07_paused_is_a_partial_seed_and_scrape_reports_downloaders() {
+    each_pair_over_both(|transport, first, second| {
+        let mut site = Site::open();
+        let partial = Announce::leecher(1, 6881).with(Event::Paused);
+        assert_eq!(site.told(transport, first, partial).counts(), (0, 1), "still incomplete");
+        site.told(transport, second, Announce::leecher(1, 6882));
+        let response = site.request(socket(second).ip(), &http::scrape(&[info_hash(1)])).dictionary();
+        let file = response.get(b"files").and_then(|files| files.get(&info_hash(1))).expect("the swarm");
+        assert_eq!((file.integer("incomplete"), file.integer("downloaders")), (Some(2), Some(1)));
+        let told = site.told(transport, first, partial);
+        assert_eq!(told.peers, [at(second, 6882)], "a partial seed is told of who downloads");
+        let told = site.told(transport, second, Announce::seeder(1, 6882));
+        assert_eq!(told.peers, [], "and nobody who is complete of a partial seed");
+    });
+}
+
+#[test]
+fn rule_08_the_asker_is_counted_and_not_told_of_itself() {
+    each_pair_over_both(|transport, first, second| {
+        let mut site = Site::open();
+        for announce in [Announce::leecher(1, 6881).with(Event::Started), Announce::leecher(1, 6881)] {
+            let told = site.told(transport, first, announce);
+            assert_eq!((told.counts(), told.peers), ((0, 1), vec![]));
+        }
+        site.told(transport, second, Announce::leecher(1, 6881));
+        assert_eq!(site.told(transport, first, Announce::leecher(1, 6881)).peers, [at(second, 6881)]);
+        let other_port = site.told(transport, first, Announce::leecher(1, 6882));
+        assert!(other_port.peers.contains(&at(first, 6881)), "one address may be many peers");
+    });
+}
+
+#[test]
+fn rule_08_the_asker_is_counted_even_where_there_is_no_room_for_it() {
+    for transport in BOTH {
+        let mut site = Site::new(nakodo::tracker::Settings { memory_octets: 64 * 8, ..common::settings() });
+        let mut number = 0;
+        while site.tracker.counters.peers_not_stored == 0 {
+            number += 1;
+            let told = site.told(transport, &format!("203.0.113.{number}:1"), Announce::seeder(number, 6881));
+            assert_eq!(told.counts(), (1, 0), "in a swarm of its own");
+        }
+        number += 1;
+        let told = site.told(transport, &format!("203.0.113.{number}:1"), Announce::leecher(1, 6881));
+        let stored = site.tracker.counters.peers_not_stored == 1;
+        assert!(stored || told.counts() == (1, 1), "{:?} in a swarm that has one seeder", told.counts());
+    }
+}
+
+#[test]
+fn rule_08_nor_of_a_lan_peer_that_goes_by_its_own_address() {
+    let mut settings = common::settings();
+    settings.policy.external = External { v4: Some([203, 0, 113, 9].into()), v6: None };
+    let mut site = Site::new(settings);
+    site.told(Transport::Udp, "192.168.1.2:1", Announce::leecher(1, 6881));
+    for transport in BOTH {
+        assert_eq!(site.told(transport, "203.0.113.9:1", Announce::leecher(1, 6881)).peers, []);
+    }
+}
+
+#[test]
+fn rule_09_a_v4_mapped_address_is_the_v4_address() {
+    let mut settings = common::settings();
+    settings.policy.wan = Admission::Whitelist;
+    let mut site = Site::new(settings);
+    site.allow("203.0.113.2/32");
+    let (mapped, plain) = ("[::ffff:203.0.113.2]:50001", "203.0.113.2:50001");
+    for transport in BOTH {
+        site.told(transport, mapped, Announce::seeder(1, 6881));
+        let told = site.told(transport, plain, Announce::leecher(1, 6882));
+        assert_eq!(told.peers, [socket("203.0.113.2:6881")], "whitelisted and stored as IPv4");
+        let told = site.told(transport, "[::ffff:192.168.1.9]:50001", Announce::leecher(1, 6883));
+        assert_eq!(told.peers.len(), 2, "on the LAN, where nobody needs to be whitelisted");
+    }
+    let id = site.connect(socket(mapped));
+    let reply = site.datagram(socket(plain), &udp::scrape(id, 1, &[info_hash(1)])).expect("an answer");
+    assert_eq!(udp::Reply::parse(&reply, socket(plain), 1), udp::Reply::Scrape(vec![(1, 0, 2)]), "one connection id");
+    let response = site.request(ip("::ffff:203.0.113.2"), &http::announce(&Announce::leecher(1, 6882)));
+    assert_eq!(response.dictionary().bytes("external ip"), Some(&[203, 0, 113, 2][..]));
+}
+
+#[test]
+fn rule_10_both_families_over_http_and_the_packets_own_over_udp() {
+    let mut site = crowd(3, 4);
+    for (from, same, other) in [("203.0.113.2:1", 3, 4), ("[2001:db8:ffff::2]:1", 4, 3)] {
+        let announce = Announce::leecher(1, 6882).with(Event::Started);
+        let told = site.told(Transport::Http, from, announce);
+        let own = told.peers.iter().filter(|peer| peer.is_ipv4() == socket(from).is_ipv4()).count();
+        assert_eq!((own, told.peers.len() - own), (same, other), "over HTTP");
+        let told = site.told(Transport::Udp, from, announce);
+        assert_eq!(told.peers.len(), same, "over UDP");
+        assert!(told.peers.iter().all(|peer| peer.is_ipv4() == socket(from).is_ipv4()));
+        site.told(Transport::Udp, from, announce.with(Event::Stopped));
+    }
+}
+
+#[test]
+fn rule_10_peers6_is_left_out_where_there_are_none() {
+    let mut site = crowd(2, 0);
+    for (from, swarm, octets) in [("203.0.113.2", 1, 12), ("203.0.113.2", 2, 0), ("2001:db8::2", 3, 0)] {
+        let reply = site.request(ip(from), &http::announce(&Announce::leecher(swarm, 6882))).dictionary();
+        assert_eq!((reply.bytes("peers").map(<[u8]>::len), reply.bytes("peers6")), (Some(octets), None), "for {from}");
+    }
+}
+
+#[test]
+fn rule_11_intervals_have_a_jitter_of_a_tenth_at_most() {
+    for transport in BOTH {
+        let mut site = Site::open();
+        let intervals: Vec<_> = (0..200_u16)
+            .map(|port| site.told(transport, "203.0.113.2:50001", Announce::leecher(1, 7000 + port)).interval)
+            .collect();
+        assert!(intervals.iter().all(|interval| (1800..=1980).contains(interval)), "{intervals:?}");
+        let (least, most) = (intervals.iter().min(), intervals.iter().max());
+        assert!(least < Some(&1830) && most > Some(&1950), "they spread: {least:?} to {most:?}");
+    }
+    let response = Site::open().request(ip("203.0.113.2"), &http::announce(&Announce::leecher(1, 6881)));
+    assert_eq!(response.dictionary().integer("min interval"), Some(300));
+}
+
+#[test]
+fn rule_11_who_comes_back_early_is_counted_and_answered_cheaply() {
+    for transport in BOTH {
+        let mut site = crowd(100, 0);
+        let announce = Announce::leecher(1, 6882).wanting(100);
+        assert_eq!(site.told(transport, "203.0.113.2:1", announce.with(Event::Started)).peers.len(), 100);
+        site.pass(Duration::from_secs(60));
+        let told = site.told(transport, "203.0.113.2:1", announce);
+        assert_eq!((told.peers.len(), told.counts()), (8, (0, 101)), "few peers, but the truth");
+        assert_eq!(site.tracker.counters.announces_early, 1);
+        assert_eq!(site.told(transport, "203.0.113.2:1", announce.wanting(0)).peers.len(), 0);
+        let completed = Announce { left: 0, ..announce.with(Event::Completed) };
+        assert_eq!(site.told(transport, "203.0.113.2:1", completed).peers.len(), 100, "an event is never early");
+        site.pass(common::MIN_INTERVAL);
+        assert_eq!(site.told(transport, "203.0.113.2:1", Announce { left: 0, ..announce }).peers.len(), 100);
+        assert_eq!(site.tracker.counters.announces_early, 2);
+    }
+}
+
+#[test]
+fn rule_12_sizes_are_minima() {
+    let mut site = Site::open();
+    let from = socket("203.0.113.2:50001");
+    let id = site.connect(from);
+    let requests = [
+        udp::connect(1).to_vec(),
+        udp::announce(id, 1, &Announce::leecher(1, 6881)).to_vec(),
+        udp::scrape(id, 1, &[info_hash(1)]),
+    ];
+    for request in &requests {
+        for length in 0..request.len() {
+            let malformed = site.tracker.counters.udp_malformed;
+            assert_eq!(site.datagram(from, &request[..length]), None, "{length} of {}", request.len());
+            assert_eq!(site.tracker.counters.udp_malformed, malformed + 1);
+        }
+        for extra in [1, 2, 19, 300] {
+            let longer = [&request[..], &vec![2; extra]].concat();
+            let reply = site.datagram(from, &longer).expect("longer is fine");
+            assert_ne!(reply[..4], [0, 0, 0, 3], "{extra} octets more are no error");
+        }
+    }
+    assert_eq!(site.tracker.usage().leechers, 1, "announced once");
+}
+
+#[test]
+fn rule_13_an_id_is_good_for_two_minutes_and_never_for_five() {
+    for address in ["203.0.113.2", "192.168.1.2", "2001:db8::2"] {
+        let (from, other_port) = (SocketAddr::new(ip(address), 50_001), SocketAddr::new(ip(address), 50_002));
+        for (age, good) in [(0, true), (1, true), (60, true), (119, true), (120, true), (300, false), (301, false)] {
+            let mut site = Site::open();
+            let id = site.connect(from);
+            site.pass(Duration::from_secs(age));
+            for from in [from, other_port] {
+                assert_eq!(is_accepted(&mut site, from, id), good, "{age} s old, from {from}");
+            }
+        }
+        // The second of issue has 16 bits on the wire: an id does not come round with them.
+        let mut site = Site::open();
+        let id = site.connect(from);
+        site.pass(Duration::from_secs(65_536));
+        assert!(!is_accepted(&mut site, from, id));
+    }
+}
+
+#[test]
+fn rule_13_an_id_is_bound_to_its_address_and_to_its_run() {
+    let mut site = Site::open();
+    let from = socket("203.0.113.2:50001");
+    let id = site.connect(from);
+    for other in ["203.0.113.3:50001", "192.168.1.2:50001", "[2001:db8::2]:50001", "[::203.0.113.2]:50001"] {
+        assert!(!is_accepted(&mut site, socket(other), id), "from {other}");
+    }
+    for bit in 0..64 {
+        assert!(!is_accepted(&mut site, from, id ^ (1 << bit)), "bit {bit}");
+    }
+    assert!(is_accepted(&mut site, from, id));
+    assert_eq!(site.tracker.counters.udp_bad_connection_id, 68 * 2);
+    assert!(!is_accepted(&mut Site::seeded(common::settings(), 99), from, id), "another run, another key");
+}
+
+/// Is an id accepted, by an announce and by a scrape alike?
+fn is_accepted(site: &mut Site, from: SocketAddr, id: u64) -> bool {
+    let announce = udp::announce(id, 5, &Announce::leecher(1, 6881)).to_vec();
+    let accepted = [announce, udp::scrape(id, 5, &[info_hash(1)])].map(|request| {
+        let reply = site.datagram(from, &request).expect("an answer");
+        !matches!(udp::Reply::parse(&reply, from, 5), udp::Reply::Error(_))
+    });
+    assert_eq!(accepted[0], accepted[1]);
+    accepted[0]
+}
+
+#[test]
+fn rule_14_nothing_is_amplified_before_an_id_is_verified() {
+    let mut random = fastrand::Rng::with_seed(14);
+    let mut site = crowd(100, 100);
+    let (mut answered, before) = (0, site.tracker.usage());
+    for address in ["203.0.113.2:50001", "192.168.1.2:50001", "[2001:db8::2]:50001"] {
+        for length in 0..=1500 {
+            for action in 0..5_u32 {
+                let mut datagram: Vec<u8> = (0..length).map(|_| random.u8(..)).collect();
+                if let Some(word) = datagram.get_mut(8..12) {
+                    word.copy_from_slice(&action.to_be_bytes());
+                }
+                if let Some(id) = datagram.get_mut(..8).filter(|_| action == 0) {
+                    id.copy_from_slice(&udp::connect(0)[..8]);
+                }
+                let reply = site.datagram(socket(address), &datagram).unwrap_or_default();
+                assert!(reply.len() <= length, "{} octets for {length}", reply.len());
+                answered += usize::from(!reply.is_empty());
+            }
+        }
+    }
+    assert!(answered > 3 * 1400 * 3, "connects, announces and scrapes are answered");
+    assert_eq!(site.tracker.usage(), before, "and nothing is stored");
+}
+
+#[test]
+fn rule_15_event_and_action_are_whole_words() {
+    let mut site = Site::open();
+    let from = socket("203.0.113.2:50001");
+    let id = site.connect(from);
+    site.told(Transport::Udp, "203.0.113.2:50001", Announce::leecher(1, 6881));
+    for event in [0x0300_0000_u32, 0x0003_0000, 0x0000_0300, 0x0100_0003, 0x0001_0003, 0x0000_0103] {
+        let mut datagram = udp::announce(id, 1, &Announce::leecher(1, 6881));
+        datagram[80..84].copy_from_slice(&event.to_be_bytes());
+        site.datagram(from, &datagram).expect("an update");
+        assert_eq!(site.tracker.usage().leechers, 1, "{event:#010x} does not stop");
+    }
+    for action in [0x0100_0001_u32, 0x0001_0001, 0x0000_0101, 0x0100_0000] {
+        let mut datagram = udp::announce(id, 1, &Announce::leecher(2, 6881));
+        datagram[8..12].copy_from_slice(&action.to_be_bytes());
+        assert_eq!(site.datagram(from, &datagram), None, "{action:#010x} is no action");
+    }
+    assert_eq!(site.tracker.counters.udp_malformed, 4);
+}
+
+#[test]
+fn rule_16_a_udp_scrape_keeps_order_count_and_duplicates() {
+    let mut site = Site::open();
+    for (number, announce) in [Announce::seeder(1, 6881), Announce::leecher(2, 6881)].iter().enumerate() {
+        site.told(Transport::Http, &format!("203.0.113.{number}:1"), *announce);
+    }
+    let from = socket("203.0.113.2:50001");
+    let id = site.connect(from);
+    for asked in [&[1][..], &[2, 1], &[2, 9, 2, 1, 1, 9, 2], &[9; 74], &[1; 74]] {
+        let hashes: Vec<_> = asked.iter().map(|&number| info_hash(number)).collect();
+        let expected: Vec<_> =
+            asked.iter().map(|number| (u32::from(*number == 1), 0, u32::from(*number == 2))).collect();
+        let reply = site.datagram(from, &udp::scrape(id, 1, &hashes)).expect("an answer");
+        assert_eq!(udp::Reply::parse(&reply, from, 1), udp::Reply::Scrape(expected));
+    }
+    let reply = site.datagram(from, &udp::scrape(id, 1, &[info_hash(1); 90])).expect("an answer");
+    assert_eq!(udp::Reply::parse(&reply, from, 1), udp::Reply::Scrape(vec![(1, 0, 0); 74]), "up to 74");
+}
+
+#[test]
+fn rule_17_the_announced_port_is_listed_and_never_the_source_port() {
+    each_pair_over_both(|transport, first, second| {
+        let mut site = Site::open();
+        site.told(transport, first, Announce::leecher(1, 6881));
+        site.told(transport, first, Announce::leecher(1, 6882));
+        let mut peers = site.told(transport, second, Announce::leecher(1, 6883)).peers;
+        peers.sort();
+        assert_eq!(peers, [at(first, 6881), at(first, 6882)]);
+    });
+}
+
+#[test]
+fn rule_18_a_udp_reply_fits_1400_octets() {
+    let mut site = crowd(300, 300);
+    for (address, peers, octets) in [("203.0.113.2:1", 200, 1220), ("[2001:db8:ffff::2]:1", 74, 1352)] {
+        let from = socket(address);
+        let id = site.connect(from);
+        let announce = Announce::leecher(1, 6882).with(Event::Started).wanting(i32::MAX);
+        let reply = site.datagram(from, &udp::announce(id, 1, &announce)).expect("an answer");
+        assert_eq!(reply.len(), octets);
+        let told = udp::Reply::parse(&reply, from, 1).told().expect("admitted");
+        assert_eq!(told.peers.len(), peers);
+        let mut unique = told.peers.clone();
+        unique.sort();
+        unique.dedup();
+        assert_eq!(unique.len(), peers, "no peer twice");
+    }
+}
+
+#[test]
+fn rule_20_errors_are_200_and_unknown_paths_are_404() {
+    let mut site = Site::open();
+    let from = ip("203.0.113.2");
+    for target in ["/announce", "/announce?port=1", "/announce?info_hash=short&port=1", "/scrape?info_hash=%zz"] {
+        let refused = site.request(from, &http::get(target)).told().expect_err(target);
+        assert!(!refused.reason.is_empty());
+    }
+    assert_eq!(site.tracker.counters.http_bad_parameters, 4);
+    for target in ["/nothing", "/announce/", "/announcement", "/a", "/Announce", "/stats", "//announce?x=1"] {
+        let response = site.request(from, &http::get(target));
+        assert_eq!((response.status, response.body.last()), (404, Some(&b'\n')), "{target}");
+        assert_eq!(response.body.iter().filter(|&&byte| byte == b'\n').count(), 1, "a plain line");
+    }
+    assert_eq!(site.tracker.counters.http_not_found, 7);
+}
+
+#[test]
+fn rule_20_head_gets_the_head_and_other_methods_405() {
+    let mut site = Site::open();
+    let get = http::announce(&Announce::leecher(1, 6881));
+    let head = [b"HEAD", &get[3..]].concat();
+    let response = site.request(ip("203.0.113.2"), &head);
+    assert!(response.body.is_empty() && response.content_length > 0 && response.status == 200);
+    let post = [b"POST", &get[3..]].concat();
+    assert_eq!(site.request(ip("203.0.113.2"), &post).status, 405);
+    assert_eq!(site.tracker.counters.http_bad_requests, 1);
+}
+
+#[test]
+fn rule_21_peers_are_always_there_and_external_ip_is_raw() {
+    let mut site = crowd(2, 2);
+    for (from, octets) in [("203.0.113.2", 4), ("2001:db8::2", 16)] {
+        for announce in [
+            Announce::leecher(1, 6882),
+            Announce::leecher(1, 6882).wanting(0),
+            Announce::leecher(1, 6882).with(Event::Stopped),
+            Announce::leecher(7, 6882),
+        ] {
+            // The reader of responses refuses keys that are unsorted or there twice.
+            let reply = site.request(ip(from), &http::announce(&announce)).dictionary();
+            assert!(reply.bytes("peers").is_some(), "{announce:?}");
+            assert_eq!(reply.bytes("external ip").map(<[u8]>::len), Some(octets));
+        }
+    }
+}
+
+#[test]
+fn rule_22_compact_is_advisory() {
+    for compact in ["", "&compact=1", "&compact=0", "&compact=", "&compact=no", "&no_peer_id=0"] {
+        let mut site = crowd(2, 0);
+        let target = http::announce_target(&Announce::leecher(1, 6882)) + compact;
+        let reply = site.request(ip("203.0.113.2"), &http::get(&target)).dictionary();
+        assert_eq!(reply.bytes("peers").map(<[u8]>::len), Some(12), "{compact:?}");
+    }
+}
+
+#[test]
+fn rule_23_an_http_scrape_lists_each_swarm_once_and_sorted() {
+    let mut site = Site::open();
+    site.told(Transport::Http, "203.0.113.2:1", Announce::seeder(5, 6881));
+    let asked = [9, 5, 5, 1, 9, 200].map(info_hash);
+    let response = site.request(ip("203.0.113.3"), &http::scrape(&asked));
+    let reply = response.dictionary();
+    let files = reply.get(b"files").expect("files");
+    assert_eq!(files.keys(), [1, 5, 9, 200].map(info_hash), "sorted, each once");
+    assert_eq!(response.scraped(&info_hash(5)), (1, 0, 0));
+    assert_eq!(response.scraped(&info_hash(9)), (0, 0, 0), "unknown ones are zeros");
+    assert_eq!(site.tracker.usage().swarms, 1, "and stay unknown");
+}
+
+#[test]
+fn rule_23_a_scrape_of_everything_is_refused() {
+    let mut site = crowd(3, 0);
+    for target in ["/scrape", "/scrape?", "/scrape?hash=1", "/scrape?info_hash="] {
+        site.request(ip("203.0.113.3"), &http::get(target)).told().expect_err(target);
+    }
+}
+
+#[test]
+fn rule_24_a_request_may_come_in_any_number_of_pieces() {
+    let mut site = crowd(3, 0);
+    let requests = [
+        http::announce(&Announce::leecher(1, 6882)),
+        http::scrape(&[info_hash(1)]),
+        http::get("/nothing"),
+        b"GET / HTTP/1.0\n\n".to_vec(),
+        b"\r\n\r\nGET / HTTP/1.1\r\n\r\n".to_vec(),
+    ];
+    for request in &requests {
+        let counters = site.tracker.counters;
+        for octets in 0..request.len() {
+            assert_eq!(site.answer(ip("203.0.113.2"), &request[..octets]), Answer::Incomplete, "{octets} octets");
+        }
+        assert_eq!(site.tracker.counters, counters, "nothing has happened yet");
+        site.request(ip("203.0.113.2"), request);
+    }
+}
+
+#[test]
+fn rule_24_several_requests_may_come_at_once() {
+    let mut site = Site::open();
+    let first = http::announce(&Announce::seeder(1, 6881));
+    let second = http::scrape(&[info_hash(1)]);
+    let third = http::announce(&Announce::leecher(1, 6882));
+    let mut received = [&first[..], &second, &third[..40]].concat();
+    for request in [&first, &second] {
+        let Answer::Response { consumed, written, keep_alive: true } = site.answer(ip("203.0.113.2"), &received) else {
+            unreachable!("a request is answered and the connection stays");
+        };
+        assert_eq!(consumed, request.len(), "this request and no more");
+        assert_eq!(site.written(written).status, 200);
+        received.drain(..consumed);
+    }
+    assert_eq!(site.answer(ip("203.0.113.2"), &received), Answer::Incomplete);
+    received.extend(&third[40..]);
+    let told = site.request(ip("203.0.113.2"), &received).told().expect("admitted");
+    assert_eq!((told.counts(), told.peers), ((1, 1), vec![socket("203.0.113.2:6881")]));
+}
+
+#[test]
+fn rule_24_the_connection_stays_as_asked() {
+    for (version, header, stays) in [
+        ("1.1", "", true),
+        ("1.1", "Connection: close\r\n", false),
+        ("1.1", "connection: Keep-Alive\r\n", true),
+        ("1.0", "", false),
+        ("1.0", "Connection: keep-alive\r\n", true),
+        ("1.0", "Connection: keep-alive, close\r\n", false),
+        ("1.1", "Content-Length: 5\r\n", false),
+    ] {
+        for target in [http::announce_target(&Announce::leecher(1, 6881)), "/nothing".into(), "/scrape".into()] {
+            let request = format!("GET {target} HTTP/{version}\r\n{header}\r\n");
+            let response = Site::open().request(ip("203.0.113.2"), request.as_bytes());
+            assert_eq!(response.keep_alive, stays, "{version} {header:?} {target}");
+        }
+    }
+}
+
+#[test]
+fn rule_24_many_headers_are_fine_and_too_many_get_431() {
+    let mut site = Site::open();
+    let with_headers = |headers: usize| {
+        let target = http::announce_target(&Announce::leecher(1, 6881));
+        format!("GET {target} HTTP/1.1\r\n{}\r\n", "X-Padding: 0123456789\r\n".repeat(headers)).into_bytes()
+    };
+    assert_eq!(site.request(ip("203.0.113.2"), &with_headers(100)).told().expect("fine").counts(), (0, 1));
+    let response = site.request(ip("203.0.113.2"), &with_headers(500));
+    assert_eq!((response.status, response.keep_alive), (431, false));
+    // A head that does not fit the shell's buffer is answered without being parsed.
+    let endless = [b"GET /announce?", &[b'a'; 8192][..]].concat();
+    assert_eq!(site.answer(ip("203.0.113.2"), &endless), Answer::Incomplete);
+    let mut out = vec![0; 1024];
+    let Answer::Response { consumed, written, keep_alive } = site.tracker.answer_long_head(&endless, &mut out) else {
+        unreachable!("it is answered");
+    };
+    assert_eq!((consumed, keep_alive), (endless.len(), false));
+    assert_eq!(http::Response::parse(&out[..written]).status, 431);
+    assert_eq!(site.tracker.counters.http_bad_requests, 2);
+}
+
+/// Behind the proxy 10.0.0.1, which says that `forwarded_for` asks.
+fn behind_a_proxy(site: &mut Site, from: &str, forwarded_for: &[&str], port: u16) -> http::Response {
+    let headers: String = forwarded_for.iter().map(|value| format!("X-Forwarded-For: {value}\r\n")).collect();
+    let target = http::announce_target(&Announce::seeder(1, port));
+    site.request(ip(from), format!("GET {target} HTTP/1.1\r\n{headers}\r\n").as_bytes())
+}
+
+fn site_with_a_proxy() -> Site {
+    let mut settings = common::settings();
+    settings.policy.proxies = vec!["10.0.0.1/32".parse().expect("a prefix"), "fd00::1/128".parse().expect("a prefix")];
+    Site::new(settings)
+}
+
+#[test]
+fn rule_25_the_last_hop_counts_and_only_from_a_proxy() {
+    for (from, forwarded_for, seen) in [
+        ("10.0.0.1", &["203.0.113.7"][..], "203.0.113.7"),
+        ("10.0.0.1", &["198.51.100.1, 203.0.113.7"], "203.0.113.7"),
+        ("10.0.0.1", &["198.51.100.1", "203.0.113.7"], "203.0.113.7"),
+        ("10.0.0.1", &["nonsense,203.0.113.7:4711 "], "203.0.113.7"),
+        ("10.0.0.1", &["::ffff:203.0.113.7"], "203.0.113.7"),
+        ("fd00::1", &["[2001:db8::7]:4711"], "2001:db8::7"),
+        ("::ffff:10.0.0.1", &["2001:db8::7"], "2001:db8::7"),
+        ("203.0.113.8", &["198.51.100.1"], "203.0.113.8"),
+        ("203.0.113.8", &["nonsense"], "203.0.113.8"),
+        ("203.0.113.8", &[], "203.0.113.8"),
+    ] {
+        let mut site = site_with_a_proxy();
+        behind_a_proxy(&mut site, from, forwarded_for, 6881).told().expect("admitted");
+        let told = site.told(Transport::Http, "198.51.100.200:1", Announce::leecher(1, 6882));
+        assert_eq!(told.peers, [SocketAddr::new(ip(seen), 6881)], "{from} says {forwarded_for:?}");
+    }
+}
+
+#[test]
+fn rule_25_a_proxy_that_does_not_say_is_told_so() {
+    for forwarded_for in [&[][..], &[""], &["nonsense"], &["203.0.113.7,"], &["203.0.113.7, unknown"], &["1.2.3"]] {
+        let mut site = site_with_a_proxy();
+        let refused = behind_a_proxy(&mut site, "10.0.0.1", forwarded_for, 6881).told().expect_err("refused");
+        assert!(refused.reason.contains("X-Forwarded-For"), "{}", refused.reason);
+        assert_eq!(site.tracker.counters.http_bad_forwarded_for, 1);
+        assert_eq!(site.tracker.usage().lines_in_use, 0, "nothing is stored");
+    }
+}
+
+#[test]
+fn rule_25_who_is_behind_a_proxy_is_on_the_side_that_its_own_address_says() {
+    let mut settings = common::settings();
+    settings.policy.wan = Admission::Whitelist;
+    settings.policy.proxies = vec!["10.0.0.1/32".parse().expect("a prefix")];
+    let mut site = Site::new(settings);
+    behind_a_proxy(&mut site, "10.0.0.1", &["203.0.113.7"], 6881)
+        .told()
+        .expect_err("a stranger, whatever the proxy is");
+    behind_a_proxy(&mut site, "10.0.0.1", &["192.168.1.7"], 6881).told().expect("at home");
+}
+
+/// Only who is on the list may announce from the WAN: 203.0.113.2 and 2001:db8:0:1::/64.
+fn whitelisting() -> Site {
+    let mut settings = common::settings();
+    settings.policy.wan = Admission::Whitelist;
+    let mut site = Site::new(settings);
+    site.allow("203.0.113.2/32");
+    site.allow("2001:db8:0:1::/64");
+    site
+}
+
+#[test]
+fn rule_26_a_v6_customer_is_its_64() {
+    for transport in BOTH {
+        let mut site = whitelisting();
+        for customer in ["[2001:db8:0:1::1]:1", "[2001:db8:0:1:ffff:ffff:ffff:ffff]:1", "[2001:db8:0:1:1234::9]:1"] {
+            site.told(transport, customer, Announce::leecher(1, 6881));
+        }
+        for stranger in ["[2001:db8::1]:1", "[2001:db8:0:2::1]:1", "[2001:db8:0:101::1]:1"] {
+            site.refused(transport, stranger, Announce::leecher(1, 6881));
+        }
+        assert_eq!(site.tracker.usage().leechers, 3);
+        let prefix = "2001:db8:0:1::/64".parse().expect("a prefix");
+        site.tracker.whitelist().remove(&prefix).expect("it was there");
+        assert_eq!(site.tracker.forget(site.now, &prefix), 3, "all its addresses go with it");
+        assert_eq!((site.tracker.usage().leechers, site.tracker.counters.peers_revoked), (0, 3));
+    }
+}
+
+#[test]
+fn rule_26_many_peers_behind_one_v4_address_are_many_peers() {
+    for transport in BOTH {
+        let mut site = whitelisting();
+        for port in 7000..7100 {
+            site.told(transport, "203.0.113.2:50001", Announce::leecher(1, port));
+        }
+        let told = site.told(transport, "203.0.113.2:50001", Announce::leecher(1, 7100).wanting(200));
+        assert_eq!((told.peers.len(), told.counts()), (100, (0, 101)));
+    }
+}
+
+#[test]
+fn the_refused_are_told_why_and_when_to_come_back() {
+    let mut site = whitelisting();
+    for transport in BOTH {
+        let refused = site.refused(transport, "203.0.113.3:50001", Announce::leecher(1, 6881));
+        assert!(refused.reason.contains("whitelist"), "{}", refused.reason);
+        assert_eq!(refused.retry_in, (transport == Transport::Http).then_some(60), "minutes (BEP 31)");
+    }
+    let response = site.request(ip("203.0.113.3"), &http::scrape(&[info_hash(1)]));
+    assert!(response.told().is_err(), "nor may they scrape");
+    assert_eq!(site.tracker.counters.refused_not_whitelisted, 3);
+    assert_eq!(site.tracker.usage().lines_in_use, 0, "and nothing of them is stored");
+}
+
+#[test]
+fn the_split_horizon_hands_out_what_the_asker_can_reach() {
+    let lan: [IpAddr; 3] = ["192.168.1.2", "127.0.0.1", "fd00::2"].map(ip);
+    let wan = ["198.51.100.2", "2001:db8::2"].map(ip);
+    for (external, for_wan) in [
+        (External::default(), &[][..]),
+        (External { v4: Some([203, 0, 113, 1].into()), v6: None }, &["203.0.113.1:6881", "203.0.113.1:6882"][..]),
+    ] {
+        let mut settings = common::settings();
+        settings.policy.external = external;
+        let mut site = Site::new(settings);
+        for address in lan.iter().chain(&wan) {
+            let port = if address.is_loopback() { 6882 } else { 6881 };
+            site.request(*address, &http::announce(&Announce::leecher(1, port))).told().expect("open");
+        }
+        let told = site.told(Transport::Http, "198.51.100.9:1", Announce::leecher(1, 6883));
+        let outside = wan.map(|address| SocketAddr::new(address, 6881));
+        let mut expected: Vec<_> = for_wan.iter().map(|text| socket(text)).chain(outside).collect();
+        expected.sort();
+        let mut peers = told.peers.clone();
+        peers.sort();
+        assert_eq!(peers, expected, "for the WAN");
+        let told = site.told(Transport::Http, "192.168.1.9:1", Announce::leecher(1, 6884).wanting(1));
+        assert_eq!(told.peers, [socket("192.168.1.2:6881"), socket("[fd00::2]:6881")], "LAN peers first");
+    }
+}
+
+#[test]
+fn no_address_of_a_private_network_is_told_to_the_internet() {
+    let mut settings = common::settings();
+    settings.lan = vec!["192.168.0.0/16".parse().expect("a prefix")];
+    let mut site = Site::new(settings);
+    // Not on the LAN, and not on the internet either: behind the carrier's NAT, or in the provider's own network.
+    for private in ["100.64.3.4:1", "10.9.8.7:1", "[fd12::1]:1"] {
+        site.told(Transport::Http, private, Announce::leecher(1, 6881));
+    }
+    for asker in ["203.0.113.2:1", "[2001:db8::2]:1"] {
+        let told = site.told(Transport::Http, asker, Announce::leecher(1, 6882));
+        assert_eq!(told.leechers, if asker.starts_with('[') { 5 } else { 4 }, "they are counted");
+        assert!(told.peers.iter().all(|peer| *peer == socket("203.0.113.2:6882")), "{:?}", told.peers);
+    }
+    let told = site.told(Transport::Udp, "100.64.3.5:1", Announce::leecher(1, 6882).with(Event::Started));
+    assert!(told.peers.contains(&socket("100.64.3.4:6881")), "but to whoever is there as well");
+}
