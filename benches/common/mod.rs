@@ -1,0 +1,180 @@
+//! What the benches share: a tracker in a process of its own, and a UDP client that asks many things at once.
+
+#![allow(dead_code, reason = "each bench uses some of it")]
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, io, process, thread};
+
+/// A running tracker with a data directory of its own; both end with this.
+pub struct Daemon {
+    child: Child,
+    dir: PathBuf,
+    pub port: u16,
+}
+
+impl Daemon {
+    /// Start the tracker with `memory` and with `config` besides, and wait until it answers.
+    pub fn start(name: &str, memory: &str, config: &str) -> Self {
+        let dir = env::temp_dir().join(format!("nakodo-bench-{}-{name}", process::id()));
+        fs::create_dir_all(&dir).expect("a directory for the bench");
+        let port = free_port();
+        let text = format!(
+            "listen = [\"0.0.0.0:{port}\", \"[::]:{port}\"]\nmemory = \"{memory}\"\ndata_dir = {:?}\n{config}\n",
+            dir.join("data")
+        );
+        fs::write(dir.join("nakodo.toml"), text).expect("a configuration");
+        let child = Command::new(env!("CARGO_BIN_EXE_nakodo"))
+            .args(["serve", "--config"])
+            .arg(dir.join("nakodo.toml"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the tracker starts");
+        let daemon = Self { child, dir, port };
+        let mut client = Client::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        client.renew();
+        daemon
+    }
+
+    /// What `nakodo check` says of this configuration.
+    pub fn check(&self) -> String {
+        let output = Command::new(env!("CARGO_BIN_EXE_nakodo"))
+            .args(["check", "--config"])
+            .arg(self.dir.join("nakodo.toml"))
+            .output()
+            .expect("nakodo check");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// Resident octets of the tracker's process.
+    pub fn rss(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    }
+
+    pub fn client4(&self) -> Client {
+        Client::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))
+    }
+
+    pub fn client6(&self) -> Client {
+        Client::connect(SocketAddr::from((Ipv6Addr::LOCALHOST, self.port)))
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn free_port() -> u16 {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    socket.local_addr().expect("bound").port()
+}
+
+/// One peer's announce.
+#[derive(Clone, Copy)]
+pub struct Peer {
+    pub swarm: u32,
+    pub port: u16,
+    pub left: u64,
+}
+
+/// Announces that are on their way at a time.
+const WINDOW: usize = 48;
+
+/// A UDP client (BEP 15).
+pub struct Client {
+    socket: UdpSocket,
+    connection_id: u64,
+    renewed: Instant,
+}
+
+impl Client {
+    pub fn connect(tracker: SocketAddr) -> Self {
+        let any: SocketAddr =
+            if tracker.is_ipv4() { (Ipv4Addr::LOCALHOST, 0).into() } else { (Ipv6Addr::LOCALHOST, 0).into() };
+        let socket = UdpSocket::bind(any).expect("a socket");
+        socket.connect(tracker).expect("a route to loopback");
+        socket.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+        Self { socket, connection_id: 0, renewed: Instant::now() }
+    }
+
+    /// Get a connection id, waiting for the tracker to start if need be.
+    pub fn renew(&mut self) {
+        let mut request = [0; 16];
+        request[..8].copy_from_slice(&0x417_2710_1980_u64.to_be_bytes());
+        for _ in 0..100 {
+            let mut reply = [0; 64];
+            if self.socket.send(&request).is_ok() && matches!(self.socket.recv(&mut reply), Ok(16)) {
+                self.connection_id = u64::from_be_bytes(reply[8..16].try_into().expect("8 octets"));
+                self.renewed = Instant::now();
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the tracker does not answer");
+    }
+
+    /// Announce all of these and return how many were answered with an announce reply; what is lost is asked again.
+    pub fn announce_all(&mut self, peers: impl Iterator<Item = Peer>) -> u64 {
+        let mut answered = 0;
+        let mut window = Vec::with_capacity(WINDOW);
+        for peer in peers {
+            window.push(peer);
+            if window.len() == WINDOW {
+                answered += self.announce_window(&mut window);
+            }
+        }
+        answered + self.announce_window(&mut window)
+    }
+
+    fn announce_window(&mut self, window: &mut Vec<Peer>) -> u64 {
+        if self.renewed.elapsed() > Duration::from_secs(60) || self.connection_id == 0 {
+            self.renew();
+        }
+        let mut open: Vec<bool> = vec![true; window.len()];
+        for _ in 0..20 {
+            for (transaction, peer) in window.iter().enumerate().filter(|(transaction, _)| open[*transaction]) {
+                self.socket.send(&self.request(transaction as u32, *peer)).expect("loopback takes datagrams");
+            }
+            self.receive(&mut open).ok();
+            if !open.contains(&true) {
+                break;
+            }
+        }
+        let answered = open.iter().filter(|open| !**open).count();
+        window.clear();
+        answered as u64
+    }
+
+    fn receive(&self, open: &mut [bool]) -> io::Result<()> {
+        let mut reply = [0; 2048];
+        while open.contains(&true) {
+            let octets = self.socket.recv(&mut reply)?;
+            let word = |at: usize| u32::from_be_bytes(reply[at..at + 4].try_into().expect("4 octets"));
+            if octets >= 20 && word(0) == 1 {
+                open[word(4) as usize] = false;
+            }
+        }
+        Ok(())
+    }
+
+    fn request(&self, transaction: u32, peer: Peer) -> [u8; 98] {
+        let mut request = [0; 98];
+        request[..8].copy_from_slice(&self.connection_id.to_be_bytes());
+        request[8..12].copy_from_slice(&1_u32.to_be_bytes());
+        request[12..16].copy_from_slice(&transaction.to_be_bytes());
+        request[16..20].copy_from_slice(&peer.swarm.wrapping_mul(0x9e37_79b1).to_be_bytes());
+        request[64..72].copy_from_slice(&peer.left.to_be_bytes());
+        request[92..96].copy_from_slice(&30_i32.to_be_bytes());
+        request[96..98].copy_from_slice(&peer.port.to_be_bytes());
+        request
+    }
+}
