@@ -11,7 +11,6 @@ pub mod config;
 pub mod daemon;
 mod nearest;
 pub mod net;
-pub mod prefix;
 pub mod run;
 pub mod store;
 pub mod tracker;

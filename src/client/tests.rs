@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use super::*;
-use crate::prefix::parse_customer;
+use crate::access::prefix;
 
 /// A socket's path of its own for a test.
 fn socket_path(name: &str) -> PathBuf {
@@ -53,7 +53,7 @@ const LIST: Request = Request::List { json: false };
 
 #[test]
 fn requests_on_the_wire() {
-    let prefix = parse_customer("192.0.2.7").expect("a prefix");
+    let prefix = prefix::parse("192.0.2.7").expect("a prefix");
     let allow = Allow {
         prefix,
         user: Some("mika \"m\"".into()),
