@@ -7,8 +7,11 @@
 //! | `POST /v1/whitelist` | [`Allow`] | [`Allowed`], once it is on disk |
 //! | `DELETE /v1/whitelist` | [`Revoke`] | [`Revoked`], once it is on disk |
 //!
+//! One connection takes one request, of at most 8 KiB. The whitelist may be long, and so its length is not told before
+//! it: it ends with the connection, and is whole when its JSON is.
+//!
 //! Anything but success is a [`Refusal`], with status 400 for what makes no sense, 401 for a wrong token, 404 for what
-//! is not there and 507 for a full whitelist. Requests with unknown fields are refused; answers may gain fields.
+//! is not there, 500 when the disk failed and 507 for a full whitelist. Requests with unknown fields are refused; answers may gain fields.
 
 use std::borrow::Cow;
 
@@ -55,6 +58,10 @@ pub struct Memory {
     pub swarms: u64,
     /// The peers in them.
     pub peers: u64,
+    /// The peers with the whole torrent.
+    pub seeders: u64,
+    /// The peers without it.
+    pub leechers: u64,
 }
 
 /// How full a table is.
