@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod admin;
 pub mod api;
 pub mod cli;
 pub mod client;
@@ -13,5 +14,7 @@ mod nearest;
 pub mod net;
 pub mod run;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod tracker;
 pub mod wire;

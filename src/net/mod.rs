@@ -1,4 +1,5 @@
 //! Sockets, and nothing else: receive, hand to the core, send.
 
+pub mod admin;
 pub mod bind;
 pub mod udp;
