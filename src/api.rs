@@ -7,15 +7,18 @@
 //! | `POST /v1/whitelist` | [`Allow`] | [`Allowed`], once it is on disk |
 //! | `DELETE /v1/whitelist` | [`Revoke`] | [`Revoked`], once it is on disk |
 //!
+//! One connection takes one request, of at most 8 KiB. The whitelist may be long, and so its length is not told before
+//! it: it ends with the connection, and is whole when its JSON is.
+//!
 //! Anything but success is a [`Refusal`], with status 400 for what makes no sense, 401 for a wrong token, 404 for what
-//! is not there and 507 for a full whitelist. Requests with unknown fields are refused; answers may gain fields.
+//! is not there, 500 when the disk failed and 507 for a full whitelist. Requests with unknown fields are refused; answers may gain fields.
 
 use std::borrow::Cow;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::prefix;
+use crate::access::prefix;
 
 /// The path of [`Status`].
 pub const STATUS: &str = "/v1/status";
@@ -55,6 +58,10 @@ pub struct Memory {
     pub swarms: u64,
     /// The peers in them.
     pub peers: u64,
+    /// The peers with the whole torrent.
+    pub seeders: u64,
+    /// The peers without it.
+    pub leechers: u64,
 }
 
 /// How full a table is.
@@ -201,9 +208,7 @@ mod prefix_text {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<IpNet, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        prefix::parse_customer(&text).ok_or_else(|| {
-            de::Error::invalid_value(de::Unexpected::Str(&text), &"an address or a prefix such as 192.0.2.0/24")
-        })
+        prefix::parse(&text).map_err(de::Error::custom)
     }
 }
 
@@ -212,7 +217,7 @@ mod tests {
     use super::*;
 
     fn net(text: &str) -> IpNet {
-        prefix::parse_customer(text).expect(text)
+        prefix::parse(text).expect(text)
     }
 
     #[test]
@@ -234,10 +239,7 @@ mod tests {
     fn what_makes_no_sense_is_refused_in_words() {
         for (json, error) in [
             (r#"{"prefix":"192.0.2.7","usr":"mika"}"#, "unknown field `usr`"),
-            (
-                r#"{"prefix":"192.0.2.7/33"}"#,
-                r#"invalid value: string "192.0.2.7/33", expected an address or a prefix"#,
-            ),
+            (r#"{"prefix":"192.0.2.7/33"}"#, "a prefix length of 33 is too long; this address has 32 bits"),
             (r#"{"user":"mika"}"#, "missing field `prefix`"),
             (r#"{"prefix":7}"#, "invalid type: integer `7`"),
             (r#"{"prefix":"192.0.2.7","retire_after_seconds":-1}"#, "invalid value: integer `-1`"),

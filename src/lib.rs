@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod admin;
 pub mod api;
 pub mod cli;
 pub mod client;
@@ -11,8 +12,9 @@ pub mod config;
 pub mod daemon;
 mod nearest;
 pub mod net;
-pub mod prefix;
 pub mod run;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod tracker;
 pub mod wire;

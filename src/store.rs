@@ -191,6 +191,12 @@ impl Store {
             .map_or(own, |octets| octets.max(own))
     }
 
+    /// Let every change from now on fail, as on a disk that is breaking.
+    #[cfg(test)]
+    pub(crate) fn break_disk(&self) {
+        self.disk.lock_blocking().break_log();
+    }
+
     /// Do one thing at a time, off the tracker's thread. The lock goes with the work, so that even when the caller goes
     /// away in between there is only ever one thread at it.
     async fn work(

@@ -69,7 +69,7 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         let (mut stream, _) = listener.accept().expect("a client comes");
         let mut line = String::new();
         BufReader::new(&stream).read_line(&mut line).expect("a request");
-        let body = "x\n".repeat(1 << 20);
+        let body = format!("[\n{}1]", "1,\n".repeat(1 << 20));
         let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     });
     let mut child = nakodo(&folder, &["list", "--json", "--data-dir", "."])
@@ -82,6 +82,6 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
     let output = child.wait_with_output().expect("it ends");
     tracker.join().expect("the tracker stays alive");
-    assert_eq!((line.as_str(), output.status.code()), ("x\n", Some(0)));
+    assert_eq!((line.as_str(), output.status.code()), ("[\n", Some(0)));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }

@@ -76,6 +76,17 @@ impl core::error::Error for PrefixError {}
 /// Host bits are cleared. Without a length it is the address for IPv4 and its /64 for IPv6. A v4-mapped v6 address
 /// becomes the v4 prefix that it stands for.
 pub fn parse(text: &str) -> Result<IpNet, PrefixError> {
+    read(text, of)
+}
+
+/// Read the prefix of a host or of a network of hosts, as [`parse`] does but for one thing: an IPv6 address without a
+/// length is that host alone, not its /64.
+pub fn parse_hosts(text: &str) -> Result<IpNet, PrefixError> {
+    read(text, |address| address.to_canonical().into())
+}
+
+/// Read a prefix; an address without a length stands for what `bare` makes of it.
+fn read(text: &str, bare: impl FnOnce(IpAddr) -> IpNet) -> Result<IpNet, PrefixError> {
     let text = text.trim();
     if text.is_empty() {
         return Err(PrefixError::Empty);
@@ -86,7 +97,7 @@ pub fn parse(text: &str) -> Result<IpNet, PrefixError> {
     };
     let address: IpAddr = address.parse().map_err(|_| PrefixError::NotAnAddress(shorten(address)))?;
     match length {
-        None => Ok(of(address)),
+        None => Ok(bare(address)),
         Some(length) => with_length(address, parse_length(length)?),
     }
 }
@@ -139,10 +150,12 @@ fn parse_length(text: &str) -> Result<u32, PrefixError> {
     text.parse().ok().filter(|_| digits).ok_or_else(|| PrefixError::NotALength(shorten(text)))
 }
 
+/// The beginning of `text`, without what could move a terminal's cursor.
 fn shorten(text: &str) -> Found {
     let mut found = Found::new();
+    let printable = text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character });
     // Stops at the first character that no longer fits.
-    let _ = text.chars().try_for_each(|character| found.push(character));
+    let _ = { printable }.try_for_each(|character| found.push(character));
     found
 }
 
@@ -188,6 +201,21 @@ mod tests {
         let tuesday: IpAddr = "2001:db8:1:2:aaaa::1".parse().expect("an address");
         let wednesday: IpAddr = "2001:db8:1:2:bbbb::2".parse().expect("an address");
         assert_eq!(of(tuesday), of(wednesday));
+    }
+
+    #[test]
+    fn a_host_without_a_length_is_that_host() {
+        for (text, expected) in [
+            ("192.0.2.7", "192.0.2.7/32"),
+            ("192.0.2.7/24", "192.0.2.0/24"),
+            ("2001:db8::7", "2001:db8::7/128"),
+            ("2001:db8::7/48", "2001:db8::/48"),
+            ("::ffff:192.0.2.7", "192.0.2.7/32"),
+            ("::/0", "::/0"),
+        ] {
+            assert_eq!(parse_hosts(text).map(|net| net.to_string()).as_deref(), Ok(expected));
+        }
+        assert_eq!(parse_hosts("192.0.2.7/33"), Err(PrefixError::TooLong { found: 33, most: 32 }));
     }
 
     #[test]
@@ -237,5 +265,7 @@ mod tests {
     fn a_long_text_is_quoted_in_part() {
         let error = parse(&"ö".repeat(1000)).expect_err("not an address").to_string();
         assert!(error.len() < 250, "{error}");
+        let error = parse("\u{1b}[2J").expect_err("not an address").to_string();
+        assert!(error.starts_with("`\u{fffd}[2J` is not"), "{error}");
     }
 }

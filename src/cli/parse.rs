@@ -10,11 +10,11 @@ use lexopt::Arg;
 
 use super::verbs::{FLAGS, Flag, VERBS, Verb, flag, verb};
 use super::{Command, help, quote};
+use crate::access;
 use crate::api::{Allow, Revoke};
 use crate::client::Request;
 use crate::config::{self, Source};
 use crate::nearest::nearest;
-use crate::prefix;
 
 /// Why a command line makes no sense, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,8 +177,7 @@ fn no_operands(verb: &Verb, operands: &[String]) -> Result<(), Mistake> {
 }
 
 fn prefix(text: &str) -> Result<IpNet, Mistake> {
-    let address = "an address or a prefix such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/64";
-    prefix::parse_customer(text).ok_or_else(|| Mistake(format!("found {}, expected {address}", quote(text))))
+    access::prefix::parse(text).map_err(|error| Mistake(error.to_string()))
 }
 
 /// The end that `text` means, in seconds since 1970. A date without a time includes the whole day.

@@ -1,9 +1,9 @@
 use std::ffi::OsString;
 
 use super::*;
+use crate::access::prefix;
 use crate::api::{Allow, Revoke};
 use crate::client::Request;
-use crate::prefix::parse_customer;
 
 fn parsed(line: &str) -> Result<Command, String> {
     parse(line.split_whitespace().map(OsString::from)).map_err(|mistake| mistake.to_string())
@@ -15,8 +15,8 @@ fn source(change: impl FnOnce(&mut Source)) -> Source {
     source
 }
 
-fn allow(prefix: &str, change: impl FnOnce(&mut Allow)) -> Command {
-    let prefix = parse_customer(prefix).expect(prefix);
+fn allow(text: &str, change: impl FnOnce(&mut Allow)) -> Command {
+    let prefix = prefix::parse(text).expect(text);
     let mut allow = Allow { prefix, user: None, retire_after_seconds: None, until_unix: None, permanent: false };
     change(&mut allow);
     Command::Ask(Source::default(), Request::Allow(allow))
@@ -64,7 +64,7 @@ fn what_a_line_asks_for() {
             "allow 192.0.2.7 --until 2027-01-31T18:00:00Z",
             allow("192.0.2.7", |allow| allow.until_unix = Some(1_801_440_000 - 6 * 3_600)),
         ),
-        ("revoke 2001:db8::7", revoke(Revoke::Prefix(parse_customer("2001:db8::/64").expect("a prefix")))),
+        ("revoke 2001:db8::7", revoke(Revoke::Prefix(prefix::parse("2001:db8::/64").expect("a prefix")))),
         ("revoke --user mika", revoke(Revoke::User("mika".into()))),
         ("--version", Command::Print("nakodo 0.1.0\n".into())),
         ("-V", Command::Print("nakodo 0.1.0\n".into())),
@@ -97,12 +97,10 @@ fn what_makes_no_sense_is_told_in_one_line() {
         ("allow 192.0.2.7 192.0.2.8", "`nakodo allow` takes one address or prefix, such as 192.0.2.7 or 2001:db8::/64"),
         (
             "allow host.example",
-            "found \"host.example\", expected an address or a prefix such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/64",
+            "`host.example` is not an IPv4 or IPv6 address; write one such as 192.0.2.7 or 2001:db8:1:2::/64 (host names are \
+             not looked up)",
         ),
-        (
-            "revoke 192.0.2.7/33",
-            "found \"192.0.2.7/33\", expected an address or a prefix such as 192.0.2.7, 192.0.2.0/24 or 2001:db8::/64",
-        ),
+        ("revoke 192.0.2.7/33", "a prefix length of 33 is too long; this address has 32 bits"),
         ("revoke", "`nakodo revoke` takes one address or prefix, or else --user USER"),
         ("revoke 192.0.2.7 --user mika", "`nakodo revoke` takes one address or prefix, or else --user USER"),
         ("allow 192.0.2.7 --permanent --retire-after 3d", "--permanent and --retire-after exclude each other"),

@@ -5,6 +5,7 @@ mod show;
 
 use std::path::Path;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{self, Allow, Allowed, Refusal, Revoke, Revoked, Status, Whitelist};
@@ -62,7 +63,10 @@ pub fn ask(socket: &Path, request: &Request) -> Result<String, Failure> {
 
 fn show_answer(request: &Request, body: String) -> Result<String, Failure> {
     match request {
-        Request::List { json: true } | Request::Status { json: true } => Ok(with_newline(body)),
+        Request::List { json: true } | Request::Status { json: true } => {
+            read::<IgnoredAny>(&body)?;
+            Ok(with_newline(body))
+        }
         Request::Allow(_) => Ok(show::allowed(&read::<Allowed>(&body)?)),
         Request::Revoke(_) => Ok(show::revoked(&read::<Revoked>(&body)?)),
         Request::List { .. } => Ok(show::whitelist(&read::<Whitelist>(&body)?)),
@@ -83,7 +87,12 @@ fn json(request: &impl Serialize) -> Result<String, Failure> {
 
 fn read<'b, T: Deserialize<'b>>(body: &'b str) -> Result<T, Failure> {
     serde_json::from_str(body).map_err(|error| {
-        Failure::new(exit::IOERR, format!("cannot read the tracker's answer: {error}; is it of another version?"))
+        let message = if error.is_eof() {
+            "the tracker's answer ends too early; ask again".into()
+        } else {
+            format!("cannot read the tracker's answer: {error}; is it of another version?")
+        };
+        Failure::new(exit::IOERR, message)
     })
 }
 

@@ -81,6 +81,8 @@ pub(super) fn status(status: &Status) -> String {
         ("memory", "lines in use", format!("{} of {}", memory.lines_in_use, memory.lines)),
         ("memory", "swarms", memory.swarms.to_string()),
         ("memory", "peers", memory.peers.to_string()),
+        ("memory", "seeders", memory.seeders.to_string()),
+        ("memory", "leechers", memory.leechers.to_string()),
         ("whitelist", "entries", format!("{} of {}", status.whitelist.entries, status.whitelist.capacity)),
         ("flash", "written", brief_octets(status.flash.octets_written)),
     ];

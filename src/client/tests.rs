@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::thread;
 
 use super::*;
-use crate::prefix::parse_customer;
+use crate::access::prefix;
 
 /// A socket's path of its own for a test.
 fn socket_path(name: &str) -> PathBuf {
@@ -53,7 +53,7 @@ const LIST: Request = Request::List { json: false };
 
 #[test]
 fn requests_on_the_wire() {
-    let prefix = parse_customer("192.0.2.7").expect("a prefix");
+    let prefix = prefix::parse("192.0.2.7").expect("a prefix");
     let allow = Allow {
         prefix,
         user: Some("mika \"m\"".into()),
@@ -101,7 +101,7 @@ PREFIX           USER       IDLE    RETIRES IN  UNTIL
 #[test]
 fn the_status_as_people_read_it() {
     let body = r#"{"version":"0.1.0","uptime_seconds":3720,"running_seconds":90000,
-        "memory":{"budget_octets":8388608,"lines":131072,"lines_in_use":12,"swarms":3,"peers":10},
+        "memory":{"budget_octets":8388608,"lines":131072,"lines_in_use":12,"swarms":3,"peers":10,"seeders":4,"leechers":6},
         "whitelist":{"entries":2,"capacity":1024},"flash":{"octets_written":12345},
         "counters":{"udp.announces":7,"udp.bad_ids":0,"http.announces":1,"odd":5}}"#;
     let (answer, _) = ask_one("status", &Request::Status { json: false }, vec![http("200 OK", body)]);
@@ -115,6 +115,8 @@ memory
   lines in use     12 of 131072
   swarms           3
   peers            10
+  seeders          4
+  leechers         6
 whitelist
   entries          2 of 1024
 flash
@@ -132,11 +134,26 @@ counters
 
 #[test]
 fn json_goes_through_unchanged() {
-    for body in ["{ \"odd\" : [ 1 ] }", "not even JSON\n"] {
+    for body in ["{ \"odd\" : [ 1 ] }", "[]\n"] {
         for (name, request) in [("j1", Request::List { json: true }), ("j2", Request::Status { json: true })] {
             let (answer, _) = ask_one(name, &request, vec![http("200 OK", body)]);
             assert_eq!(answer, Ok(format!("{}\n", body.trim_end())));
         }
+    }
+}
+
+#[test]
+fn json_that_was_cut_is_noticed() {
+    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+    let body = r#"{"entries":[{"prefix":"192.0.2.7/32","idle_seconds":10939}]}"#;
+    for (name, json) in [("c1", true), ("c2", false)] {
+        let ask = |octets: usize| ask_one(name, &Request::List { json }, vec![head.into(), body[..octets].into()]).0;
+        assert!(ask(body.len()).is_ok_and(|answer| answer.contains("192.0.2.7/32")));
+        for octets in (0..body.len()).step_by(7) {
+            let message = "the tracker's answer ends too early; ask again";
+            assert_eq!(ask(octets), Err(Failure::new(exit::IOERR, message)), "{octets}");
+        }
+        assert!(ask_one(name, &Request::List { json }, vec![http("200 OK", "<html>")]).0.is_err());
     }
 }
 
@@ -173,7 +190,7 @@ fn answers_that_are_none_are_failures() {
         (vec![vec![0; 100_000]], no_http),
         (vec![cut[..20].to_vec()], no_http),
         (vec![cut[..cut.len() - 1].to_vec()], no_http),
-        (vec![b"HTTP/1.1 200 OK\r\n\r\n{\"entries\":[]}".to_vec()], no_http),
+        (vec![b"HTTP/1.1 200 OK\r\n\r\n".to_vec()], "the tracker's answer ends too early; ask again"),
         (vec![b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}".to_vec()], no_http),
         (vec![b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n\xff".to_vec()], no_http),
         (vec![vec![b'x'; 1 << 20]; 33], "lost the tracker: its answer has more than 32 MiB"),

@@ -96,7 +96,8 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "announce.peer_timeout",
         kind: Kind::Duration { field: |config| &mut config.announce.peer_timeout, from: seconds(1), to: days(7) },
-        at_start_only: false,
+        // Stored peers are stamped in units of it.
+        at_start_only: true,
         meaning: &["When a peer that has not announced again is forgotten; at least 1.2 times the interval."],
     },
     Key {

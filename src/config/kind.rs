@@ -11,7 +11,7 @@ use toml::de::DeValue;
 
 use super::units::{parse_duration, parse_octets, show_duration, show_octets};
 use super::{Config, Policy};
-use crate::prefix;
+use crate::access::prefix;
 
 /// A TOML value and where in the file it stands.
 pub(super) type Value<'v> = Spanned<DeValue<'v>>;
@@ -73,7 +73,7 @@ impl Kind {
                 let addresses = each(value, |text| text.parse().ok())?;
                 put(field(config), Some(addresses).filter(|addresses| (1..=most).contains(&addresses.len())))
             }
-            Kind::Prefixes { field } => put(field(config), Some(each(value, prefix::parse_hosts)?)),
+            Kind::Prefixes { field } => put(field(config), Some(each(value, |text| prefix::parse_hosts(text).ok())?)),
             Kind::Address { field, .. } => put_some(field(config), text.and_then(|text| text.parse().ok())),
             Kind::V4 { field, .. } => put_some(field(config), text.and_then(|text| text.parse().ok())),
             Kind::V6 { field, .. } => put_some(field(config), text.and_then(|text| text.parse().ok())),

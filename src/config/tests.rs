@@ -334,9 +334,10 @@ fn what_can_change_while_running() {
     new.memory_octets = mib(16);
     new.listen.pop();
     new.network.lan.pop();
+    new.announce.peer_timeout = minutes(60);
     new.data_dir = Some("elsewhere".into());
     new.admin.token_file = Some("token".into());
-    let stuck = ["listen", "data_dir", "memory", "network.lan", "admin.token_file"];
+    let stuck = ["listen", "data_dir", "memory", "announce.peer_timeout", "network.lan", "admin.token_file"];
     assert_eq!(old.changed_at_start_only(&new), stuck);
     assert_eq!(new.changed_at_start_only(&old), stuck);
 }

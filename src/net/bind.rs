@@ -24,9 +24,20 @@ pub struct BindError {
     address: SocketAddr,
     protocol: &'static str,
     errno: Errno,
+    /// How the address was chosen, and so how another one is.
+    setting: &'static str,
 }
 
 impl BindError {
+    fn new(address: SocketAddr, protocol: &'static str, errno: Errno) -> Self {
+        Self { address, protocol, errno, setting: "`listen` or --listen" }
+    }
+
+    /// The address is one that `setting`, a key of the configuration, names.
+    pub(super) fn set_by(self, setting: &'static str) -> Self {
+        Self { setting, ..self }
+    }
+
     /// Does this host just not have the family, as a kernel without IPv6 does?
     pub fn is_missing_family(&self) -> bool {
         self.address.is_ipv6() && matches!(self.errno, Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)
@@ -35,18 +46,18 @@ impl BindError {
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { address, protocol, errno } = self;
+        let Self { address, protocol, errno, setting } = self;
         write!(f, "cannot listen on {address} ({protocol}): ")?;
         match errno {
             Errno::EADDRINUSE => write!(
                 f,
-                "the port is in use, perhaps by another nakodo; stop that one, or choose another port with `listen` or --listen"
+                "the port is in use, perhaps by another nakodo; stop that one, or choose another port with {setting}"
             ),
             Errno::EACCES => write!(
                 f,
-                "that is not permitted; ports below 1024 need root or CAP_NET_BIND_SERVICE: choose another port with `listen`"
+                "that is not permitted; ports below 1024 need root or CAP_NET_BIND_SERVICE: choose another port with {setting}"
             ),
-            Errno::EADDRNOTAVAIL => write!(f, "this host does not have that address; correct `listen`"),
+            Errno::EADDRNOTAVAIL => write!(f, "this host does not have that address; correct {setting}"),
             Errno::EAFNOSUPPORT => write!(f, "this host has no IPv6"),
             other => write!(f, "{}", io::Error::from(*other)),
         }
@@ -71,7 +82,7 @@ pub fn udp(address: SocketAddr) -> Result<UdpSocket, BindError> {
         bind_to(&fd, address)?;
         Ok(UdpSocket::from(fd))
     };
-    open().map_err(|errno| BindError { address, protocol: "UDP", errno })
+    open().map_err(|errno| BindError::new(address, "UDP", errno))
 }
 
 /// Open a TCP socket that listens and does not block.
@@ -87,7 +98,7 @@ pub fn tcp(address: SocketAddr) -> Result<TcpListener, BindError> {
         listen(&fd, Backlog::new(BACKLOG)?)?;
         Ok(TcpListener::from(fd))
     };
-    open().map_err(|errno| BindError { address, protocol: "TCP", errno })
+    open().map_err(|errno| BindError::new(address, "TCP", errno))
 }
 
 fn open_socket(address: SocketAddr, kind: SockType, protocol: SockProtocol) -> nix::Result<OwnedFd> {
@@ -131,7 +142,7 @@ mod tests {
 
     #[test]
     fn an_address_that_is_not_ours_is_told() {
-        let error = tcp("192.0.2.255:6969".parse().expect("address")).expect_err("not ours");
+        let error = tcp("198.51.100.77:6969".parse().expect("address")).expect_err("not ours");
         assert!(error.to_string().contains("does not have that address"), "{error}");
         assert!(!error.is_missing_family());
     }

@@ -225,6 +225,12 @@ impl Disk {
         self.commit(sled::Batch::default(), state)
     }
 
+    /// Sync from now on what cannot be synced.
+    #[cfg(test)]
+    pub(super) fn break_log(&mut self) {
+        self.log = File::open("/dev/null").expect("every system has it");
+    }
+
     pub(super) fn put(&mut self, entry: &Entry) -> Result<(), StoreError> {
         let key = record::key(&entry.prefix);
         let is_new = !self.db.contains_key(&*key).map_err(self.failed())?;

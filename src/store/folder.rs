@@ -120,8 +120,8 @@ impl Folder {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::TempDir;
     use super::*;
+    use crate::testing::TempDir;
 
     #[test]
     fn the_third_open_of_a_boot_is_not_tried_when_two_ended_in_death() {

@@ -3,40 +3,15 @@
 #![allow(clippy::panic)] // A helper that gives up says so.
 
 use std::process::{Command, Output};
-use std::sync::atomic::AtomicU32;
 
 use super::*;
 use crate::access::{Retire, User, prefix};
 use crate::clock::UnixSeconds;
-
-/// A directory that is gone at the end of the test.
-pub(super) struct TempDir(PathBuf);
+use crate::testing::TempDir;
 
 impl TempDir {
-    pub(super) fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("nakodo-store-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).expect("a directory");
-        Self(path)
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
     fn db(&self) -> PathBuf {
-        self.0.join("whitelist/db")
-    }
-}
-
-impl Drop for TempDir {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        self.file("whitelist/db")
     }
 }
 

@@ -56,6 +56,7 @@ const PEERS6_OCTETS: usize = udp::MAX_PEERS4 * 18;
 /// All state there is: the swarms, the whitelist, the counters.
 #[derive(Debug)]
 pub struct Tracker {
+    budget_octets: usize,
     pool: Pool,
     whitelist: Whitelist,
     networks: LocalNetworks,
@@ -117,6 +118,8 @@ impl Caller {
 /// What a memory budget holds, and how much is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
+    /// Octets that the budget is, the index of the swarms included.
+    pub budget_octets: usize,
     /// Lines of 64 octets that the budget holds.
     pub lines: usize,
     /// Lines that hold something.
@@ -166,6 +169,7 @@ impl Tracker {
     pub fn new(settings: Settings, seeds: Seeds) -> Result<Self, TryReserveError> {
         let quanta = Quanta::of_lifetime(settings.peer_timeout);
         Ok(Self {
+            budget_octets: settings.memory_octets,
             pool: Pool::reserve(settings.memory_octets, quanta, seeds.hash, seeds.random)?,
             whitelist: Whitelist::with_capacity(settings.whitelist_capacity, settings.policy.retire_after)?,
             networks: LocalNetworks::new(&settings.lan),
@@ -273,6 +277,7 @@ impl Tracker {
     /// How full everything is.
     pub fn usage(&self) -> Usage {
         Usage {
+            budget_octets: self.budget_octets,
             lines: self.pool.lines.limit(),
             lines_in_use: self.pool.lines.in_use(),
             swarms: self.pool.index.swarms(),

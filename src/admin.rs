@@ -1,0 +1,232 @@
+//! The tracker's side of the admin API: what each request of [`api`] does, and what it answers.
+//!
+//! A change of the whitelist is made on the disk first and then in the table, so that what was acknowledged survives a
+//! power cut, and what failed has changed nothing. Once begun it must run to its end: the network side times the client,
+//! and never the disk.
+
+mod listing;
+mod refused;
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use serde::{Deserialize, Serialize};
+
+pub use listing::Listing;
+pub use refused::{Because, Refused};
+
+use crate::access::{Entry, Full, Put, Retire, User, whitelist::USER_OCTETS};
+use crate::api::{self, Allow, Allowed, Revoke, Revoked, Status};
+use crate::clock::UnixSeconds;
+use crate::config::quote;
+use crate::config::units::{days, show_duration};
+use crate::daemon::Daemon;
+use crate::store::StoreError;
+use crate::wire::http::Method;
+
+/// The longest time that an entry may be idle, as for `access.retire_after`; one that never retires is permanent.
+const MOST_RETIRE_SECONDS: u64 = days(3650).as_secs();
+
+/// What a request that was granted is answered with.
+#[derive(Debug)]
+pub enum Answer {
+    /// One JSON text.
+    Whole(String),
+    /// [`api::Whitelist`], to be written piece by piece: all of it may have many megabytes.
+    List(Listing),
+}
+
+/// Do what a request asks for.
+///
+/// # Errors
+/// Says why it was not done; nothing has changed then.
+pub async fn answer(daemon: &Daemon, method: Method, path: &[u8], body: &[u8]) -> Result<Answer, Refused> {
+    let path = str::from_utf8(path).unwrap_or_default();
+    match (path, method) {
+        (api::STATUS, Method::Get) => whole(&status(daemon)),
+        (api::WHITELIST, Method::Get) => Ok(Answer::List(Listing::default())),
+        (api::WHITELIST, Method::Post) => whole(&allow(daemon, read(path, body)?).await?),
+        (api::WHITELIST, Method::Delete) => whole(&revoke(daemon, &read(path, body)?).await?),
+        (api::STATUS, _) => Err(Refused::method(path, "GET")),
+        (api::WHITELIST, _) => Err(Refused::method(path, "GET, POST, DELETE")),
+        _ => {
+            let reason = format!("nothing is at that path; there are {} and {}", api::STATUS, api::WHITELIST);
+            Err(Refused::new(Because::NotFound, reason))
+        }
+    }
+}
+
+fn whole(answer: &impl Serialize) -> Result<Answer, Refused> {
+    serde_json::to_string(answer)
+        .map(Answer::Whole)
+        .map_err(|error| Refused::new(Because::Failed, format!("cannot write the answer: {error}")))
+}
+
+fn read<'b, T: Deserialize<'b>>(path: &str, body: &'b [u8]) -> Result<T, Refused> {
+    serde_json::from_slice(body)
+        .map_err(|error| nonsense(format!("the request's body is not what {path} takes: {error}")))
+}
+
+fn nonsense(reason: impl Into<String>) -> Refused {
+    Refused::new(Because::Nonsense, reason)
+}
+
+/// How the tracker is.
+fn status(daemon: &Daemon) -> Status {
+    let tracker = daemon.tracker.borrow();
+    let usage = tracker.usage();
+    let named = tracker.counters.named().into_iter().map(|(name, count)| (name.into(), count));
+    Status {
+        version: env!("CARGO_PKG_VERSION").into(),
+        uptime_seconds: daemon.uptime_seconds(),
+        running_seconds: daemon.now().seconds(),
+        memory: api::Memory {
+            budget_octets: usage.budget_octets as u64,
+            lines: usage.lines as u64,
+            lines_in_use: usage.lines_in_use as u64,
+            swarms: usage.swarms as u64,
+            peers: (usage.seeders + usage.leechers) as u64,
+            seeders: usage.seeders as u64,
+            leechers: usage.leechers as u64,
+        },
+        whitelist: api::Room { entries: usage.whitelist_entries as u64, capacity: usage.whitelist_capacity as u64 },
+        flash: api::Flash { octets_written: daemon.store.flash_octets_written() },
+        counters: api::Counters(named.collect()),
+    }
+}
+
+/// Let somebody in. An entry with the same prefix is replaced, and what was idle no longer is.
+async fn allow(daemon: &Daemon, allow: Allow) -> Result<Allowed, Refused> {
+    let entry = entry(daemon, &allow)?;
+    let _changing = daemon.whitelist_changes.lock().await;
+    daemon.tracker.borrow().whitelisted().can_put(&entry.prefix).map_err(full)?;
+    daemon.store.put(&entry).await.map_err(|error| failed(&error))?;
+    let prefix = entry.prefix;
+    let user = entry.user.clone();
+    let put = daemon.tracker.borrow_mut().whitelist().put(entry).map_err(full)?;
+    let replaced = matches!(put, Put::Replaced(_));
+    log::info!("{} {prefix}, user {user:?}", if replaced { "changed" } else { "allowed" });
+    Ok(Allowed { prefix, replaced })
+}
+
+/// The entry that is asked for, as of now.
+fn entry(daemon: &Daemon, allow: &Allow) -> Result<Entry, Refused> {
+    let wall = daemon.wall();
+    Ok(Entry {
+        prefix: allow.prefix,
+        user: user(allow.user.as_deref())?,
+        retire: retire(allow)?,
+        until: until(allow, wall)?,
+        added: wall,
+        last_seen: daemon.now(),
+    })
+}
+
+fn user(name: Option<&str>) -> Result<User, Refused> {
+    let Some(name) = name else { return Ok(User::new()) };
+    if name.trim().is_empty() {
+        return Err(nonsense("`user` is blank; name the user, or leave `user` out"));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(nonsense(format!("`user` has control characters ({name:?}); leave them out")));
+    }
+    User::try_from(name).map_err(|_| {
+        nonsense(format!("`user` has {} octets and may have {USER_OCTETS}; choose a shorter name", name.len()))
+    })
+}
+
+fn retire(allow: &Allow) -> Result<Retire, Refused> {
+    match (allow.retire_after_seconds, allow.permanent) {
+        (Some(_), true) => Err(nonsense("`permanent` and `retire_after_seconds` exclude each other; send one of them")),
+        (None, true) => Ok(Retire::Never),
+        (None, false) => Ok(Retire::Default),
+        (Some(seconds), false) => u32::try_from(seconds)
+            .ok()
+            .filter(|&seconds| (1..=MOST_RETIRE_SECONDS).contains(&u64::from(seconds)))
+            .map(Retire::After)
+            .ok_or_else(|| {
+                nonsense(format!(
+                    "`retire_after_seconds` is {seconds} and may be from 1 to {MOST_RETIRE_SECONDS} ({}); send \
+                     `permanent` for an entry that is never retired",
+                    show_duration(days(3650))
+                ))
+            }),
+    }
+}
+
+fn until(allow: &Allow, wall: Option<UnixSeconds>) -> Result<Option<UnixSeconds>, Refused> {
+    let until = allow.until_unix.map(UnixSeconds);
+    match (until, wall) {
+        (Some(until), Some(wall)) if until <= wall => Err(nonsense(format!(
+            "the end ({} s since 1970) has passed: it is {} s by the tracker's clock; send a later one",
+            until.0, wall.0
+        ))),
+        _ => Ok(until),
+    }
+}
+
+fn full(full: Full) -> Refused {
+    let reason = format!(
+        "the whitelist is full: it has room for {} entries; revoke some, or raise access.capacity in the configuration \
+         and restart nakodo",
+        full.capacity
+    );
+    Refused::new(Because::Full, reason)
+}
+
+fn failed(error: &StoreError) -> Refused {
+    log::error!("a change of the whitelist was given up: {error}");
+    Refused::new(Because::Failed, format!("nothing was changed, because the disk failed: {error}"))
+}
+
+/// Let somebody in no longer; their peers leave the swarms at once.
+async fn revoke(daemon: &Daemon, revoke: &Revoke) -> Result<Revoked, Refused> {
+    let _changing = daemon.whitelist_changes.lock().await;
+    let prefixes = named_by(daemon, revoke);
+    if prefixes.is_empty() {
+        return Err(Refused::new(Because::NotFound, nobody(revoke)));
+    }
+    daemon.store.remove(&prefixes).await.map_err(|error| failed(&error))?;
+    let mut tracker = daemon.tracker.borrow_mut();
+    for prefix in &prefixes {
+        tracker.whitelist().remove(prefix);
+    }
+    for network in networks_of(&prefixes) {
+        tracker.forget(daemon.now(), &network);
+    }
+    log::info!("revoked {}: {} of the whitelist's entries", meant(revoke), prefixes.len());
+    Ok(Revoked { removed: prefixes.len() as u64 })
+}
+
+/// The prefixes on the list that are meant.
+fn named_by(daemon: &Daemon, revoke: &Revoke) -> Vec<IpNet> {
+    let tracker = daemon.tracker.borrow();
+    let whitelist = tracker.whitelisted();
+    match revoke {
+        Revoke::Prefix(prefix) => whitelist.get(prefix).map(|entry| entry.prefix).into_iter().collect(),
+        Revoke::User(user) => whitelist.of_user(user).map(|entry| entry.prefix).collect(),
+    }
+}
+
+fn meant(revoke: &Revoke) -> String {
+    match revoke {
+        Revoke::Prefix(prefix) => prefix.to_string(),
+        Revoke::User(user) => format!("user {}", quote(user)),
+    }
+}
+
+fn nobody(revoke: &Revoke) -> String {
+    let exactly = match revoke {
+        Revoke::Prefix(_) => "; name a prefix exactly as it is there",
+        Revoke::User(_) => "",
+    };
+    format!("{} is not on the whitelist: `nakodo list` shows who is{exactly}", meant(revoke))
+}
+
+/// Networks that hold all of `prefixes`, at most one of each family: to look for the peers of thousands of entries must
+/// not take thousands of walks through the swarms. Who is still admitted stays all the same.
+fn networks_of(prefixes: &[IpNet]) -> Vec<IpNet> {
+    if let [one] = prefixes {
+        return vec![*one];
+    }
+    let everywhere = [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
+    everywhere.into_iter().filter(|network| prefixes.iter().any(|prefix| network.contains(prefix))).collect()
+}

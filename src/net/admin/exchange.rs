@@ -1,0 +1,213 @@
+//! One connection to the admin API: a request in, its answer out, and the connection is closed.
+//!
+//! Only the client is timed. What it asks for runs to its end whether the client stays or not: a change that was given
+//! up half-way may or may not be on the disk.
+
+use core::future::Future;
+use core::time::Duration;
+use std::io::{self, ErrorKind};
+
+use serde::Serialize;
+use smol::Timer;
+use smol::future::{FutureExt as _, yield_now};
+use smol::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use super::token::Token;
+use crate::admin::{self, Answer, Because, Listing, Refused};
+use crate::daemon::Daemon;
+use crate::wire::http::{Body, Head, HeadStatus, parse_head};
+
+/// Octets that a request may have, head and body.
+pub const REQUEST_OCTETS: usize = 8192;
+
+/// Octets of a refused request that are read and left unused, so that the reason arrives: a kernel that has to close on
+/// what was not read tells the client of nothing but a reset.
+const UNREAD_OCTETS: usize = 1 << 20;
+
+/// For how long they are.
+const UNREAD_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Why a request did not come.
+enum Trouble {
+    Refused(Refused),
+    Lost(io::Error),
+}
+
+/// Serve one request of `stream`. Where there is a token, the request must have it.
+pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    daemon: &Daemon,
+    token: Option<&Token>,
+    patience: Duration,
+) -> io::Result<()> {
+    let mut buffer = vec![0; REQUEST_OCTETS];
+    match receive(&mut stream, &mut buffer, token, patience).await {
+        Ok(received) => {
+            let answer = answer(daemon, buffer.get(..received).unwrap_or_default()).await;
+            drop(buffer);
+            send(&mut stream, daemon, answer, patience).await?;
+            stream.close().await
+        }
+        Err(Trouble::Refused(refused)) => {
+            send(&mut stream, daemon, Err(refused), patience).await?;
+            stream.close().await?;
+            within(UNREAD_PATIENCE, read_the_rest(&mut stream, &mut buffer)).await
+        }
+        Err(Trouble::Lost(error)) => Err(error),
+    }
+}
+
+/// Do `work`, unless it takes longer than `patience`.
+async fn within<T>(patience: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let too_late = async {
+        Timer::after(patience).await;
+        Err(ErrorKind::TimedOut.into())
+    };
+    work.or(too_late).await
+}
+
+/// Read a request to its end, and return its octets.
+async fn receive(
+    stream: &mut (impl AsyncRead + Unpin),
+    buffer: &mut [u8],
+    token: Option<&Token>,
+    patience: Duration,
+) -> Result<usize, Trouble> {
+    let mut received = 0;
+    let read_all = async {
+        while !is_whole(buffer.get(..received).unwrap_or_default(), token)? {
+            let octets = stream.read(buffer.get_mut(received..).unwrap_or_default()).await.map_err(Trouble::Lost)?;
+            if octets == 0 {
+                return Err(cut(received));
+            }
+            received += octets;
+        }
+        Ok(received)
+    };
+    let too_late = async {
+        Timer::after(patience).await;
+        let reason = format!("the request did not arrive within {patience:?}; send it at once");
+        Err(Trouble::Refused(Refused::new(Because::Late, reason)))
+    };
+    read_all.or(too_late).await
+}
+
+/// The client says that it has sent all, and it has not.
+fn cut(received: usize) -> Trouble {
+    match received {
+        // Whoever only looks whether somebody listens here.
+        0 => Trouble::Lost(ErrorKind::UnexpectedEof.into()),
+        _ => Trouble::Refused(Refused::new(Because::Nonsense, "the request ends too early; send all of it")),
+    }
+}
+
+/// Whether `received` is a whole request, and why it will not be taken.
+fn is_whole(received: &[u8], token: Option<&Token>) -> Result<bool, Trouble> {
+    let refuse = |because, reason: &str| Err(Trouble::Refused(Refused::new(because, reason)));
+    let head = match parse_head(received) {
+        HeadStatus::Complete(head) => head,
+        HeadStatus::Incomplete if received.len() < REQUEST_OCTETS => return Ok(false),
+        HeadStatus::Malformed => return refuse(Because::Nonsense, "this is no HTTP/1.1 request; send one"),
+        HeadStatus::Incomplete | HeadStatus::TooManyHeaders => {
+            return refuse(Because::LongHead, "the request's head is too long; send fewer or shorter headers");
+        }
+    };
+    // Strangers are told nothing but this.
+    if token.is_some_and(|token| !token.is_in(head.authorization)) {
+        let reason = "the token is wrong or missing; send `Authorization: Bearer` and the token in admin.token_file";
+        return refuse(Because::NotAuthorized, reason);
+    }
+    match body_octets(&head) {
+        None => refuse(Because::NoLength, "the length of the request's body is not told; send it with Content-Length"),
+        Some(octets) if octets > (REQUEST_OCTETS - head.octets) as u64 => {
+            let reason = format!("the request's body is too long; with its head it may have {REQUEST_OCTETS} octets");
+            refuse(Because::LongBody, &reason)
+        }
+        Some(octets) => Ok((received.len() - head.octets) as u64 >= octets),
+    }
+}
+
+fn body_octets(head: &Head<'_>) -> Option<u64> {
+    match head.body {
+        Body::Absent => Some(0),
+        Body::Octets(octets) => Some(octets),
+        Body::Encoded => None,
+    }
+}
+
+/// Do what a whole request asks for.
+async fn answer(daemon: &Daemon, received: &[u8]) -> Result<Answer, Refused> {
+    let HeadStatus::Complete(head) = parse_head(received) else {
+        return Err(Refused::new(Because::Nonsense, "this is no HTTP/1.1 request; send one"));
+    };
+    let body = received.get(head.octets..).unwrap_or_default();
+    let octets = body_octets(&head).and_then(|octets| usize::try_from(octets).ok()).unwrap_or(0);
+    admin::answer(daemon, head.method, head.path, body.get(..octets).unwrap_or_default()).await
+}
+
+async fn send(
+    stream: &mut (impl AsyncWrite + Unpin),
+    daemon: &Daemon,
+    answer: Result<Answer, Refused>,
+    patience: Duration,
+) -> io::Result<()> {
+    match answer {
+        Ok(Answer::Whole(body)) => {
+            let response = response("200 OK\r\n", &body);
+            within(patience, stream.write_all(response.as_bytes())).await
+        }
+        Ok(Answer::List(listing)) => send_list(stream, daemon, listing, patience).await,
+        Err(refused) => within(patience, stream.write_all(refusal(refused)?.as_bytes())).await,
+    }
+}
+
+fn refusal(refused: Refused) -> io::Result<String> {
+    let status = match refused.because {
+        // RFC 9110, "405 Method Not Allowed": the response says which methods are.
+        Because::Method(allowed) => format!("{}Allow: {allowed}\r\n", refused.because.status()),
+        because => because.status().into(),
+    };
+    Ok(response(&status, &json(&refused.into_body())?))
+}
+
+fn json(body: &impl Serialize) -> io::Result<String> {
+    Ok(serde_json::to_string(body)?)
+}
+
+/// A response whose `status` brings its line ends.
+fn response(status: &str, body: &str) -> String {
+    let octets = body.len();
+    format!(
+        "HTTP/1.1 {status}Content-Type: application/json\r\nContent-Length: {octets}\r\nConnection: close\r\n\r\n{body}"
+    )
+}
+
+/// Send the whitelist. Its length is not known before its end, which is that of the connection; a client knows by the
+/// JSON whether it has it all.
+async fn send_list(
+    stream: &mut (impl AsyncWrite + Unpin),
+    daemon: &Daemon,
+    mut listing: Listing,
+    patience: Duration,
+) -> io::Result<()> {
+    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n";
+    within(patience, stream.write_all(HEAD)).await?;
+    let mut piece = Vec::new();
+    while listing.next(daemon, &mut piece)? {
+        within(patience, stream.write_all(&piece)).await?;
+        // A socket that takes everything at once must not keep the tracker from its peers.
+        yield_now().await;
+    }
+    Ok(())
+}
+
+async fn read_the_rest(stream: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> io::Result<()> {
+    let mut octets = 0;
+    while octets < UNREAD_OCTETS {
+        match stream.read(buffer).await? {
+            0 => break,
+            read => octets += read,
+        }
+    }
+    Ok(())
+}

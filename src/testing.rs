@@ -1,0 +1,75 @@
+//! What tests of several modules need.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::daemon::Daemon;
+use crate::store::Store;
+use crate::tracker::{Admission, External, HashKey, Policy, Seeds, Settings, Tracker};
+
+/// A directory that is gone at the end of the test.
+pub(crate) struct TempDir(PathBuf);
+
+impl TempDir {
+    pub(crate) fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("nakodo-test-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).expect("a directory");
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Settings with little memory, whose LAN is open and whose WAN is whitelisted.
+pub(crate) fn settings(whitelist_capacity: usize) -> Settings {
+    Settings {
+        memory_octets: 256 << 10,
+        whitelist_capacity,
+        peer_timeout: Duration::from_secs(45 * 60),
+        lan: vec!["192.168.0.0/16".parse().expect("a prefix")],
+        policy: Policy {
+            interval: Duration::from_secs(30 * 60),
+            min_interval: Duration::from_secs(5 * 60),
+            max_peers: 200,
+            default_peers: 50,
+            lan: Admission::Open,
+            wan: Admission::Whitelist,
+            retire_after: Duration::from_secs(30 * 86_400),
+            retry_in: Duration::from_secs(30 * 60),
+            external: External::default(),
+            proxies: Vec::new(),
+        },
+    }
+}
+
+/// A tracker that chooses the same peers in every run.
+pub(crate) fn tracker(settings: Settings) -> Tracker {
+    let (hash, connection_ids) = (HashKey(1, 2), HashKey(3, 4));
+    Tracker::new(settings, Seeds { hash, connection_ids, random: 5 }).expect("memory")
+}
+
+/// A daemon with nobody on its whitelist but who is in the store of `dir`.
+pub(crate) fn daemon(dir: &TempDir, settings: Settings) -> Daemon {
+    let opened = Store::open(dir.path()).expect("a store");
+    let mut tracker = tracker(settings);
+    for entry in opened.entries {
+        tracker.whitelist().put(entry).expect("room");
+    }
+    Daemon::new(tracker, opened.store, opened.running)
+}
