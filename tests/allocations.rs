@@ -47,7 +47,7 @@ fn requests(number: u8, garbage: &mut fastrand::Rng) -> Vec<Request> {
         Request::Http(b"HEAD / HTTP/1.0\r\nX-Forwarded-For: 203.0.113.3\r\n\r\n".to_vec()),
     ];
     for (at, event) in events.into_iter().enumerate() {
-        let left = u64::from(at < 4 && number % 3 != 0);
+        let left = u64::from(at < 4 && !number.is_multiple_of(3));
         let announce = Announce { left, ..Announce::leecher(swarm, port) }.with(event).wanting(200);
         requests.push(Request::WithId(udp::announce(0, 4, &announce).to_vec()));
         requests.push(Request::Http(http::announce(&announce)));
