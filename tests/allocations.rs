@@ -1,0 +1,193 @@
+//! In steady state the core allocates nothing, whatever comes in.
+
+mod common;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use common::{Announce, Event, http, info_hash, socket, udp};
+use nakodo::access::{Entry, Retire};
+use nakodo::clock::Running;
+use nakodo::tracker::{Admission, Answer, MAX_RESPONSE_OCTETS, Settings, Tracker};
+
+const REQUESTS: u64 = 100_000;
+/// Requests after which every path has been taken, and every buffer has the size that it keeps.
+const WARM_UP: u64 = 20_000;
+
+/// One of the WAN's customers, and where everybody else is.
+const CUSTOMERS: [&str; 2] = ["203.0.113.0/25", "2001:db8:5::/48"];
+
+/// What is sent, made before anything is counted.
+enum Request {
+    Datagram(Vec<u8>),
+    /// A datagram whose first octets are a connection id, to be filled in when it is sent.
+    WithId(Vec<u8>),
+    Http(Vec<u8>),
+}
+
+struct Sender {
+    from: SocketAddr,
+    requests: Vec<Request>,
+}
+
+fn requests(number: u8, garbage: &mut fastrand::Rng) -> Vec<Request> {
+    let swarm = number % 13;
+    let port = 6881 + u16::from(number);
+    let events = [Event::Started, Event::Update, Event::Update, Event::Paused, Event::Completed, Event::Stopped];
+    let mut requests = vec![
+        Request::Datagram(udp::connect(1).to_vec()),
+        Request::Datagram(udp::announce(u64::MAX, 2, &Announce::leecher(swarm, port)).to_vec()),
+        Request::Datagram((0..garbage.usize(..1400)).map(|_| garbage.u8(..)).collect()),
+        Request::WithId(udp::scrape(0, 3, &[1, swarm, 99].map(info_hash))),
+        Request::Http(http::scrape(&[swarm, 99, 1].map(info_hash))),
+        Request::Http(http::get("/announce?port=nonsense")),
+        Request::Http(http::get("/nothing")),
+        Request::Http(b"nonsense\r\n\r\n".to_vec()),
+        Request::Http(b"GET /announce?info_hash=".to_vec()),
+        Request::Http(b"HEAD / HTTP/1.0\r\nX-Forwarded-For: 203.0.113.3\r\n\r\n".to_vec()),
+    ];
+    for (at, event) in events.into_iter().enumerate() {
+        let left = u64::from(at < 4 && !number.is_multiple_of(3));
+        let announce = Announce { left, ..Announce::leecher(swarm, port) }.with(event).wanting(200);
+        requests.push(Request::WithId(udp::announce(0, 4, &announce).to_vec()));
+        requests.push(Request::Http(http::announce(&announce)));
+    }
+    requests
+}
+
+/// On the LAN, whitelisted and refused on the WAN, of both families.
+fn senders() -> Vec<Sender> {
+    let mut garbage = fastrand::Rng::with_seed(9);
+    let mut sender = |from: String, number| Sender { from: socket(&from), requests: requests(number, &mut garbage) };
+    let mut senders = Vec::new();
+    for number in 1..100 {
+        senders.push(sender(format!("192.168.1.{number}:50001"), number));
+        senders.push(sender(format!("[fd00::{number}]:50001"), number));
+        senders.push(sender(format!("203.0.113.{number}:50001"), number));
+        senders.push(sender(format!("[2001:db8:5:{number}::1]:50001"), number));
+        senders.push(sender(format!("[::ffff:192.168.2.{number}]:50001"), number));
+        // Too much of the pool.
+        senders.push(sender("203.0.113.120:50001".into(), number));
+        senders.push(sender(format!("198.51.100.{number}:50001"), number));
+    }
+    senders
+}
+
+/// A pool too small for them, so that eviction runs as well.
+fn tracker() -> Tracker {
+    let mut settings = Settings { memory_octets: 120 * 64, ..common::settings() };
+    settings.policy.wan = Admission::Whitelist;
+    settings.policy.external.v4 = Some([203, 0, 113, 200].into());
+    settings.policy.proxies = vec!["192.168.1.5/32".parse().expect("a prefix")];
+    let mut tracker = Tracker::new(settings, common::seeds(5)).expect("memory");
+    for prefix in CUSTOMERS {
+        let entry = Entry {
+            prefix: prefix.parse().expect(prefix),
+            user: "customer".try_into().expect("short"),
+            retire: Retire::Never,
+            until: None,
+            added: None,
+            last_seen: Running::default(),
+        };
+        tracker.whitelist().put(entry).expect("room");
+    }
+    tracker
+}
+
+/// What the shell does: it owns the buffers, and calls the core.
+struct Shell {
+    tracker: Tracker,
+    now: Running,
+    next_sweep: Running,
+    random: fastrand::Rng,
+    out: Vec<u8>,
+    /// Octets of replies, so that nothing is left out as unused.
+    replied: u64,
+}
+
+impl Shell {
+    fn serve(&mut self, senders: &mut [Sender], requests: u64) {
+        for number in 0..requests {
+            // Now and then nobody comes for so long that who is there is stale, or dead.
+            self.pass(match number % 10_000 {
+                4_999 => Duration::from_secs(2200),
+                9_999 => Duration::from_secs(3600),
+                _ => Duration::from_millis(200),
+            });
+            let sender = self.random.usize(..senders.len());
+            let Sender { from, requests } = &mut senders[sender];
+            let request = self.random.usize(..requests.len());
+            self.replied += self.answer(*from, &mut requests[request]) as u64;
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now.after(time);
+        while self.next_sweep <= end {
+            self.now = self.next_sweep;
+            self.next_sweep = self.now.after(self.tracker.sweep(self.now));
+            assert_eq!(self.tracker.retire(self.now, None), None);
+        }
+        self.now = end;
+    }
+
+    fn answer(&mut self, from: SocketAddr, request: &mut Request) -> usize {
+        match request {
+            Request::Datagram(datagram) => self.tracker.answer_datagram(self.now, from, datagram, &mut self.out),
+            Request::WithId(datagram) => {
+                let connected = self.tracker.answer_datagram(self.now, from, &udp::connect(0), &mut self.out);
+                datagram[..8].copy_from_slice(&self.out[8..connected]);
+                self.tracker.answer_datagram(self.now, from, datagram, &mut self.out)
+            }
+            Request::Http(request) => match self.tracker.answer_request(self.now, from.ip(), request, &mut self.out) {
+                Answer::Incomplete => 0,
+                Answer::Response { written, .. } => written,
+            },
+        }
+    }
+}
+
+/// How many allocations `work` makes on this thread.
+fn allocations(work: impl FnOnce()) -> u64 {
+    allocation_counter::measure(work).count_total
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
+    assert_eq!(allocations(|| drop(std::hint::black_box(String::from("one").repeat(3)))), 2);
+}
+
+#[test]
+fn a_hundred_thousand_requests_allocate_nothing() {
+    let mut senders = senders();
+    let mut shell = Shell {
+        tracker: tracker(),
+        now: Running::from_seconds(1000),
+        next_sweep: Running::from_seconds(1000),
+        random: fastrand::Rng::with_seed(7),
+        out: vec![0; MAX_RESPONSE_OCTETS],
+        replied: 0,
+    };
+    shell.serve(&mut senders, WARM_UP);
+    let before = shell.tracker.counters;
+    let allocated = allocations(|| shell.serve(&mut senders, REQUESTS));
+    println!("{allocated} allocations in {REQUESTS} requests, {} octets of replies", shell.replied);
+    assert_eq!(allocated, 0);
+    shell.tracker.check_invariants().expect("the invariants hold");
+    let unmet = |((name, after), (_, before)): ((&'static str, u64), (_, u64))| (after <= before).then_some(name);
+    let unmet: Vec<_> = shell.tracker.counters.named().into_iter().zip(before.named()).filter_map(unmet).collect();
+    assert_eq!(unmet, UNMET, "everything else that is counted has happened");
+}
+
+/// What only the shell counts, or cannot happen here.
+const UNMET: [&str; 8] = [
+    "refused_wan_closed",
+    "refused_port_zero",
+    "peers_revoked",
+    "udp_source_port_zero",
+    "udp_replies_dropped",
+    "http_connections",
+    "http_connections_given_up",
+    "http_connections_timed_out",
+];

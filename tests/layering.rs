@@ -1,0 +1,309 @@
+//! The architecture, read from the sources: the core is pure, arrows never point left, and files and functions stay small.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lines of a function, at most.
+const FUNCTION_LINES: usize = 60;
+/// Lines of a file, at most, its tests not counted.
+const FILE_LINES: usize = 400;
+
+/// The layers that know nothing of the world outside.
+const CORE: [&str; 4] = ["tracker", "wire", "access", "clock.rs"];
+
+/// What nothing in the core names, and why.
+const IMPURE: [(&str, &str); 20] = [
+    ("std::net::Tcp", "sockets"),
+    ("std::net::Udp", "sockets"),
+    ("std::os", "the operating system"),
+    ("std::fs", "files"),
+    ("std::io", "files and sockets"),
+    ("std::env", "the environment"),
+    ("std::process", "processes"),
+    ("std::thread", "threads"),
+    ("std::sync", "threads"),
+    ("Instant::now", "the clock"),
+    ("SystemTime", "the clock"),
+    ("getrandom", "randomness that is no argument"),
+    ("fastrand::Rng::new(", "randomness that is no argument"),
+    ("log::", "logging"),
+    ("println!", "printing"),
+    ("smol", "the runtime"),
+    ("async", "the runtime"),
+    ("nix::", "the operating system"),
+    ("sled", "the database"),
+    ("serde", "the shell's formats"),
+];
+
+/// What each layer of the core may name of the crate.
+const ARROWS: [(&str, &[&str]); 4] = [
+    ("wire", &["wire"]),
+    ("access", &["access", "clock"]),
+    ("tracker", &["tracker", "wire", "access", "clock"]),
+    ("clock.rs", &[]),
+];
+
+/// A file of `src`, its path relative to that.
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    fn is_in(&self, layer: &str) -> bool {
+        self.path == layer || self.path == format!("{layer}.rs") || self.path.starts_with(&format!("{layer}/"))
+    }
+
+    fn is_test(&self) -> bool {
+        self.path.ends_with("tests.rs") || self.path.contains("/tests/")
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut folders, mut sources) = (vec![root.clone()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path: PathBuf = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).expect("a source");
+                let path = path.strip_prefix(&root).expect("below the root").to_string_lossy().replace('\\', "/");
+                sources.push(Source { path, text });
+            }
+        }
+    }
+    assert!(sources.len() > 40, "the sources are found");
+    sources
+}
+
+fn production_sources() -> impl Iterator<Item = Source> {
+    sources().into_iter().filter(|source| !source.is_test())
+}
+
+/// Which lines of a source belong to items that only tests have. Sources are formatted, so that an item ends where its
+/// indentation comes back.
+fn test_lines(text: &str) -> Vec<bool> {
+    // The indentation of the test item that we are in, once its attribute has been seen.
+    let mut test_item: Option<usize> = None;
+    let of_tests = text.lines().map(|line| {
+        let code = without_comment(line);
+        let indentation = line.len() - line.trim_start().len();
+        match test_item {
+            None if code.trim() == "#[cfg(test)]" => test_item = Some(indentation),
+            None => return false,
+            Some(of_item) => {
+                let ends = code.trim_start().starts_with('}') || code.trim_end().ends_with([';', '}']);
+                if indentation == of_item && ends {
+                    test_item = None;
+                }
+            }
+        }
+        true
+    });
+    of_tests.collect()
+}
+
+/// What is left of a source without its comments and without what only tests have, line by line; what is removed leaves
+/// empty lines.
+fn production(text: &str) -> Vec<String> {
+    let lines = text.lines().zip(test_lines(text));
+    lines.map(|(line, of_tests)| if of_tests { String::new() } else { without_comment(line).to_owned() }).collect()
+}
+
+fn without_comment(line: &str) -> &str {
+    // A `//` in a string is one of a URL.
+    let start = line.match_indices("//").find(|(at, _)| !line[..*at].ends_with(':'));
+    start.map_or(line, |(at, _)| &line[..at])
+}
+
+/// Does `line` name `pattern`, and not just something that ends with it?
+fn names(line: &str, pattern: &str) -> bool {
+    line.match_indices(pattern).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !before.is_some_and(|before| before.is_alphanumeric() || before == '_')
+    })
+}
+
+/// What a piece of the core names and should not.
+fn impurities(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, line) in production(text).iter().enumerate() {
+        for (pattern, what) in IMPURE {
+            if names(line, pattern) {
+                found.push(format!("{}: {what}: {}", number + 1, line.trim()));
+            }
+        }
+    }
+    found
+}
+
+/// The modules of the crate that a text names as `crate::…`, with those in braces.
+fn modules_named(text: &str) -> Vec<String> {
+    let code = production(text).join("\n");
+    let mut modules = Vec::new();
+    for start in ["crate::", "nakodo::"] {
+        for (at, _) in code.match_indices(start) {
+            let rest = &code[at + start.len()..];
+            match rest.strip_prefix('{').and_then(|rest| rest.split_once("};")) {
+                Some((group, _)) => modules.extend(first_words(group)),
+                None => modules.push(word(rest).to_owned()),
+            }
+        }
+    }
+    modules
+}
+
+/// The first words of what stands between the commas of the outermost braces.
+fn first_words(group: &str) -> Vec<String> {
+    let mut depth = 0;
+    let items = group.split(|character| {
+        depth += i32::from(character == '{') - i32::from(character == '}');
+        character == ',' && depth == 0
+    });
+    items.map(|item| word(item.trim()).to_owned()).filter(|word| !word.is_empty()).collect()
+}
+
+fn word(text: &str) -> &str {
+    text.split(|character: char| !character.is_alphanumeric() && character != '_').next().unwrap_or_default()
+}
+
+/// The functions of a text that are longer than they may be, with their lines.
+fn long_functions(text: &str) -> Vec<(String, usize)> {
+    let lines = production(text);
+    let mut long = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let indentation = line.len() - line.trim_start().len();
+        if !is_function(line) {
+            continue;
+        }
+        let end = format!("{}}}", " ".repeat(indentation));
+        let length = lines[start..].iter().position(|line| *line == end).map_or(1, |last| last + 1);
+        // One that has no body, or has it on its line, ends there.
+        let length = if line.ends_with(';') || line.ends_with('}') { 1 } else { length };
+        if length > FUNCTION_LINES {
+            long.push((line.trim().to_owned(), length));
+        }
+    }
+    long
+}
+
+fn is_function(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    words.find(|word| !matches!(*word, "const" | "async" | "extern") && !word.starts_with("pub")) == Some("fn")
+}
+
+/// Lines of a file without its tests.
+fn lines_without_tests(text: &str) -> usize {
+    test_lines(text).into_iter().filter(|of_tests| !of_tests).count()
+}
+
+#[test]
+fn the_core_is_pure() {
+    let mut checked = 0;
+    for source in production_sources().filter(|source| CORE.iter().any(|layer| source.is_in(layer))) {
+        assert_eq!(impurities(&source.text), Vec::<String>::new(), "in {}", source.path);
+        checked += 1;
+    }
+    assert!(checked > 25, "{checked} files of the core");
+}
+
+#[test]
+fn arrows_never_point_left() {
+    for (layer, may) in ARROWS {
+        let of_layer: Vec<_> = production_sources().filter(|source| source.is_in(layer)).collect();
+        assert!(!of_layer.is_empty(), "{layer} is there");
+        for source in of_layer {
+            for module in modules_named(&source.text) {
+                assert!(may.contains(&module.as_str()), "{} names {module}", source.path);
+            }
+        }
+    }
+}
+
+#[test]
+fn only_the_store_names_the_database() {
+    for source in production_sources().filter(|source| !source.is_in("store")) {
+        let named: Vec<_> = production(&source.text).into_iter().filter(|line| names(line, "sled::")).collect();
+        assert_eq!(named, Vec::<String>::new(), "in {}", source.path);
+    }
+}
+
+#[test]
+fn unsafe_code_is_forbidden_in_library_and_binary() {
+    for root in ["lib.rs", "main.rs"] {
+        let source = sources().into_iter().find(|source| source.path == root).expect(root);
+        assert!(source.text.lines().any(|line| line == "#![forbid(unsafe_code)]"), "{root}");
+    }
+}
+
+#[test]
+fn functions_are_short() {
+    for source in production_sources() {
+        assert_eq!(long_functions(&source.text), vec![], "in {}", source.path);
+    }
+}
+
+#[test]
+fn files_are_short() {
+    for source in production_sources() {
+        let lines = lines_without_tests(&source.text);
+        assert!(lines <= FILE_LINES, "{} has {lines} lines", source.path);
+    }
+}
+
+#[test]
+fn each_impurity_is_caught_and_none_in_comments_and_tests() {
+    for (pattern, _) in IMPURE {
+        let line = format!("    let x = {pattern};");
+        assert!(!impurities(&line).is_empty(), "{pattern}");
+        assert_eq!(impurities(&format!("fn f() {{}} // {pattern}")), Vec::<String>::new());
+        assert_eq!(impurities(&format!("/// {pattern}\n//! {pattern}")), Vec::<String>::new());
+        let test = format!("#[cfg(test)]\nmod tests {{\n    fn f() {{\n{line}\n    }}\n}}\n");
+        assert_eq!(impurities(&test), Vec::<String>::new(), "{pattern} in a test");
+        assert_eq!(impurities(&format!("{test}{line}")).len(), impurities(&line).len(), "{pattern} after a test");
+        let declared = format!("#[cfg(test)]\nmod tests;\n{line}");
+        assert!(!impurities(&declared).is_empty(), "{pattern} after tests in another file");
+        let method = format!("impl X {{\n    #[cfg(test)]\n    fn f() {{\n    {line}\n    }}\n\n{line}\n}}\n");
+        assert_eq!(impurities(&method).len(), impurities(&line).len(), "{pattern} after a method for tests");
+    }
+    assert_eq!(impurities("    catalog::open(); let address = core::net::IpAddr::from(x);"), Vec::<String>::new());
+}
+
+#[test]
+fn arrows_are_found_in_every_form() {
+    for text in ["use crate::store;", "use crate::store::Store;", "let x = crate::store::open();", "use nakodo::store;"]
+    {
+        assert_eq!(modules_named(text), ["store"], "{text}");
+    }
+    let group = "use crate::{\n    store::{self, Store},\n    wire,\n};";
+    assert_eq!(modules_named(group), ["store", "wire"]);
+    assert_eq!(modules_named("use super::store; // crate::net\n"), Vec::<String>::new());
+    assert_eq!(modules_named("#[cfg(test)]\nmod tests {\n    use crate::net;\n}\n"), Vec::<String>::new());
+}
+
+#[test]
+fn the_database_is_found_where_it_is_named() {
+    assert!(names("let tree = sled::open(path);", "sled::"));
+    assert!(names("use sled::Db;", "sled::"));
+    assert!(!names("bobsled::ride();", "sled::"));
+}
+
+#[test]
+fn long_functions_and_files_are_measured() {
+    let function =
+        |lines: usize| format!("impl X {{\n    pub(crate) fn f() {{\n{}    }}\n}}\n", "        g();\n".repeat(lines));
+    assert_eq!(long_functions(&function(FUNCTION_LINES - 2)), vec![]);
+    assert_eq!(long_functions(&function(FUNCTION_LINES - 1)).len(), 1);
+    let indented: String = function(100).lines().map(|line| format!("    {line}\n")).collect();
+    let test = format!("#[cfg(test)]\nmod tests {{\n{indented}}}\n");
+    assert_eq!(long_functions(&test), vec![]);
+    assert_eq!(lines_without_tests(&format!("{}{test}{}", function(100), function(2))), 104 + 6);
+    for line in ["fn f() {", "pub const fn f() {", "    pub(super) async fn f(", "const fn f()"] {
+        assert!(is_function(line), "{line}");
+    }
+    for line in ["let fnord = 1;", "x.map(fn_pointer)", "type F = fn(u8);"] {
+        assert!(!is_function(line), "{line}");
+    }
+}
