@@ -58,8 +58,9 @@ class Http:
 
     def scrape(self, info_hash):
         """(seeders, leechers)"""
-        files = self._get(f"/scrape?info_hash={quote(info_hash, safe='')}")[b"files"][info_hash]
-        return files[b"complete"], files[b"incomplete"]
+        files = self._get(f"/scrape?info_hash={quote(info_hash, safe='')}")[b"files"]
+        swarm = files.get(info_hash, {b"complete": 0, b"incomplete": 0})  # BEP 48 lets a tracker leave out the unknown
+        return swarm[b"complete"], swarm[b"incomplete"]
 
 
 class Udp:
