@@ -1,5 +1,6 @@
 //! The UDP socket: a batch of datagrams in, through the core, a batch out.
 
+use core::ffi::c_uint;
 use core::net::{IpAddr, SocketAddr};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::UdpSocket;
@@ -35,7 +36,7 @@ const BATCHES_A_TURN: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Local {
     V4([u8; 4]),
-    V6 { address: [u8; 16], interface: u32 },
+    V6 { address: [u8; 16], interface: c_uint },
 }
 
 /// One datagram, or one reply, of a batch.
@@ -187,7 +188,7 @@ impl UdpServer {
             }
             Some(Local::V6 { address, interface }) => {
                 let ipi6_addr = nix::libc::in6_addr { s6_addr: address };
-                let info = in6_pktinfo { ipi6_addr, ipi6_ifindex: interface as _ };
+                let info = in6_pktinfo { ipi6_addr, ipi6_ifindex: interface };
                 let source = [ControlMessage::Ipv6PacketInfo(&info)];
                 sendmmsg(fd, with_source, &slices, &remotes[..], source, flags)?.count()
             }
@@ -214,7 +215,7 @@ fn local_of(message: ControlMessageOwned) -> Option<Local> {
         ControlMessageOwned::Ipv4PacketInfo(info) => Some(Local::V4(info.ipi_spec_dst.s_addr.to_ne_bytes())),
         ControlMessageOwned::Ipv6PacketInfo(info) => {
             let address = info.ipi6_addr.s6_addr;
-            let interface = if address.starts_with(&[0xfe, 0x80]) { info.ipi6_ifindex as u32 } else { 0 };
+            let interface = if address.starts_with(&[0xfe, 0x80]) { info.ipi6_ifindex } else { 0 };
             Some(Local::V6 { address, interface })
         }
         _ => None,

@@ -52,6 +52,8 @@ impl Chores {
         let chores = Rc::clone(self);
         executor.spawn(async move { chores.keep_house().await }).detach();
         let chores = Rc::clone(self);
+        executor.spawn(async move { chores.retire_now_and_then().await }).detach();
+        let chores = Rc::clone(self);
         executor.spawn(async move { chores.save_now_and_then().await }).detach();
         if let Some(interface) = self.started_with.network.interface.clone() {
             let chores = Rc::clone(self);
@@ -69,8 +71,15 @@ impl Chores {
     async fn keep_house(&self) {
         loop {
             self.http.close_overdue();
-            self.retire().await;
             self.tell_of_nat();
+            Timer::after(HOUSEKEEPING).await;
+        }
+    }
+
+    /// On its own, for it waits for the disk where somebody is just being allowed.
+    async fn retire_now_and_then(&self) {
+        loop {
+            self.retire().await;
             Timer::after(HOUSEKEEPING).await;
         }
     }

@@ -6,7 +6,8 @@
 //! | one for each HTTP socket, one for each connection | accepts; reads, answers, writes |
 //! | the administration's | the control socket |
 //! | sweeping | removes dead peers, a few lines at a time |
-//! | keeping house | once a second: retires customers, closes slow connections |
+//! | keeping house | once a second: closes slow connections |
+//! | retiring | once a second: takes customers who went quiet off the whitelist |
 //! | saving | once in ten minutes: when customers were last seen |
 //! | looking at interfaces | once a minute, where one is named: the external address |
 //! | the first | signals |
@@ -33,6 +34,7 @@ use crate::access::Full;
 use crate::cli::{exit, fail};
 use crate::config::{Config, Source, is_writable};
 use crate::daemon::Daemon;
+use crate::net::admin::{Limits, SocketFile, TcpServer, UnixServer};
 use crate::net::bind::{self, BindError};
 use crate::net::http::HttpServer;
 use crate::net::udp::UdpServer;
@@ -81,6 +83,8 @@ async fn run(config: &Config, source: &Source, executor: &Rc<LocalExecutor<'stat
     let daemon = Rc::new(open_daemon(config, &places.data_dir)?);
     let http =
         Rc::new(HttpServer::new(Rc::clone(&daemon), config.http.connections as usize, settings::http_timeouts(config)));
+    // Taken away when this ends; the database's lock is ours, so whoever had the socket before is gone.
+    let _socket_file = spawn_administration(config, &places.socket, &daemon, executor)?;
     let urls = announce_urls::of(&sockets.tcp);
     spawn_servers(sockets, &daemon, &http, executor)?;
     let chores = Rc::new(chores::Chores::new(Rc::clone(&daemon), Rc::clone(&http), config.clone()));
@@ -188,6 +192,23 @@ fn spawn_servers(
             .detach();
     }
     Ok(())
+}
+
+fn spawn_administration(
+    config: &Config,
+    socket: &std::path::Path,
+    daemon: &Rc<Daemon>,
+    executor: &LocalExecutor<'static>,
+) -> Result<SocketFile, Failure> {
+    let (unix, socket_file) =
+        UnixServer::bind(socket, Limits::default()).map_err(|error| Failure::new(exit::OSERR, error))?;
+    executor.spawn(unix.serve(Rc::clone(daemon))).detach();
+    if let (Some(address), Some(token_file)) = (config.admin.listen, &config.admin.token_file) {
+        let tcp = TcpServer::bind(address, token_file, Limits::default())
+            .map_err(|error| Failure::new(exit::OSERR, error))?;
+        executor.spawn(tcp.serve(Rc::clone(daemon))).detach();
+    }
+    Ok(socket_file)
 }
 
 /// Tell the person who started this what to put into a torrent.

@@ -50,6 +50,7 @@ impl Pool {
             return evicted;
         }
         let mut seen = Vec::<(AddressKey, u8), SAMPLES>::new();
+        let mut looked_at = Vec::<LineIndex, SAMPLES>::new();
         for _ in 0..SAMPLES {
             if self.lines.available() >= LINES_FOR_A_NEWCOMER {
                 return evicted;
@@ -59,6 +60,11 @@ impl Pool {
                 self.remove_swarm(line);
                 continue;
             }
+            // In a small pool one line is drawn again and again, which says nothing of the address in it.
+            if looked_at.contains(&line) {
+                continue;
+            }
+            let _ = looked_at.push(line);
             let Some(stalest) = self.stalest(line, now) else { continue };
             let before = self.peers.total();
             if stalest.age >= stale_after {

@@ -76,11 +76,15 @@ impl<const N: usize> Selection<'_, N> {
 
     fn take_lan_peers(&mut self, peers: &[Peer<N>]) {
         for peer in peers.iter().filter(|peer| self.asker.wants(peer, self.now)) {
-            let Some(place) = self.out.get_mut(self.taken) else { return };
+            if self.taken == self.out.len() {
+                return;
+            }
             if let Some(endpoint) = self.asker.endpoint_of_lan_peer(peer)
                 && endpoint != self.asker.endpoint
+                // Two LAN peers that chose one port have one name outside.
+                && (endpoint == peer.endpoint || !self.out[..self.taken].contains(&endpoint))
             {
-                *place = endpoint;
+                self.out[self.taken] = endpoint;
                 self.taken += 1;
             }
         }
