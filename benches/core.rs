@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use nakodo::clock::Running;
-use nakodo::tracker::{Admission, External, HashKey, Policy, Seeds, Settings, Tracker, Transport};
+use nakodo::tracker::{Admission, Ahead, External, HashKey, LOOK_AHEAD, Policy, Seeds, Settings, Tracker, Transport};
 use nakodo::wire::{Announce, Event, InfoHash};
 
 const ROUNDS: usize = 7;
@@ -22,37 +22,47 @@ fn main() {
             arguments.get(at + 1).and_then(|number| number.parse().ok()).expect("--announces takes a number");
         return Swarms::new(100_000, 10).announce_at_random(announces);
     }
-    let mut many_small = Swarms::new(100_000, 10);
-    let mut one_small = Swarms::new(1, 10);
-    let mut one_large = Swarms::new(1, 100_000);
-    let mut thousands = Swarms::new(1000, 1000);
     let mut cases = [
-        ("100,000 swarms of 10 peers", &mut many_small),
-        ("1 swarm of 10 peers", &mut one_small),
-        ("1 swarm of 100,000 peers", &mut one_large),
-        ("1,000 swarms of 1,000 peers", &mut thousands),
+        ("100,000 swarms of 10 peers", Swarms::new(100_000, 10)),
+        ("1 swarm of 10 peers", Swarms::new(1, 10)),
+        ("1 swarm of 100,000 peers", Swarms::new(1, 100_000)),
+        ("1,000 swarms of 1,000 peers", Swarms::new(1000, 1000)),
     ];
-    let mut rounds = [const { Vec::new() }; 4];
-    for _ in 0..ROUNDS {
-        for ((_, swarms), nanos) in cases.iter_mut().zip(&mut rounds) {
-            nanos.push(swarms.round());
-        }
-    }
     println!("announces with 30 peers wanted, {ROUNDS} rounds of {ANNOUNCES_A_ROUND}, median:");
-    let medians: Vec<f64> = rounds.into_iter().map(median).collect();
-    for ((name, swarms), nanos) in cases.iter().zip(&medians) {
-        let octets = swarms.tracker.usage().lines_in_use as f64 * 64.0 / f64::from(swarms.swarms * swarms.peers);
-        println!(
-            "  {name:30} {nanos:7.1} ns an announce, {:5.2} million a second, {octets:5.2} octets of lines a peer",
-            1e3 / nanos
-        );
+    for (batch, how) in [(LOOK_AHEAD, "in batches, as UDP has them"), (1, "one by one")] {
+        println!(" {how}:");
+        let mut rounds = [const { Vec::new() }; 4];
+        for _ in 0..ROUNDS {
+            for ((_, swarms), nanos) in cases.iter_mut().zip(&mut rounds) {
+                swarms.batch = batch;
+                nanos.push(swarms.round());
+            }
+        }
+        let medians: Vec<f64> = rounds.into_iter().map(median).collect();
+        for ((name, swarms), nanos) in cases.iter().zip(&medians) {
+            let octets = swarms.tracker.usage().lines_in_use as f64 * 64.0 / f64::from(swarms.swarms * swarms.peers);
+            println!(
+                "  {name:30} {nanos:7.1} ns an announce, {:5.2} million a second, {octets:5.2} octets of lines a peer",
+                1e3 / nanos
+            );
+        }
+        println!("  a swarm of 100,000 costs {:.2} times one of 10 (asked for: at most 10)", medians[2] / medians[1]);
     }
-    println!("  a swarm of 100,000 costs {:.2} times one of 10 (asked for: at most 10)", medians[2] / medians[1]);
 }
 
 fn median(mut nanos: Vec<f64>) -> f64 {
     nanos.sort_by(f64::total_cmp);
     nanos[nanos.len() / 2]
+}
+
+fn info_hash(swarm: u32) -> InfoHash {
+    let mut info_hash = [0; 20];
+    info_hash[..4].copy_from_slice(&swarm.wrapping_mul(0x9e37_79b1).to_be_bytes());
+    InfoHash(info_hash)
+}
+
+fn address(peer: u32) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from(0x0100_0000 + peer))
 }
 
 /// Swarms that are full from the start, announced to at random.
@@ -61,6 +71,7 @@ struct Swarms {
     swarms: u32,
     peers: u32,
     now: Running,
+    batch: usize,
     random: fastrand::Rng,
 }
 
@@ -91,6 +102,7 @@ impl Swarms {
             swarms,
             peers,
             now: Running::from_seconds(10),
+            batch: LOOK_AHEAD,
             random: fastrand::Rng::with_seed(6),
         };
         for peer in 0..peers {
@@ -102,11 +114,9 @@ impl Swarms {
     }
 
     fn announce(&mut self, swarm: u32, peer: u32) -> usize {
-        let mut info_hash = [0; 20];
-        info_hash[..4].copy_from_slice(&swarm.wrapping_mul(0x9e37_79b1).to_be_bytes());
-        let from = IpAddr::V4(Ipv4Addr::from(0x0100_0000 + peer));
+        let from = address(peer);
         let announce = Announce {
-            info_hash: InfoHash(info_hash),
+            info_hash: info_hash(swarm),
             port: 6881,
             left: u64::from(peer % 4),
             event: Event::Update,
@@ -116,10 +126,23 @@ impl Swarms {
         reply.peers4.len()
     }
 
+    /// In batches, as the UDP server does: it looks ahead at those that one system call received.
     fn announce_at_random(&mut self, announces: u32) {
-        for _ in 0..announces {
-            let (swarm, peer) = (self.random.u32(..self.swarms), self.random.u32(..self.peers));
-            black_box(self.announce(swarm, peer));
+        let mut left = announces;
+        while left > 0 {
+            let batch = (left as usize).min(self.batch);
+            let mut who = [(0, 0); LOOK_AHEAD];
+            for (swarm, peer) in &mut who[..batch] {
+                (*swarm, *peer) = (self.random.u32(..self.swarms), self.random.u32(..self.peers));
+            }
+            if batch > 1 {
+                let ahead = who.map(|(swarm, peer)| Ahead { info_hash: info_hash(swarm), from: address(peer) });
+                self.tracker.look_ahead(&ahead[..batch]);
+            }
+            for (swarm, peer) in &who[..batch] {
+                black_box(self.announce(*swarm, *peer));
+            }
+            left -= batch as u32;
         }
     }
 

@@ -17,11 +17,12 @@ use nix::sys::socket::{
 
 use crate::clock::Running;
 use crate::daemon::Daemon;
-use crate::tracker::Tracker;
+use crate::tracker::{Ahead, LOOK_AHEAD, Tracker};
+use crate::wire;
 use crate::wire::udp::MAX_REPLY_OCTETS;
 
 /// Datagrams that one system call receives or sends.
-pub const BATCH: usize = 32;
+pub const BATCH: usize = LOOK_AHEAD;
 
 /// Octets of a datagram that are looked at: a scrape of 74 swarms has 1,496, and BEP 41 options make an announce longer.
 const DATAGRAM_OCTETS: usize = 2048;
@@ -106,6 +107,9 @@ impl UdpServer {
     /// Receive a batch, answer it, and return how many datagrams it had. Nothing is allocated.
     pub fn exchange(&mut self, tracker: &mut Tracker, now: Running) -> usize {
         let datagrams = self.receive();
+        if datagrams.len() > 1 {
+            self.look_ahead(tracker, &datagrams);
+        }
         let mut replies = Vec::<Addressed, BATCH>::new();
         for (datagram, bytes) in datagrams.iter().zip(self.incoming.iter()) {
             let Some(out) = self.outgoing.get_mut(replies.len()) else { break };
@@ -117,6 +121,17 @@ impl UdpServer {
         let sent = self.send(&replies);
         tracker.counters.udp_replies_dropped += (replies.len() - sent) as u64;
         datagrams.len()
+    }
+
+    /// Let the core bring what these datagrams ask for into the cache.
+    fn look_ahead(&self, tracker: &mut Tracker, datagrams: &[Addressed]) {
+        let mut ahead = Vec::<Ahead, BATCH>::new();
+        for (datagram, bytes) in datagrams.iter().zip(self.incoming.iter()) {
+            if let Some(info_hash) = wire::udp::peek_info_hash(&bytes[..datagram.octets]) {
+                let _ = ahead.push(Ahead { info_hash, from: datagram.remote.ip() });
+            }
+        }
+        tracker.look_ahead(&ahead);
     }
 
     fn receive(&mut self) -> Vec<Addressed, BATCH> {

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use super::counters::Transport;
-use super::horizon::{Horizon, reach};
+use super::horizon::{Horizon, Reach};
 use super::line::{Family, LineIndex, Role, Stamp, V4, V6};
 use super::pool::{Pool, Stored};
 use super::select::{Asker, external_octets};
@@ -108,6 +108,7 @@ impl Tracker {
             }
             return (Outcome::Left, [own, other]);
         }
+        self.pool.private_beyond_lan |= caller.horizon == Horizon::Wan && caller.reach != Reach::Public;
         let role = role(announce);
         let mut stored = upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, role, stamp);
         if stored.0 == Stored::Full {
@@ -167,11 +168,11 @@ impl Tracker {
         if wanted == 0 {
             return;
         }
-        let (endpoint4, endpoint6, reach) = match caller.address {
-            IpAddr::V4(v4) => (endpoint(&v4.octets(), announce.port), [0; 18], reach(&v4.octets())),
-            IpAddr::V6(v6) => ([0; 6], endpoint(&v6.octets(), announce.port), reach(&v6.octets())),
+        let (endpoint4, endpoint6) = match caller.address {
+            IpAddr::V4(v4) => (endpoint(&v4.octets(), announce.port), [0; 18]),
+            IpAddr::V6(v6) => ([0; 6], endpoint(&v6.octets(), announce.port)),
         };
-        let (horizon, complete) = (caller.horizon, role(announce) != Role::Leecher);
+        let (Caller { horizon, reach, .. }, complete) = (caller, role(announce) != Role::Leecher);
         if transport == Transport::Http || caller.address.is_ipv4() {
             let external = external_octets::<6>(self.policy.external);
             let asker = Asker { endpoint: endpoint4, horizon, reach, complete, external };

@@ -66,6 +66,9 @@ pub(super) enum Reach {
 
 /// An address of either family in its octets, as it stands in an endpoint.
 pub(super) fn reach(octets: &[u8]) -> Reach {
+    if octets.first().is_some_and(|first| !is_seldom_public(*first)) {
+        return Reach::Public;
+    }
     match *octets {
         [127, ..] if octets.len() == 4 => Reach::Host,
         [10 | 0, ..] | [192, 168, ..] | [169, 254, ..] if octets.len() == 4 => Reach::Private,

@@ -10,7 +10,7 @@ use siphasher::sip::SipHasher13;
 
 use super::chain::{self, Place};
 use super::horizon::Horizon;
-use super::line::{Buckets, Indexed, Line, LineIndex};
+use super::line::{Buckets, Indexed, Kind, Line, LineIndex};
 use super::lines::Lines;
 use crate::wire::InfoHash;
 
@@ -43,11 +43,10 @@ impl HashKey {
 pub(super) struct SwarmHash(u64);
 
 impl SwarmHash {
-    pub(super) fn new(key: HashKey, info_hash: &InfoHash, horizon: Horizon) -> Self {
-        let hash = key.hash(&info_hash.0);
+    const fn new(info_hash: u64, horizon: Horizon) -> Self {
         Self(match horizon {
-            Horizon::Wan => hash,
-            Horizon::Lan => hash.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15,
+            Horizon::Wan => info_hash,
+            Horizon::Lan => info_hash.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15,
         })
     }
 
@@ -72,7 +71,12 @@ pub(super) struct Index {
     buckets: Vec<LineIndex>,
     swarms: usize,
     key: HashKey,
+    /// Info-hashes that were looked ahead at, each in the place that its first octet tells, with their hashes.
+    hashed: Box<[(InfoHash, u64); REMEMBERED]>,
 }
+
+/// Hashes that are remembered from looking ahead.
+const REMEMBERED: usize = 64;
 
 impl Index {
     /// Buckets that there can ever be in a budget of `lines`, even if all of them were swarms.
@@ -87,11 +91,21 @@ impl Index {
         let mut buckets = Vec::new();
         buckets.try_reserve_exact(Self::directory_len(lines))?;
         buckets.extend([LineIndex::NONE; FIRST_BUCKETS]);
-        Ok(Self { buckets, swarms: 0, key })
+        let nobodys = InfoHash([0; InfoHash::OCTETS]);
+        let hashed = Box::new([(nobodys, key.hash(&nobodys.0)); REMEMBERED]);
+        Ok(Self { buckets, swarms: 0, key, hashed })
     }
 
     pub(super) fn hash(&self, info_hash: &InfoHash, horizon: Horizon) -> SwarmHash {
-        SwarmHash::new(self.key, info_hash, horizon)
+        let (remembered, hash) = &self.hashed[usize::from(info_hash.0[0]) % REMEMBERED];
+        SwarmHash::new(if remembered == info_hash { *hash } else { self.key.hash(&info_hash.0) }, horizon)
+    }
+
+    /// The same, for an info-hash that will be asked for again soon.
+    pub(super) fn hash_ahead(&mut self, info_hash: &InfoHash, horizon: Horizon) -> SwarmHash {
+        let hash = self.key.hash(&info_hash.0);
+        self.hashed[usize::from(info_hash.0[0]) % REMEMBERED] = (*info_hash, hash);
+        SwarmHash::new(hash, horizon)
     }
 
     pub(super) fn swarms(&self) -> usize {
@@ -105,7 +119,7 @@ impl Index {
         info_hash: &InfoHash,
         horizon: Horizon,
     ) -> Option<LineIndex> {
-        let mut at = self.buckets[hash.bucket(self.buckets.len())];
+        let mut at = self.bucket_of(hash);
         while !at.is_none() {
             let Line::Bucket(bucket) = &lines[at] else { return None };
             for item in &bucket.items {
@@ -120,6 +134,17 @@ impl Index {
             at = bucket.next;
         }
         None
+    }
+
+    /// The first line of the bucket for `hash`, or `NONE`.
+    pub(super) fn bucket_of(&self, hash: SwarmHash) -> LineIndex {
+        self.buckets[hash.bucket(self.buckets.len())]
+    }
+
+    /// The first swarm in the bucket's line `bucket` that may be the one, without looking at it; or `NONE`.
+    pub(super) fn candidate(&self, lines: &Lines, bucket: LineIndex, hash: SwarmHash) -> LineIndex {
+        let items = bucket.some().and_then(|bucket| Buckets::items(&lines[bucket])).map_or(&[][..], |(items, _)| items);
+        items.iter().find(|item| item.tag == hash.tag()).map_or(LineIndex::NONE, |item| item.swarm)
     }
 
     /// Enter `swarm`, which must not be in here yet. `None` when there is no line for it; then nothing has changed.
@@ -225,6 +250,22 @@ mod tests {
                 let hash = SwarmHash(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
                 let (before, after) = (hash.bucket(buckets), hash.bucket(buckets + 1));
                 assert!(after == before || after == buckets, "{before} of {buckets} went to {after}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_hash_is_the_same_remembered_or_not() {
+        let mut index = Index::reserve(100, HashKey(1, 2)).expect("directory");
+        let fresh = Index::reserve(100, HashKey(1, 2)).expect("directory");
+        let mut random = fastrand::Rng::with_seed(5);
+        for _ in 0..1000 {
+            let info_hash = info_hash(random.u32(..) & 0x0f00_00ff);
+            for horizon in [Horizon::Lan, Horizon::Wan] {
+                if random.bool() {
+                    assert_eq!(index.hash_ahead(&info_hash, horizon), fresh.hash(&info_hash, horizon));
+                }
+                assert_eq!(index.hash(&info_hash, horizon), fresh.hash(&info_hash, horizon));
             }
         }
     }

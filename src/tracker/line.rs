@@ -394,6 +394,7 @@ mod tests {
     #[test]
     fn a_peer_keeps_its_role_and_its_stamp() {
         for role in [Role::Leecher, Role::PartialSeed, Role::Seeder] {
+            assert_eq!(Meta::new(role, Stamp(63)).role_bits(), role as usize);
             for quantum in 0..200 {
                 let peer = Peer::new([1, 2, 3, 4, 5, 6], role, Stamp::of_quantum(quantum));
                 assert_eq!((peer.role(), peer.seen()), (role, Stamp::of_quantum(quantum)));

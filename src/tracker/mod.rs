@@ -15,6 +15,7 @@ mod horizon;
 mod index;
 mod line;
 mod lines;
+mod look_ahead;
 mod pool;
 mod quanta;
 mod request;
@@ -34,6 +35,7 @@ pub use connection_id::{ConnectionIds, LIFETIME_SECONDS as CONNECTION_ID_LIFETIM
 pub use counters::{Counters, Transport};
 pub use horizon::{External, Horizon, LocalNetworks};
 pub use index::HashKey;
+pub use look_ahead::{Ahead, LOOK_AHEAD};
 pub use request::{Answer, MAX_RESPONSE_OCTETS};
 use settings::Pace;
 pub use settings::{Admission, Policy, Seeds, Settings};
@@ -41,6 +43,7 @@ pub use settings::{Admission, Policy, Seeds, Settings};
 use crate::access::{Entry, Whitelist};
 use crate::clock::{Running, UnixSeconds};
 use crate::wire::{InfoHash, SwarmCounts, udp};
+use horizon::{Reach, reach};
 use line::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE, Role, Stamp};
 use pool::Pool;
 use quanta::Quanta;
@@ -104,6 +107,7 @@ struct Caller {
     /// The address, v4-mapped ones made v4 (rule 9).
     address: IpAddr,
     horizon: Horizon,
+    reach: Reach,
 }
 
 impl Caller {
@@ -219,7 +223,11 @@ impl Tracker {
 
     fn who(&self, from: IpAddr) -> Caller {
         let address = from.to_canonical();
-        Caller { address, horizon: self.networks.horizon(address) }
+        let reach = match address {
+            IpAddr::V4(v4) => reach(&v4.octets()),
+            IpAddr::V6(v6) => reach(&v6.octets()),
+        };
+        Caller { address, horizon: self.networks.horizon(address), reach }
     }
 
     /// May this caller announce, or scrape? An announce keeps its whitelist entry from being retired.

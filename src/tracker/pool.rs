@@ -32,6 +32,9 @@ pub(super) struct Pool {
     /// Swarms on the LAN's side: while there are none, nobody needs to look for them.
     pub(super) lan_swarms: usize,
     pub(super) sweep: super::sweep::Position,
+    /// Whether any peer outside the local networks ever had an address that not everybody there can reach. Hardly ever,
+    /// and until then nobody needs to look.
+    pub(super) private_beyond_lan: bool,
     /// Peers that the sweeper has found dead so far.
     pub(super) expired: u64,
     /// Newcomers to let go by before the next try to make room: see [`super::evict`].
@@ -69,6 +72,10 @@ pub(super) enum Stored {
     Full,
 }
 
+/// What a peer of each role adds to a sum of all peers, seeders and partial seeds, in 21 bits each: two million of them
+/// do not fit in the few lines of a swarm without forks.
+const ROLE_SUMS: [u64; 4] = [1, 1 | 1 << 42, 1 | 1 << 21, 1 | 1 << 21];
+
 /// Lines that must be free for a swarm's first fork: those of a split, and one for each peer that leaves the swarm's own
 /// line.
 const LINES_FOR_A_FIRST_FORK: usize = 8;
@@ -94,6 +101,7 @@ impl Pool {
             peers: Population::default(),
             lan_swarms: 0,
             sweep: super::sweep::Position::default(),
+            private_beyond_lan: false,
             expired: 0,
             barren: 0,
             random: fastrand::Rng::with_seed(seed),
@@ -295,8 +303,8 @@ impl Pool {
     /// Count those peers of a swarm without forks whose `(stamp, role)` octet `counts`.
     #[inline]
     fn walk_counts(&self, swarm: LineIndex, own: &Swarm, counts: impl Fn(Meta) -> bool) -> SwarmCounts {
-        let mut by_role = [0; 4];
-        let mut add = |meta: Meta| by_role[meta.role_bits()] += u32::from(counts(meta));
+        let mut sums = 0;
+        let mut add = |meta: Meta| sums += if counts(meta) { ROLE_SUMS[meta.role_bits()] } else { 0 };
         match &own.few {
             Few::Four(few) => few.iter().for_each(|peer| add(peer.meta)),
             Few::Six(few) => few.iter().for_each(|peer| add(peer.meta)),
@@ -308,8 +316,8 @@ impl Pool {
         for (_, peers) in chain::walk::<V6>(&self.lines, own.roots[V6::ROOT], swarm) {
             peers.iter().for_each(|peer| add(peer.meta));
         }
-        let [leechers, partial_seeds, seeders, _] = by_role;
-        SwarmCounts { seeders, leechers: leechers + partial_seeds, partial_seeds, completed: 0 }
+        let [all, seeders, partial_seeds] = [0, 1, 2].map(|field| (sums >> (21 * field)) as u32 & 0x1f_ffff);
+        SwarmCounts { seeders, leechers: all - seeders, partial_seeds, completed: 0 }
     }
 }
 

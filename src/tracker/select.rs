@@ -4,7 +4,7 @@
 //! no more than that.
 
 use super::chain;
-use super::horizon::{External, Horizon, Reach, is_seldom_public as is_seldom, reach};
+use super::horizon::{External, Horizon, Reach, reach};
 use super::line::{FORK_CHILDREN, Family, Line, LineIndex, Peer, Role, Stamp};
 use super::lines::Lines;
 use super::pool::{Pool, is_alive};
@@ -37,6 +37,8 @@ struct Selection<'a, const N: usize> {
     peers_of: Horizon,
     now: Stamp,
     lines_left: usize,
+    /// Are there peers behind a carrier's NAT, or in a provider's own network, where this asker cannot reach them?
+    hides_private: bool,
     out: &'a mut [[u8; N]],
     taken: usize,
 }
@@ -60,18 +62,26 @@ impl<const N: usize> Selection<'_, N> {
 
     #[inline]
     fn take(&mut self, peers: &[Peer<N>]) {
-        if self.peers_of == Horizon::Lan {
-            return self.take_lan_peers(peers);
+        match self.peers_of {
+            Horizon::Lan => self.take_lan_peers(peers),
+            Horizon::Wan if self.hides_private => {
+                self.take_as_stored(peers, |endpoint| reach_of(endpoint) == Reach::Public);
+            }
+            Horizon::Wan => self.take_as_stored(peers, |_| true),
         }
-        let beyond_private = self.asker.horizon == Horizon::Wan && self.asker.reach == Reach::Public;
+    }
+
+    /// The hot loop of the whole tracker: all it needs is in local variables, and nothing but the end of the peers is
+    /// a branch that depends on them.
+    #[inline]
+    fn take_as_stored(&mut self, peers: &[Peer<N>], is_reachable: impl Fn(&[u8; N]) -> bool) {
+        let (asker, now, mut taken) = (*self.asker, self.now, self.taken);
         for peer in peers {
-            let Some(place) = self.out.get_mut(self.taken) else { return };
+            let Some(place) = self.out.get_mut(taken) else { break };
             *place = peer.endpoint;
-            // Behind a carrier's NAT, or in a provider's own network: whoever is outside cannot reach it.
-            let unreachable =
-                beyond_private && is_seldom(peer.endpoint[0]) && reach_of(&peer.endpoint) != Reach::Public;
-            self.taken += usize::from(self.asker.wants(peer, self.now) && !unreachable);
+            taken += usize::from(asker.wants(peer, now) & is_reachable(&peer.endpoint));
         }
+        self.taken = taken;
     }
 
     fn take_lan_peers(&mut self, peers: &[Peer<N>]) {
@@ -141,7 +151,15 @@ impl Pool {
     ) -> usize {
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return 0 };
         let root = own.roots[F::ROOT];
-        let mut selection = Selection { asker, peers_of: own.horizon, now, lines_left: LINES_LOOKED_AT, out, taken: 0 };
+        let mut selection = Selection {
+            asker,
+            peers_of: own.horizon,
+            now,
+            lines_left: LINES_LOOKED_AT,
+            hides_private: self.private_beyond_lan && asker.horizon == Horizon::Wan && asker.reach == Reach::Public,
+            out,
+            taken: 0,
+        };
         if !root.is_none() && matches!(self.lines[root], Line::Fork(_)) {
             select_in_fork::<N, F>(&self.lines, swarm, root, &mut self.random, &mut selection);
         } else {
@@ -190,6 +208,17 @@ fn select_in_chain<const N: usize, F: Family<N>>(
     selection: &mut Selection<'_, N>,
 ) {
     let own = tree::swarm_at(lines, swarm).map_or(&[][..], F::few);
+    let chained = chain::walk::<F>(lines, head, swarm);
+    let peers_below = own.len() + chained.map(|(_, peers)| peers.len()).sum::<usize>();
+    // Where all are told, there is nothing to choose.
+    if peers_below <= selection.out.len() - selection.taken {
+        selection.take_line(own, random);
+        for (_, peers) in chain::walk::<F>(lines, head, swarm) {
+            selection.take_line(peers, random);
+            selection.lines_left = selection.lines_left.saturating_sub(1);
+        }
+        return;
+    }
     let mut all: [&[Peer<N>]; LINES_OF_A_CHAIN] = [&[]; LINES_OF_A_CHAIN];
     all[0] = own;
     let mut count = usize::from(!own.is_empty());
@@ -197,11 +226,8 @@ fn select_in_chain<const N: usize, F: Family<N>>(
         *place = peers;
         count += 1;
     }
-    let all = &all[..count];
-    // Where all fit there is nothing to choose.
-    let fewer = all.iter().map(|peers| peers.len()).sum::<usize>() > selection.out.len() - selection.taken;
-    let start = if fewer { random.usize(..count) } else { 0 };
-    for peers in all[start..].iter().chain(&all[..start]) {
+    let (before, from_start) = all[..count].split_at(random.usize(..count));
+    for peers in from_start.iter().chain(before) {
         if selection.is_done() {
             return;
         }

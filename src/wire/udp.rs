@@ -154,6 +154,13 @@ pub fn parse(datagram: &[u8]) -> Result<Request<'_>, Malformed> {
     }
 }
 
+/// The info-hash of what looks like an announce, for whoever wants to look it up before its turn. Cheap, and no promise
+/// that [`parse`] finds an announce.
+pub fn peek_info_hash(datagram: &[u8]) -> Option<InfoHash> {
+    let packet: &[u8; ANNOUNCE_REQUEST_OCTETS] = datagram.first_chunk()?;
+    (u32::from_be_bytes(ACTION.get(packet)) == ANNOUNCE).then(|| InfoHash(INFO_HASH.get(packet)))
+}
+
 fn parse_announce(packet: &[u8; ANNOUNCE_REQUEST_OCTETS]) -> Announce {
     Announce {
         info_hash: InfoHash(INFO_HASH.get(packet)),
@@ -345,6 +352,16 @@ fn cut(text: &str, max_octets: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_an_announce_is_peeked_into() {
+        let mut datagram = [7; 120];
+        datagram[8..12].copy_from_slice(&ANNOUNCE.to_be_bytes());
+        assert_eq!(peek_info_hash(&datagram), Some(InfoHash([7; 20])));
+        assert_eq!(peek_info_hash(&datagram[..97]), None);
+        datagram[11] = 2;
+        assert_eq!(peek_info_hash(&datagram), None);
+    }
 
     const HASH: [u8; 20] = *b"\xff\x00\xfe\x80efghijklmnopqrst";
     /// Every field of it differs from every other.
