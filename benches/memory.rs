@@ -2,6 +2,8 @@
 //!
 //! Real announces over UDP to a tracker in a process of its own, whose resident memory is read from the system.
 
+#![allow(clippy::panic, reason = "a bench that cannot go on says so")]
+
 mod common;
 
 use common::{Client, Daemon, Peer};

@@ -11,7 +11,8 @@
 //! it: it ends with the connection, and is whole when its JSON is.
 //!
 //! Anything but success is a [`Refusal`], with status 400 for what makes no sense, 401 for a wrong token, 404 for what
-//! is not there, 500 when the disk failed and 507 for a full whitelist. Requests with unknown fields are refused; answers may gain fields.
+//! is not there, 500 when the disk failed and 507 for a full whitelist. Requests with unknown fields are refused; answers
+//! may gain fields.
 
 use std::borrow::Cow;
 
@@ -80,7 +81,8 @@ pub struct Flash {
     pub octets_written: u64,
 }
 
-/// Counters by name, in the order in which they are told; `udp.announces` belongs to the group `udp`.
+/// Counters by name, in the order in which they are told. The first word of a name is its group: `udp_malformed` and
+/// `udp_replies_dropped` are both about UDP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters(pub Vec<(Cow<'static, str>, u64)>);
 
@@ -267,10 +269,10 @@ mod tests {
 
     #[test]
     fn counters_keep_their_order_and_answers_may_gain_fields() {
-        let counters = Counters(vec![("udp.b".into(), 2), ("udp.a".into(), u64::MAX), ("http.c".into(), 0)]);
+        let counters = Counters(vec![("udp_b".into(), 2), ("udp_a".into(), u64::MAX), ("http_c".into(), 0)]);
         let status = Status { counters, ..Status::default() };
         let json = serde_json::to_string(&status).expect("it can be told");
-        assert!(json.contains(r#""counters":{"udp.b":2,"udp.a":18446744073709551615,"http.c":0}"#), "{json}");
+        assert!(json.contains(r#""counters":{"udp_b":2,"udp_a":18446744073709551615,"http_c":0}"#), "{json}");
         assert_eq!(serde_json::from_str::<Status>(&json).expect("it reads back"), status);
         let newer = json.replacen('{', r#"{"moon_phase":3,"#, 1);
         assert_eq!(serde_json::from_str::<Status>(&newer).expect("a newer tracker's is read too"), status);

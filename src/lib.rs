@@ -1,4 +1,109 @@
-//! nakodo: a BitTorrent tracker for the edge.
+//! nakodo is a BitTorrent tracker for home gateways, set-top appliances and small ARM boards: it introduces peers to each
+//! other over HTTP and UDP, IPv4 and IPv6. It is one binary with one data directory, a memory budget that it never
+//! exceeds, and a whitelist of addresses that survives pulling the plug.
+//!
+//! # Goals and anti-goals
+//!
+//! Goals: all memory for swarms is taken once, at start; one thread owns all state; nothing that a remote peer sends
+//! allocates in the core, blocks, panics or writes to flash; an acknowledged change of the whitelist survives a power
+//! cut.
+//!
+//! Anti-goals: type tricks, macros of our own, plugins, a storage layer for more than one database, a second way to do
+//! anything.
+//!
+//! # Layers
+//!
+//! ```text
+//!  main ─► cli ─► run ─┬─► net/udp ──────────────┬─► tracker ─┬─► wire
+//!           │          ├─► net/http ─► connection ┘     ▲      └─► access ─► clock
+//!           │          ├─► net/admin ─► admin ──────────┤
+//!           │          ├─► chores (by the clock) ───────┘
+//!           │          └─► store (whitelist on disk) ◄── admin, chores
+//!           └─► client ─ ─ Unix socket ─ ─► net/admin
+//! ```
+//!
+//! An arrow is who calls whom. `wire`, `access`, `clock` and `tracker` are the core, from which no arrow points back to
+//! the left: no socket, file, clock, randomness, log or runtime is named there, and time and random seeds are arguments.
+//! `tests/layering.rs` reads the sources and holds that.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`wire`] | bytes ↔ requests and replies: UDP, HTTP, bencode; decides nothing |
+//! | [`access`] | the whitelist as a table of fixed capacity |
+//! | [`clock`] | running time and the wall clock, as plain numbers |
+//! | [`tracker`] | everything decided: admission, the swarm pool, selection, sweeping, eviction, counters |
+//! | [`net`] | sockets: receive, hand to the core, send |
+//! | [`store`] | the whitelist on disk, and what is done when the database is damaged; the only one to name sled |
+//! | [`api`] | the admin API's JSON, shared by both of its ends |
+//! | [`admin`] | the tracker's end: what each request does |
+//! | [`client`] | the commands' end: `allow`, `revoke`, `list`, `status` |
+//! | [`config`] | one table of keys, from which reading, errors and the sample come |
+//! | [`cli`] | the command line and the exit codes |
+//! | [`daemon`] | what all tasks share: the tracker, the store, the clocks |
+//! | [`run`] | builds everything once, spawns the tasks, obeys signals |
+//!
+//! # The life of an announce
+//!
+//! Over UDP, [`net::udp`] receives up to 32 datagrams with one call, and each with the address that it was sent to. For
+//! each, [`tracker::Tracker::answer_datagram`] parses it with [`wire::udp`] and verifies the connection id. Then comes
+//! the sentence that both transports share, `tracker/announce.rs`: who is it (LAN or WAN), may they (the policy, the
+//! whitelist, which notes that they came), store them (room is made by eviction if need be), tell them of others
+//! (their own side of the gateway first). The outcome is counted in one place. The reply is written into a buffer of the
+//! batch, and the batch is sent with one call.
+//!
+//! Over HTTP a connection has a slot with fixed buffers. [`net::connection`] reads into it, and when a head is whole
+//! [`tracker::Tracker::answer_request`] parses it, does the same, and writes the response; it is sent at once, and what
+//! the client does not take waits in the slot.
+//!
+//! # The life of a change of the whitelist
+//!
+//! `nakodo allow` parses its arguments ([`cli`]), asks over the Unix socket ([`client`]), and [`net::admin`] reads the
+//! request and hands it to [`admin::answer`]. That holds the lock for changes, asks the table whether there is room,
+//! has [`store`] write the entry and sync it on a thread of the blocking pool, puts it in the table, and only then
+//! answers. So the disk never knows less than what was acknowledged. A revocation goes the same way, and then takes
+//! the peers of the address out of the swarms. Announces only touch the table; how long customers have been idle is
+//! written in rare batches, by the chores of [`run`].
+//!
+//! # Where every byte comes from
+//!
+//! | memory | taken | how much |
+//! |---|---|---|
+//! | swarms, peers and their index: lines of 64 octets | once, at start | `memory` |
+//! | the whitelist | once, at start | `access.capacity` × [`tracker::WHITELIST_ENTRY_OCTETS`] |
+//! | UDP batches | once for each socket | [`net::udp::BUFFERS_OCTETS`] |
+//! | HTTP buffers | once, at start | `http.connections` × [`net::http::CONNECTION_OCTETS`] |
+//! | the task of an HTTP connection | when it is accepted | little, until it ends; nothing for a request |
+//! | the admin API | for each request | [`net::admin::REQUEST_OCTETS`], at most 8 connections a listener |
+//! | the database | at start, and for a change | its cache of 64 KiB; the list as it is read |
+//!
+//! Taken is not touched: the system gives a page when it is first written to. `nakodo check` prints the sum.
+//!
+//! # Where to look
+//!
+//! | for | see |
+//! |---|---|
+//! | how a peer is kept in 7 octets, and a line in 64 | `tracker/line.rs`, then `pool.rs`, `tree.rs`, `index.rs` |
+//! | what happens when memory is used up | `tracker/evict.rs`, `tracker/sweep.rs` |
+//! | who is told of whom | `tracker/select.rs`, `tracker/horizon.rs` |
+//! | the rules that trackers get wrong, by number | `tests/rules.rs`; the code cites them as "rule 17" |
+//! | what survives a power cut, and why | `store/disk.rs` |
+//! | a key of the configuration | `config/keys.rs` |
+//! | a counter | `tracker/counters.rs` |
+//! | a message that a person reads | beside what it is about, in a `Display` |
+//!
+//! # Tests
+//!
+//! | ring | where | what it holds |
+//! |---|---|---|
+//! | beside the code | `src/**` | one concept, in tables and both directions; the pool against a slow twin |
+//! | the core through bytes | `tests/rules.rs`, `random_bytes.rs`, `allocations.rs` | the rules; no panic, no allocation |
+//! | simulated clients | `tests/simulated_clients.rs` | days on a bad network, each reply against a model |
+//! | the binary | `tests/command_line.rs` | what it prints, and its exit codes |
+//! | the shape | `tests/layering.rs` | purity, arrows, lengths of functions and files |
+//! | real clients | `tests/real-clients` | aria2 and transmission move a file |
+//! | boards | `tests/board` | emulated ARM boards, and the plug pulled |
+//!
+//! `cargo test` runs all but the last two, `.ci/run` runs everything. Speed and memory are measured by `benches/`.
 
 #![forbid(unsafe_code)]
 

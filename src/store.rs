@@ -16,6 +16,7 @@
 mod disk;
 mod export;
 mod folder;
+mod load;
 mod record;
 
 use std::fmt;

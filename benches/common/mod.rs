@@ -1,6 +1,7 @@
 //! What the benches share: a tracker in a process of its own, and a UDP client that asks many things at once.
 
 #![allow(dead_code, reason = "each bench uses some of it")]
+#![allow(clippy::panic, reason = "a bench that cannot go on says so")]
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
@@ -9,15 +10,15 @@ use std::time::{Duration, Instant};
 use std::{env, fs, io, process, thread};
 
 /// A running tracker with a data directory of its own; both end with this.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     dir: PathBuf,
-    pub port: u16,
+    pub(crate) port: u16,
 }
 
 impl Daemon {
     /// Start the tracker with `memory` and with `config` besides, and wait until it answers.
-    pub fn start(name: &str, memory: &str, config: &str) -> Self {
+    pub(crate) fn start(name: &str, memory: &str, config: &str) -> Self {
         let dir = env::temp_dir().join(format!("nakodo-bench-{}-{name}", process::id()));
         fs::create_dir_all(&dir).expect("a directory for the bench");
         let port = free_port();
@@ -40,7 +41,7 @@ impl Daemon {
     }
 
     /// What `nakodo check` says of this configuration.
-    pub fn check(&self) -> String {
+    pub(crate) fn check(&self) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_nakodo"))
             .args(["check", "--config"])
             .arg(self.dir.join("nakodo.toml"))
@@ -50,17 +51,17 @@ impl Daemon {
     }
 
     /// Resident octets of the tracker's process.
-    pub fn rss(&self) -> u64 {
+    pub(crate) fn rss(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running process");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
         line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
     }
 
-    pub fn client4(&self) -> Client {
+    pub(crate) fn client4(&self) -> Client {
         Client::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))
     }
 
-    pub fn client6(&self) -> Client {
+    pub(crate) fn client6(&self) -> Client {
         Client::connect(SocketAddr::from((Ipv6Addr::LOCALHOST, self.port)))
     }
 }
@@ -80,24 +81,24 @@ fn free_port() -> u16 {
 
 /// One peer's announce.
 #[derive(Clone, Copy)]
-pub struct Peer {
-    pub swarm: u32,
-    pub port: u16,
-    pub left: u64,
+pub(crate) struct Peer {
+    pub(crate) swarm: u32,
+    pub(crate) port: u16,
+    pub(crate) left: u64,
 }
 
 /// Announces that are on their way at a time.
 const WINDOW: usize = 48;
 
 /// A UDP client (BEP 15).
-pub struct Client {
+pub(crate) struct Client {
     socket: UdpSocket,
     connection_id: u64,
     renewed: Instant,
 }
 
 impl Client {
-    pub fn connect(tracker: SocketAddr) -> Self {
+    pub(crate) fn connect(tracker: SocketAddr) -> Self {
         let any: SocketAddr =
             if tracker.is_ipv4() { (Ipv4Addr::LOCALHOST, 0).into() } else { (Ipv6Addr::LOCALHOST, 0).into() };
         let socket = UdpSocket::bind(any).expect("a socket");
@@ -107,7 +108,7 @@ impl Client {
     }
 
     /// Get a connection id, waiting for the tracker to start if need be.
-    pub fn renew(&mut self) {
+    pub(crate) fn renew(&mut self) {
         let mut request = [0; 16];
         request[..8].copy_from_slice(&0x417_2710_1980_u64.to_be_bytes());
         for _ in 0..100 {
@@ -123,7 +124,7 @@ impl Client {
     }
 
     /// Announce all of these and return how many were answered with an announce reply; what is lost is asked again.
-    pub fn announce_all(&mut self, peers: impl Iterator<Item = Peer>) -> u64 {
+    pub(crate) fn announce_all(&mut self, peers: impl Iterator<Item = Peer>) -> u64 {
         let mut answered = 0;
         let mut window = Vec::with_capacity(WINDOW);
         for peer in peers {

@@ -4,6 +4,7 @@
 //! newcomer is refused, and everybody who is on it stays. What must survive a power cut is written by `store`, before
 //! the table is changed.
 
+mod lengths;
 pub mod prefix;
 pub mod whitelist;
 

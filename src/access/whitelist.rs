@@ -9,6 +9,7 @@ use std::collections::TryReserveError;
 
 use ipnet::IpNet;
 
+use super::lengths::Lengths;
 use super::prefix;
 use crate::clock::{Running, UnixSeconds};
 
@@ -17,9 +18,6 @@ pub const USER_OCTETS: usize = 32;
 
 /// How many entries one call of [`Whitelist::retire`] looks at.
 const RETIRE_STEPS: usize = 256;
-
-/// The greatest prefix length of any family, in bits.
-const LONGEST: u8 = 128;
 
 /// The name of the customer that an entry belongs to; empty when it has none.
 pub type User = heapless::String<USER_OCTETS>;
@@ -411,47 +409,6 @@ impl Place {
             IpAddr::V6(address) => (6, (address.to_bits() >> 64) as u64),
         };
         Self { head, slot, kind: u16::from_be_bytes([family, prefix.prefix_len()]) }
-    }
-}
-
-/// How many entries of a family have each length.
-///
-/// Invariant: bit `n % 64` of word `n / 64` of `used` is set exactly when `counts[n]` is not zero.
-#[derive(Debug, PartialEq, Eq)]
-struct Lengths {
-    counts: [u32; LONGEST as usize + 1],
-    used: [u64; LONGEST as usize / 64 + 1],
-}
-
-impl Default for Lengths {
-    fn default() -> Self {
-        Self { counts: [0; LONGEST as usize + 1], used: [0; LONGEST as usize / 64 + 1] }
-    }
-}
-
-impl Lengths {
-    fn add(&mut self, length: u8) {
-        self.counts[usize::from(length)] += 1;
-        self.used[usize::from(length / 64)] |= 1 << (length % 64);
-    }
-
-    fn remove(&mut self, length: u8) {
-        self.counts[usize::from(length)] -= 1;
-        if self.counts[usize::from(length)] == 0 {
-            self.used[usize::from(length / 64)] &= !(1 << (length % 64));
-        }
-    }
-
-    /// The lengths in use, in bits.
-    fn longest_first(&self) -> impl Iterator<Item = u8> + '_ {
-        (0..self.used.len()).rev().flat_map(|word| {
-            let mut bits = self.used[word];
-            core::iter::from_fn(move || {
-                let bit = bits.checked_ilog2()?;
-                bits &= !(1 << bit);
-                Some((word * 64) as u8 + bit as u8)
-            })
-        })
     }
 }
 

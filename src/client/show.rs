@@ -91,9 +91,9 @@ pub(super) fn status(status: &Status) -> String {
     groups(&own.chain(counted).collect::<Vec<_>>())
 }
 
-/// The counter `udp.bad_ids` is the figure "bad ids" of the group "udp".
+/// The counter `udp_bad_ids` is the figure "bad ids" of the group "udp".
 fn counter(name: &str, count: u64) -> Figure {
-    let (group, name) = name.split_once('.').unwrap_or(("counters", name));
+    let (group, name) = name.split_once('_').unwrap_or(("counters", name));
     (printable(group), printable(&name.replace('_', " ")), count.to_string())
 }
 

@@ -103,31 +103,31 @@ fn the_status_as_people_read_it() {
     let body = r#"{"version":"0.1.0","uptime_seconds":3720,"running_seconds":90000,
         "memory":{"budget_octets":8388608,"lines":131072,"lines_in_use":12,"swarms":3,"peers":10,"seeders":4,"leechers":6},
         "whitelist":{"entries":2,"capacity":1024},"flash":{"octets_written":12345},
-        "counters":{"udp.announces":7,"udp.bad_ids":0,"http.announces":1,"odd":5}}"#;
+        "counters":{"announces_udp":7,"udp_bad_connection_id":0,"udp_malformed":1,"odd":5}}"#;
     let (answer, _) = ask_one("status", &Request::Status { json: false }, vec![http("200 OK", body)]);
     let text = "\
 nakodo
-  version          0.1.0
-  up for           1h 2m
-  in all its runs  1d 1h
+  version            0.1.0
+  up for             1h 2m
+  in all its runs    1d 1h
 memory
-  budget           8.0 MiB
-  lines in use     12 of 131072
-  swarms           3
-  peers            10
-  seeders          4
-  leechers         6
+  budget             8.0 MiB
+  lines in use       12 of 131072
+  swarms             3
+  peers              10
+  seeders            4
+  leechers           6
 whitelist
-  entries          2 of 1024
+  entries            2 of 1024
 flash
-  written          12.0 KiB
+  written            12.0 KiB
+announces
+  udp                7
 udp
-  announces        7
-  bad ids          0
-http
-  announces        1
+  bad connection id  0
+  malformed          1
 counters
-  odd              5
+  odd                5
 ";
     assert_eq!(answer, Ok(text.into()));
 }

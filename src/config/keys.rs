@@ -193,7 +193,10 @@ pub(super) const KEYS: &[Key] = &[
         name: "http.connections",
         kind: Kind::Count { field: |config| &mut config.http.connections, from: 1, to: 4096 },
         at_start_only: true,
-        meaning: &["How many connections may be open at once; more are closed unanswered."],
+        meaning: &[
+            "How many connections may be open at once. One more takes the place of the one that has been idle for",
+            "longest; while none is idle, it waits.",
+        ],
     },
     Key {
         name: "http.head_timeout",

@@ -17,12 +17,47 @@ fn the_shipped_sample_states_every_default() {
         fs::write(&path, sample()).expect("the sample can be written");
     }
     let shipped = fs::read_to_string(&path).expect("nakodo.toml is shipped");
-    assert!(shipped == sample(), "nakodo.toml is out of date: NAKODO_WRITE_SAMPLE=1 cargo test sample");
+    assert!(shipped == sample(), "nakodo.toml is out of date: NAKODO_WRITE_SAMPLE=1 cargo test --lib config");
     assert_eq!(Config::parse("nakodo.toml", &shipped), Ok(Config::default()));
     for key in keys::KEYS {
         let leaf = format!("{} = ", key.leaf());
         assert!(shipped.lines().any(|line| line.trim_start_matches("# ").starts_with(&leaf)), "{}", key.name);
     }
+}
+
+/// The table of keys as the README has it.
+fn table() -> String {
+    let defaults = Config::default();
+    let mut table = String::from("| key | default | allowed | meaning |\n|---|---|---|---|\n");
+    let mut explained = "";
+    for key in keys::KEYS {
+        let meaning = match key.meaning {
+            [] => format!("See `{explained}`."),
+            lines => lines.join(" "),
+        };
+        if !key.meaning.is_empty() {
+            explained = key.name;
+        }
+        let default = key.kind.show(&defaults).map_or("not set".into(), |default| format!("`{default}`"));
+        let star = if key.at_start_only { " *" } else { "" };
+        let (name, limits) = (key.name, key.kind.limits());
+        table.push_str(&format!("| `{name}`{star} | {default} | {limits} | {meaning} |\n"));
+    }
+    table
+}
+
+#[test]
+fn the_readme_names_every_key_with_its_default() {
+    const BEGIN: &str = "<!-- begin: keys -->\n\n";
+    const END: &str = "\n<!-- end: keys -->\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(&path).expect("README.md is shipped");
+    let (before, rest) = readme.split_once(BEGIN).expect(BEGIN);
+    let (found, after) = rest.split_once(END).expect(END);
+    if std::env::var_os("NAKODO_WRITE_SAMPLE").is_some() {
+        return fs::write(&path, [before, BEGIN, &table(), END, after].concat()).expect("the README can be written");
+    }
+    assert!(found == table(), "README.md is out of date: NAKODO_WRITE_SAMPLE=1 cargo test --lib config");
 }
 
 #[test]

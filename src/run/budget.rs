@@ -9,7 +9,7 @@ use crate::net::udp;
 use crate::tracker::{Capacity, WHITELIST_ENTRY_OCTETS};
 
 /// What the program itself takes once it runs, the database included: measured as the RSS of an idle tracker less the
-/// parts below (`tests/memory`), and rounded up.
+/// parts below (`benches/memory.rs`), and rounded up.
 const PROGRAM_OCTETS: u64 = 6 << 20;
 
 /// Describe a configuration that is correct.

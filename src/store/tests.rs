@@ -235,13 +235,13 @@ fn a_batch_with_nothing_due_writes_nothing() {
 fn records_of_a_later_version_are_left_alone() {
     let dir = TempDir::new();
     fill(&dir, 3);
-    disk::tests::write_raw(&dir.file("whitelist"), &[4, 32, 192, 0, 2, 200], &[2, 1, 2, 3]);
+    load::tests::write_raw(&dir.file("whitelist"), &[4, 32, 192, 0, 2, 200], &[2, 1, 2, 3]);
     for _ in 0..2 {
         let opened = open(&dir);
         assert_eq!((opened.entries.len(), opened.unreadable_records, opened.moved_aside), (3, 1, None));
         put(&opened.store, &numbered(2));
     }
-    disk::tests::write_raw(&dir.file("whitelist"), &record::STATE_KEY, &[2, 1, 2, 3]);
+    load::tests::write_raw(&dir.file("whitelist"), &record::STATE_KEY, &[2, 1, 2, 3]);
     let opened = open(&dir);
     assert_eq!((opened.entries.len(), opened.unreadable_records, opened.moved_aside), (3, 2, None));
     assert_eq!(opened.running, Running::from_seconds(2), "no less than what the entries say");
