@@ -98,24 +98,23 @@ async fn run(config: &Config, source: &Source, executor: &Rc<LocalExecutor<'stat
 
 fn open_sockets(config: &Config) -> Result<Sockets, Failure> {
     let mut sockets = Sockets { udp: Vec::new(), tcp: Vec::new() };
-    let mut missing = None;
+    let mut missing = Vec::new();
     for &address in &config.listen {
         match open_both(address) {
             Ok((udp, tcp)) => {
                 sockets.udp.push(udp);
                 sockets.tcp.push(tcp);
             }
-            Err(error) if error.is_missing_family() => {
-                warn!("{error}; going on without it");
-                missing = Some(error);
-            }
+            Err(error) if error.is_missing_family() => missing.push(error),
             Err(error) => return Err(Failure::new(exit::OSERR, error)),
         }
     }
-    match missing {
-        Some(error) if sockets.tcp.is_empty() => Err(Failure::new(exit::OSERR, error)),
-        _ => Ok(sockets),
+    // Told only once it is known that there is something to go on with.
+    match missing.first() {
+        Some(error) if sockets.tcp.is_empty() => return Err(Failure::new(exit::OSERR, error)),
+        _ => missing.iter().for_each(|error| warn!("{error}; going on without it")),
     }
+    Ok(sockets)
 }
 
 /// HTTP and UDP on one port; where any port will do, on the same one.
