@@ -154,18 +154,19 @@ impl HttpServer {
     }
 
     async fn exchange(&self, slot: usize, stream: &Async<TcpStream>, mut connection: Connection<'_>) {
-        let mut waited_for = Wait::Rest;
+        let mut before = (Wait::Rest, 0);
         loop {
             let waits_for = {
                 let mut tracker = self.daemon.tracker.borrow_mut();
                 let mut response = self.response.borrow_mut();
                 connection.step(&mut tracker, self.daemon.now(), stream.get_ref(), &mut response)
             };
-            // The time for a request does not begin anew with each of its pieces.
-            if waits_for != waited_for || waits_for == Wait::Request {
+            // The time for a request does not begin anew with each of its pieces, but with each request.
+            let now = (waits_for, connection.answered());
+            if now != before || waits_for == Wait::Request {
                 self.wait_from_now(slot, waits_for);
             }
-            waited_for = waits_for;
+            before = now;
             let ready = match waits_for {
                 Wait::Request | Wait::Rest => stream.readable().await,
                 Wait::Room => stream.writable().await,
