@@ -38,6 +38,11 @@ impl BindError {
         Self { setting, ..self }
     }
 
+    /// Does somebody else have the port?
+    pub fn is_in_use(&self) -> bool {
+        self.errno == Errno::EADDRINUSE
+    }
+
     /// Does this host just not have the family, as a kernel without IPv6 does?
     pub fn is_missing_family(&self) -> bool {
         self.address.is_ipv6() && matches!(self.errno, Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)

@@ -42,13 +42,19 @@ pub struct Connection<'a> {
     received_octets: usize,
     unsent: &'a mut [u8],
     unsent_octets: usize,
+    answered: u64,
     ends: bool,
 }
 
 impl<'a> Connection<'a> {
     /// A connection from `client`, with buffers of [`RECEIVE_OCTETS`] and [`SEND_OCTETS`].
     pub fn new(client: IpAddr, received: &'a mut [u8], unsent: &'a mut [u8]) -> Self {
-        Self { client, received, received_octets: 0, unsent, unsent_octets: 0, ends: false }
+        Self { client, received, received_octets: 0, unsent, unsent_octets: 0, answered: 0, ends: false }
+    }
+
+    /// How many requests have been answered.
+    pub const fn answered(&self) -> u64 {
+        self.answered
     }
 
     /// Do what can be done at once. `response` is scratch of [`MAX_RESPONSE_OCTETS`] that connections share; `stream`
@@ -107,6 +113,7 @@ impl<'a> Connection<'a> {
         let Answer::Response { consumed, written, keep_alive } = answer else { return Ok(false) };
         self.received.copy_within(consumed..self.received_octets, 0);
         self.received_octets -= consumed;
+        self.answered += 1;
         self.ends = !keep_alive;
         let sent = send(stream, &response[..written])?;
         let left = &response[sent..written];

@@ -1,7 +1,7 @@
 //! The HTTP server: a fixed number of connections with fixed buffers.
 //!
 //! A connection takes one of the slots. Where none is free, the one that has been idle for longest is given up; where
-//! none is idle, new connections wait in the kernel until one ends or is out of time. Nothing is allocated for a request
+//! none is idle, new connections wait in the kernel until one is, or ends, or is out of time. Nothing is allocated for a request
 //! on a connection that is kept.
 
 use core::net::IpAddr;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 use async_io::{Async, Timer};
 use smol::LocalExecutor;
 use smol::channel::{Receiver, Sender};
+use smol::future::FutureExt as _;
 
 use super::connection::{Connection, RECEIVE_OCTETS, SEND_OCTETS, Wait};
 use crate::clock::Running;
@@ -54,6 +55,8 @@ pub struct HttpServer {
     slots: RefCell<Vec<Option<Occupied>>>,
     buffers: RefCell<Vec<Buffers>>,
     free: (Sender<usize>, Receiver<usize>),
+    /// Rung when a connection becomes idle, and so could be given up.
+    idle: (Sender<()>, Receiver<()>),
     response: RefCell<Box<[u8]>>,
     timeouts: Cell<Timeouts>,
     daemon: Rc<Daemon>,
@@ -80,6 +83,7 @@ impl HttpServer {
             slots: RefCell::new(buffers.iter().map(|_| None).collect()),
             buffers: RefCell::new(buffers),
             free,
+            idle: smol::channel::bounded(1),
             response: RefCell::new(vec![0; MAX_RESPONSE_OCTETS].into_boxed_slice()),
             timeouts: Cell::new(timeouts),
             daemon,
@@ -118,20 +122,33 @@ impl HttpServer {
 
     /// Take a free slot, giving up the longest idle connection for it if need be.
     async fn free_slot(&self) -> usize {
-        if let Ok(slot) = self.free.1.try_recv() {
-            return slot;
+        loop {
+            if let Ok(slot) = self.free.1.try_recv() {
+                return slot;
+            }
+            if self.give_up_longest_idle() {
+                // The channel is never closed while there is a server.
+                return self.free.1.recv().await.unwrap_or_default();
+            }
+            // One that is busy now may be idle for long before it ends.
+            let freed = async { self.free.1.recv().await.ok() };
+            let idle = async { self.idle.1.recv().await.err().map(|_| 0) };
+            if let Some(slot) = freed.or(idle).await {
+                return slot;
+            }
         }
+    }
+
+    /// Whether there was one to give up.
+    fn give_up_longest_idle(&self) -> bool {
         let mut slots = self.slots.borrow_mut();
         let idle = slots.iter_mut().flatten().filter(|occupied| occupied.waits_for == Wait::Request);
-        if let Some(longest_idle) = idle.min_by_key(|occupied| occupied.deadline) {
-            longest_idle.waits_for = Wait::Over;
-            // Its task wakes to the end of the stream.
-            let _ = longest_idle.stream.get_ref().shutdown(Shutdown::Both);
-            self.daemon.tracker.borrow_mut().counters.http_connections_given_up += 1;
-        }
-        drop(slots);
-        // The channel is never closed while there is a server.
-        self.free.1.recv().await.unwrap_or_default()
+        let Some(longest_idle) = idle.min_by_key(|occupied| occupied.deadline) else { return false };
+        longest_idle.waits_for = Wait::Over;
+        // Its task wakes to the end of the stream.
+        let _ = longest_idle.stream.get_ref().shutdown(Shutdown::Both);
+        self.daemon.tracker.borrow_mut().counters.http_connections_given_up += 1;
+        true
     }
 
     async fn converse(self: Rc<Self>, slot: usize, stream: Arc<Async<TcpStream>>, client: IpAddr) {
@@ -154,18 +171,19 @@ impl HttpServer {
     }
 
     async fn exchange(&self, slot: usize, stream: &Async<TcpStream>, mut connection: Connection<'_>) {
-        let mut waited_for = Wait::Rest;
+        let mut before = (Wait::Rest, 0);
         loop {
             let waits_for = {
                 let mut tracker = self.daemon.tracker.borrow_mut();
                 let mut response = self.response.borrow_mut();
                 connection.step(&mut tracker, self.daemon.now(), stream.get_ref(), &mut response)
             };
-            // The time for a request does not begin anew with each of its pieces.
-            if waits_for != waited_for || waits_for == Wait::Request {
+            // The time for a request does not begin anew with each of its pieces, but with each request.
+            let now = (waits_for, connection.answered());
+            if now != before || waits_for == Wait::Request {
                 self.wait_from_now(slot, waits_for);
             }
-            waited_for = waits_for;
+            before = now;
             let ready = match waits_for {
                 Wait::Request | Wait::Rest => stream.readable().await,
                 Wait::Room => stream.writable().await,
@@ -196,6 +214,10 @@ impl HttpServer {
                 occupied.waits_for = waits_for;
                 occupied.deadline = deadline;
             }
+        }
+        if waits_for == Wait::Request {
+            // It has been rung already, then.
+            let _ = self.idle.0.try_send(());
         }
     }
 

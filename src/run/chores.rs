@@ -121,19 +121,22 @@ impl Chores {
     /// Look up what the WAN interface says, each minute.
     async fn watch(&self, interface: &str) {
         loop {
-            let assigned = interfaces::assigned();
-            let found = interfaces::external(&assigned, interface);
-            if found != self.interface_addresses.replace(found) {
-                info!("{interface}: external addresses are now {:?} and {:?}", found.v4, found.v6);
-            }
-            let mut lan = self.started_with.network.lan.clone();
-            lan.extend(interfaces::local_networks(&assigned, interface));
-            let mut tracker = self.daemon.tracker.borrow_mut();
-            tracker.set_external(self.external(&self.config.borrow()));
-            tracker.set_networks(LocalNetworks::new(&lan));
-            drop(tracker);
+            self.look_at(interface);
             Timer::after(INTERFACES).await;
         }
+    }
+
+    fn look_at(&self, interface: &str) {
+        let assigned = interfaces::assigned();
+        let found = interfaces::external(&assigned, interface);
+        if found != self.interface_addresses.replace(found) {
+            info!("{interface}: external addresses are now {:?} and {:?}", found.v4, found.v6);
+        }
+        let mut lan = self.started_with.network.lan.clone();
+        lan.extend(interfaces::local_networks(&assigned, interface));
+        let mut tracker = self.daemon.tracker.borrow_mut();
+        tracker.set_external(self.external(&self.config.borrow()));
+        tracker.set_networks(LocalNetworks::new(&lan));
     }
 
     /// A configured external address comes before what the interface says.

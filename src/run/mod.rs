@@ -19,7 +19,9 @@ mod interfaces;
 mod settings;
 
 use core::fmt;
+use core::net::SocketAddr;
 use std::io::{self, Write};
+use std::net::{TcpListener, UdpSocket};
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -41,6 +43,9 @@ use crate::net::udp::UdpServer;
 use crate::store::Store;
 use crate::tracker::{HashKey, Seeds, Tracker};
 
+/// How many ports are tried where any will do.
+const ANY_PORT_TRIES: u32 = 16;
+
 /// Why the tracker does not start.
 #[derive(Debug)]
 struct Failure {
@@ -56,8 +61,8 @@ impl Failure {
 
 /// Sockets that were opened, and are not served yet.
 struct Sockets {
-    udp: Vec<std::net::UdpSocket>,
-    tcp: Vec<std::net::TcpListener>,
+    udp: Vec<UdpSocket>,
+    tcp: Vec<TcpListener>,
 }
 
 /// Run until told to stop. `source` is loaded again on SIGHUP.
@@ -98,31 +103,42 @@ async fn run(config: &Config, source: &Source, executor: &Rc<LocalExecutor<'stat
 
 fn open_sockets(config: &Config) -> Result<Sockets, Failure> {
     let mut sockets = Sockets { udp: Vec::new(), tcp: Vec::new() };
-    let mut missing = None;
+    let mut missing = Vec::new();
     for &address in &config.listen {
         match open_both(address) {
             Ok((udp, tcp)) => {
                 sockets.udp.push(udp);
                 sockets.tcp.push(tcp);
             }
-            Err(error) if error.is_missing_family() => {
-                warn!("{error}; going on without it");
-                missing = Some(error);
-            }
+            Err(error) if error.is_missing_family() => missing.push(error),
             Err(error) => return Err(Failure::new(exit::OSERR, error)),
         }
     }
-    match missing {
-        Some(error) if sockets.tcp.is_empty() => Err(Failure::new(exit::OSERR, error)),
-        _ => Ok(sockets),
+    // Told only once it is known that there is something to go on with.
+    match missing.first() {
+        Some(error) if sockets.tcp.is_empty() => return Err(Failure::new(exit::OSERR, error)),
+        _ => missing.iter().for_each(|error| warn!("{error}; going on without it")),
     }
+    Ok(sockets)
 }
 
 /// HTTP and UDP on one port; where any port will do, on the same one.
-fn open_both(address: core::net::SocketAddr) -> Result<(std::net::UdpSocket, std::net::TcpListener), BindError> {
+fn open_both(address: SocketAddr) -> Result<(UdpSocket, TcpListener), BindError> {
+    let mut tries = if address.port() == 0 { ANY_PORT_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        match open_on_one_port(address) {
+            // A port that is free for TCP may be taken for UDP: then we are given another.
+            Err(error) if error.is_in_use() && tries > 0 => {}
+            opened => return opened,
+        }
+    }
+}
+
+fn open_on_one_port(address: SocketAddr) -> Result<(UdpSocket, TcpListener), BindError> {
     let tcp = bind::tcp(address)?;
     let port = tcp.local_addr().map_or(address.port(), |bound| bound.port());
-    Ok((bind::udp(core::net::SocketAddr::new(address.ip(), port))?, tcp))
+    Ok((bind::udp(SocketAddr::new(address.ip(), port))?, tcp))
 }
 
 fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Daemon, Failure> {
@@ -231,5 +247,22 @@ async fn obey(mut signals: Signals, source: &Source, chores: &chores::Chores) {
             Ok(Signal::Hup) => chores.reload(source),
             Ok(_) | Err(_) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_port_is_one_that_is_free_for_both() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        // So many that a port that is free for TCP is sure to be among them, sooner or later.
+        let taken: Vec<_> = (0..400).filter_map(|_| UdpSocket::bind(any).ok()).collect();
+        for _ in 0..400 {
+            let (udp, tcp) = open_both(any).expect("a port is free");
+            assert_eq!(udp.local_addr().ok(), tcp.local_addr().ok());
+        }
+        drop(taken);
     }
 }

@@ -1,9 +1,11 @@
-//! What the tests of the core share: a tracker behind a mock clock, spoken to in bytes only.
+//! What the tests share: a tracker behind a mock clock, spoken to in bytes only; and one in a process of its own.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
 pub(crate) mod bencode;
 pub(crate) mod http;
+pub(crate) mod process;
+pub(crate) mod sockets;
 pub(crate) mod udp;
 
 use std::net::{IpAddr, SocketAddr};

@@ -1,0 +1,366 @@
+//! The fourth ring, from outside: the real binary, its signals, its commands and its disk.
+
+mod common;
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use common::process::{CONFIG, Daemon, Folder, Ran, is_there, wait_for};
+use common::sockets::{HttpClient, UdpClient, announce_http};
+use common::{Announce, Refused, http, info_hash};
+use nix::sys::signal::Signal;
+
+/// The files that an installed nakodo would use, which are not ours to touch.
+const INSTALLED: [&str; 2] = ["/etc/nakodo/nakodo.toml", "/var/lib/nakodo"];
+
+/// Loopback, made a WAN that is whitelisted.
+const WAN: &str = "listen = [\"127.0.0.1:0\"]\n[network]\nlan = []\n";
+
+/// How long a stop may take: 2 s are asked for, and an emulated machine is given more.
+const STOPS_WITHIN: Duration = Duration::from_secs(5);
+
+fn leecher() -> Announce {
+    Announce::leecher(1, 6881)
+}
+
+/// The refusal that both transports give, each in its way.
+fn assert_refused(tracker: SocketAddr) {
+    let reason = "this address is not on the tracker's whitelist: log in first";
+    let refused = |retry_in| Refused { reason: reason.into(), retry_in };
+    assert_eq!(announce_http(tracker, &leecher()), Err(refused(Some(30))));
+    assert_eq!(UdpClient::new("127.0.0.1", tracker).announce(&leecher()), Err(refused(None)));
+}
+
+fn assert_admitted(tracker: SocketAddr) {
+    announce_http(tracker, &leecher()).expect("admitted over HTTP");
+    UdpClient::new("127.0.0.1", tracker).announce(&leecher()).expect("admitted over UDP");
+}
+
+#[test]
+fn without_a_word_it_starts_and_tells_where() {
+    let folder = Folder::new("bare");
+    let installed = INSTALLED.iter().any(|path| is_there(Path::new(path)));
+    folder.write("empty.toml", "");
+    let bare: &[&str] = if installed { &["--config", "empty.toml", "--data-dir", "nakodo-data"] } else { &[] };
+    let daemon = Daemon::start(&folder, bare).or_else(|ran| {
+        // Somebody has its port: then it says so, and runs on another.
+        assert!(ran.failed(71).contains(":6969 (TCP): the port is in use, perhaps by another nakodo; stop that one"));
+        Daemon::start(&folder, &[bare, &["--listen", "0.0.0.0:0", "--listen", "[::]:0"]].concat())
+    });
+    let daemon = daemon.unwrap_or_else(|ran: Ran| unreachable!("{ran:?}"));
+    assert!(daemon.printed().starts_with("nakodo 0.1.0 is running: LAN open, WAN whitelist. Announce URLs:\n"));
+    assert!(daemon.urls.iter().any(|url| url.starts_with("http://")), "{:?}", daemon.urls);
+    assert!(daemon.urls.iter().any(|url| url.starts_with("udp://")), "{:?}", daemon.urls);
+    for url in &daemon.urls {
+        let tracker = Daemon::address_in(url);
+        let any = if tracker.is_ipv4() { "0.0.0.0" } else { "::" };
+        // The host itself may have an address of the WAN, which is told so; either is an answer.
+        let answer = if url.starts_with("udp://") {
+            UdpClient::new(any, tracker).announce(&leecher())
+        } else {
+            announce_http(tracker, &leecher())
+        };
+        assert!(answer.is_ok() || answer.is_err_and(|refused| refused.reason.contains("whitelist")), "{url}");
+    }
+    assert!(is_there(&folder.path("nakodo-data/nakodo.sock")), "the data is where it was started");
+    assert_eq!(daemon.stop().0, Some(0));
+}
+
+#[test]
+fn who_is_allowed_is_so_until_revoked_whatever_happens_to_the_power() {
+    let folder = Folder::new("whitelist");
+    let daemon = Daemon::configured(&folder, WAN);
+    assert_refused(daemon.address());
+    assert_eq!(daemon.command(&["allow", "127.0.0.1", "--user", "mika"]).well(), "allowed 127.0.0.1/32\n");
+    assert_eq!(daemon.command(&["allow", "127.0.0.2", "--permanent"]).well(), "allowed 127.0.0.2/32\n");
+    assert_admitted(daemon.address());
+
+    daemon.kill();
+    assert!(folder.run(&["list", CONFIG[0], CONFIG[1]]).failed(69).starts_with("nakodo is not running: no answer on "));
+    let daemon = Daemon::again(&folder);
+    assert_eq!(daemon.listed(), ["127.0.0.1/32", "127.0.0.2/32"]);
+    assert_admitted(daemon.address());
+    let mut other = UdpClient::new("127.0.0.2", daemon.address());
+    assert_eq!(other.scrape(1), Ok((0, 0, 1)));
+
+    assert_eq!(daemon.command(&["revoke", "127.0.0.1"]).well(), "removed 1 entry\n");
+    assert_eq!(other.scrape(1), Ok((0, 0, 0)), "the peer leaves with its address");
+    assert_refused(daemon.address());
+    assert_eq!(daemon.listed(), ["127.0.0.2/32"]);
+    assert_eq!(daemon.counter("peers_revoked"), 1);
+    let unknown = daemon.command(&["revoke", "127.0.0.1"]).failed(65);
+    assert!(unknown.starts_with("127.0.0.1/32 is not on the whitelist: `nakodo list` shows who is"), "{unknown}");
+
+    daemon.kill();
+    let daemon = Daemon::again(&folder);
+    assert_eq!(daemon.listed(), ["127.0.0.2/32"], "a revoked address stays revoked");
+    assert_refused(daemon.address());
+}
+
+#[test]
+fn the_commands_tell_what_they_found() {
+    let folder = Folder::new("commands");
+    let daemon = Daemon::configured(&folder, &format!("{WAN}[access]\ncapacity = 2\n"));
+    assert_eq!(daemon.command(&["list"]).well(), "nobody is on the whitelist\n");
+    daemon.allow(&["127.0.0.1", "--user", "mika", "--retire-after", "7d"]);
+    daemon.allow(&["2001:db8::7", "--permanent", "--until", "2100-01-31"]);
+    let full = daemon.command(&["allow", "127.0.0.3"]).failed(77);
+    assert!(full.starts_with("the whitelist is full: it has room for 2 entries"), "{full}");
+
+    announce_http(daemon.address(), &leecher()).expect("admitted");
+    let table = daemon.command(&["list"]).well();
+    let rows: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["PREFIX", "USER", "IDLE", "RETIRES", "IN", "UNTIL"]);
+    assert_eq!((rows[1][0], rows[1][1], rows[1].last()), ("127.0.0.1/32", "mika", Some(&"-")));
+    assert_eq!(rows[2], ["2001:db8::/64", "-", rows[2][2], "never", "2100-02-01T00:00:00Z"]);
+
+    let json = daemon.command(&["list", "--json"]).well();
+    let list: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let first = &list["entries"][0];
+    assert_eq!((first["prefix"].as_str(), first["user"].as_str()), (Some("127.0.0.1/32"), Some("mika")));
+    assert_eq!(first["retire_after_seconds"].as_u64(), Some(7 * 86_400));
+    assert!(first["idle_seconds"].is_u64() && first["until_unix"].is_null(), "{json}");
+    assert!(
+        list["entries"][1]["retire_after_seconds"].is_null() && list["entries"][1]["until_unix"].is_u64(),
+        "{json}"
+    );
+
+    let json = daemon.command(&["status", "--json"]).well();
+    let status: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    for (field, value) in [
+        ("/version", Some(env!("CARGO_PKG_VERSION").into())),
+        ("/memory/budget_octets", Some((8_u64 << 20).into())),
+        ("/memory/peers", Some(1.into())),
+        ("/memory/leechers", Some(1.into())),
+        ("/memory/swarms", Some(1.into())),
+        ("/whitelist/entries", Some(2.into())),
+        ("/whitelist/capacity", Some(2.into())),
+        ("/counters/announces_http", Some(1.into())),
+        ("/counters/peers_added", Some(1.into())),
+        ("/uptime_seconds", None),
+        ("/running_seconds", None),
+        ("/flash/octets_written", None),
+    ] {
+        let found: Option<&serde_json::Value> = status.pointer(field);
+        assert!(found.is_some() && (value.is_none() || found == value.as_ref()), "{field}: {json}");
+    }
+    assert!(daemon.status().flash.octets_written > 0, "two entries are on the disk");
+    assert!(daemon.command(&["status"]).well().starts_with("nakodo\n  version "));
+
+    assert_eq!(daemon.command(&["revoke", "--user", "mika"]).well(), "removed 1 entry\n");
+    assert_eq!(daemon.listed(), ["2001:db8::/64"]);
+    assert!(daemon.command(&["allow"]).failed(64).contains("takes one address or prefix"));
+    assert!(daemon.command(&["allow", "127.0.0.256"]).failed(64).contains("127.0.0.256"));
+}
+
+#[test]
+fn who_is_idle_is_retired_for_good_and_leaves_the_swarms() {
+    let folder = Folder::new("retire");
+    let daemon = Daemon::configured(&folder, &format!("{WAN}[access]\nretire_after = \"3s\"\n"));
+    daemon.allow(&["127.0.0.2", "--permanent"]);
+    let mut other = UdpClient::new("127.0.0.2", daemon.address());
+    daemon.allow(&["127.0.0.1", "--user", "mika"]);
+    announce_http(daemon.address(), &leecher()).expect("admitted");
+    assert_eq!(other.scrape(1), Ok((0, 0, 1)));
+    wait_for("retirement", || (daemon.listed() == ["127.0.0.2/32"]).then_some(()));
+    daemon.logged("127.0.0.1/32 (mika) is retired from the whitelist");
+    assert_eq!(other.scrape(1), Ok((0, 0, 0)));
+    assert_refused(daemon.address());
+
+    // With more patience than that, only who is not on the disk any more is not on the list.
+    assert_eq!(daemon.stop().0, Some(0));
+    let daemon = Daemon::configured(&folder, WAN);
+    assert_eq!(daemon.listed(), ["127.0.0.2/32"]);
+    assert_refused(daemon.address());
+}
+
+#[test]
+fn when_told_to_stop_it_saves_and_leaves_no_socket() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let folder = Folder::new("stop");
+        let daemon = Daemon::configured(&folder, WAN);
+        daemon.allow(&["127.0.0.1"]);
+        let idle = || Some(daemon.whitelist().entries.first()?.idle_seconds).filter(|&idle| idle >= 3);
+        let idle_before = wait_for("an idle customer", idle);
+        assert_admitted(daemon.address());
+        let announced = Instant::now();
+        let open = HttpClient::connect(daemon.address());
+        let (code, took, log) = daemon.stop_by(signal);
+        assert_eq!(code, Some(0), "{log:?}");
+        assert!(took < STOPS_WITHIN, "it took {took:?}");
+        assert!(!is_there(&folder.path("data/nakodo.sock")));
+        drop(open);
+
+        let daemon = Daemon::again(&folder);
+        let idle = daemon.whitelist().entries[0].idle_seconds;
+        let most = announced.elapsed().as_secs() + 1;
+        assert!(idle <= most, "idle for {idle} s, {idle_before} s before the announce {most} s ago");
+        assert!(daemon.status().running_seconds >= idle_before, "the running clock goes on");
+    }
+}
+
+#[test]
+fn a_reload_changes_what_can_change_and_tells_what_cannot() {
+    let folder = Folder::new("reload");
+    let config = |listen: &str, interval: &str| {
+        format!(
+            "data_dir = \"data\"\nlisten = [\"{listen}\"]\n[announce]\ninterval = \"{interval}\"\npeer_timeout = \"3h\"\n"
+        )
+    };
+    folder.write("nakodo.toml", config("127.0.0.1:0", "30m"));
+    let daemon = Daemon::again(&folder);
+    let mut kept = HttpClient::connect(daemon.address());
+    let mut interval = || kept.announce(&leecher()).expect("the LAN is open").interval;
+    assert!((1800..=1980).contains(&interval()));
+
+    folder.write("nakodo.toml", config("127.0.0.1:6", "1h"));
+    daemon.signal(Signal::SIGHUP);
+    daemon.logged("the configuration was read again");
+    assert!((3600..=3960).contains(&interval()), "the connection is kept, and hears of it");
+    daemon.logged("listen has changed: that takes a restart");
+
+    for bad in ["interval = \"soon\"\n", "[announce]\nintervall = \"1h\"\n", "[announce"] {
+        let before = daemon.log();
+        folder.write("nakodo.toml", bad);
+        daemon.signal(Signal::SIGHUP);
+        let more = wait_for("a line", || Some(daemon.log()[before.len()..].to_vec()).filter(|more| !more.is_empty()));
+        assert_eq!(more.len(), 1, "{more:?}");
+        assert!(more[0].contains("nakodo.toml:") && more[0].contains("ERROR"), "{more:?}");
+        assert!(more[0].ends_with("; going on with the configuration that there was"), "{more:?}");
+        assert!((3600..=3960).contains(&interval()));
+    }
+    fs::remove_file(folder.path("nakodo.toml")).expect("it is there");
+    daemon.signal(Signal::SIGHUP);
+    daemon.logged("there is no such file");
+    assert!((3600..=3960).contains(&interval()));
+
+    folder.write("nakodo.toml", config("127.0.0.1:0", "30m"));
+    daemon.signal(Signal::SIGHUP);
+    wait_for("the first interval", || (1800..=1980).contains(&interval()).then_some(()));
+}
+
+#[test]
+fn a_port_in_use_is_told_in_one_line() {
+    let folder = Folder::new("port");
+    let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    for (protocol, taken) in [("TCP", tcp.local_addr()), ("UDP", udp.local_addr())] {
+        let listen = taken.expect("bound").to_string();
+        let line = folder.run(&["--config", "/dev/null", "--data-dir", "data", "--listen", &listen]).failed(71);
+        let start = format!("cannot listen on {listen} ({protocol}): the port is in use");
+        assert!(line.starts_with(&start) && line.contains("--listen"), "{line}");
+        assert!(!is_there(&folder.path("data")), "it has not touched the disk");
+    }
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_had_is_told_in_one_line() {
+    let folder = Folder::new("no-data");
+    folder.write("file", "");
+    for place in ["file", "file/below", "/dev/null/below", "/proc/nakodo"] {
+        let arguments = ["--config", "/dev/null", "--listen", "127.0.0.1:0", "--data-dir", place];
+        let line = folder.run(&arguments).failed(74);
+        assert!(line.contains(place) && line.contains("data directory"), "{line}");
+    }
+    assert_eq!(fs::read(folder.path("file")).expect("it is there"), b"");
+}
+
+#[test]
+fn a_second_tracker_keeps_off_the_first_ones_data() {
+    let folder = Folder::new("second");
+    let daemon = Daemon::configured(&folder, WAN);
+    daemon.allow(&["127.0.0.1"]);
+    let second = folder.run(&["--config", "nakodo.toml", "--listen", "127.0.0.1:0"]);
+    let line = second.failed(74);
+    assert_eq!(line, "another nakodo is running on data; stop it, or name another directory with --data-dir");
+    assert_eq!(daemon.listed(), ["127.0.0.1/32"], "its socket is still there");
+    assert_admitted(daemon.address());
+
+    // Other data, and the same control socket.
+    folder.write(
+        "other.toml",
+        "data_dir = \"other\"
+[admin]
+socket = \"data/nakodo.sock\"
+",
+    );
+    let line = folder.run(&["--config", "other.toml", "--listen", "127.0.0.1:0"]).failed(71);
+    assert!(line.starts_with("another nakodo is listening on the control socket data/nakodo.sock"), "{line}");
+    assert_eq!(daemon.listed(), ["127.0.0.1/32"]);
+    assert_eq!(daemon.stop().0, Some(0));
+}
+
+#[test]
+fn a_bad_configuration_is_told_in_one_line() {
+    let folder = Folder::new("bad");
+    for (text, line) in [
+        ("memory = 8\n", "nakodo.toml:1: memory: found the integer 8, expected a size with its unit such as "),
+        ("[anounce]\n", "nakodo.toml:1: unknown section \"anounce\"; did you mean [announce]?"),
+        (
+            "[announce]\nintervall = \"1h\"\n",
+            "nakodo.toml:2: unknown key \"announce.intervall\"; did you mean \"announce.interval\"?",
+        ),
+        ("listen = [\n", "nakodo.toml:"),
+        ("[announce]\nmin_interval = \"2h\"\n", "nakodo.toml:2: announce.min_interval: 2h is more than "),
+    ] {
+        folder.write("nakodo.toml", text);
+        for command in ["serve", "check", "list"] {
+            let told = folder.run(&[command, "--config", "nakodo.toml"]).failed(78);
+            assert!(told.starts_with(line), "{told}");
+        }
+    }
+    assert!(!is_there(&folder.path("nakodo-data")), "it has not touched the disk");
+}
+
+#[test]
+fn a_damaged_database_is_moved_aside_and_the_list_is_had_from_its_export() {
+    for garbage in [vec![0xa5; 200_000], vec![0; 64], b"not a database\n".to_vec()] {
+        let folder = Folder::new("damage");
+        let daemon = Daemon::configured(&folder, WAN);
+        daemon.allow(&["127.0.0.1", "--user", "mika"]);
+        assert_eq!(daemon.stop().0, Some(0));
+        folder.write("data/whitelist/db", &garbage);
+        let daemon = Daemon::again(&folder);
+        let told = daemon.logged("the database of the whitelist was damaged");
+        assert!(told.contains("ERROR") && told.contains("data/whitelist.broken-"), "{told}");
+        let names = fs::read_dir(folder.path("data")).expect("it is there");
+        let aside = names.filter_map(Result::ok).find(|name| name.file_name().to_string_lossy().contains(".broken-"));
+        assert!(aside.is_some(), "it is kept for whoever wants to look into it");
+        assert_eq!(daemon.listed(), ["127.0.0.1/32"]);
+        assert_admitted(daemon.address());
+        daemon.allow(&["127.0.0.2"]);
+        daemon.kill();
+        let daemon = Daemon::again(&folder);
+        assert_eq!(daemon.listed(), ["127.0.0.1/32", "127.0.0.2/32"]);
+        assert!(!daemon.log().iter().any(|line| line.contains("ERROR")), "{:?}", daemon.log());
+    }
+}
+
+/// A kernel without IPv6 cannot be had by a test; an IPv6 address that is not there is refused in the same way.
+#[test]
+fn without_ipv6_it_goes_on_without_it() {
+    let folder = Folder::new("v4-only");
+    let missing = "[2001:db8::6969]:0";
+    let arguments = ["--config", "/dev/null", "--data-dir", "data", "--listen", "127.0.0.1:0", "--listen", missing];
+    let daemon = Daemon::start(&folder, &arguments).unwrap_or_else(|ran| unreachable!("{ran:?}"));
+    let told = daemon.logged("going on without it");
+    assert!(told.contains("WARN") && told.contains("[2001:db8::6969]"), "{told}");
+    assert_eq!(daemon.urls.len(), 2);
+    announce_http(daemon.address(), &leecher()).expect("IPv4 is served");
+    drop(daemon);
+    let line = folder.run(&["--config", "/dev/null", "--data-dir", "data", "--listen", missing]).failed(71);
+    assert!(line.starts_with("cannot listen on [2001:db8::6969]:0"), "{line}");
+}
+
+#[test]
+fn the_page_for_people_is_there_too() {
+    let folder = Folder::new("page");
+    let daemon = Daemon::configured(&folder, "listen = [\"127.0.0.1:0\"]\n");
+    let mut client = HttpClient::connect(daemon.address());
+    let page = client.ask(&http::get("/"));
+    assert!(page.status == 200 && String::from_utf8_lossy(&page.body).contains("nakodo"));
+    assert_eq!(client.ask(&http::get("/nothing")).status, 404);
+    assert_eq!(client.ask(&http::scrape(&[info_hash(7)])).scraped(&info_hash(7)), (0, 0, 0));
+}

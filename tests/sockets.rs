@@ -1,0 +1,443 @@
+//! The fourth ring, from the wire: what clients with real sockets do to a running tracker, and what it does about it.
+
+mod common;
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::process::{Daemon, Folder, PATIENCE, wait_for};
+use common::sockets::{HttpClient, UdpClient, announce_http, at};
+use common::udp::Reply;
+use common::{Announce, http, info_hash, udp};
+use nix::sys::signal::Signal;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, sockopt};
+
+/// Everywhere, as at home, but on ports that are free.
+const EVERYWHERE: &str = "listen = [\"0.0.0.0:0\", \"[::]:0\"]\n";
+
+/// A tracker with few slots and little patience.
+fn hasty(connections: usize, head: &str, idle: &str) -> String {
+    format!(
+        "listen = [\"127.0.0.1:0\"]\n[http]\nconnections = {connections}\nhead_timeout = \"{head}\"\nidle_timeout = \"{idle}\"\n"
+    )
+}
+
+fn leecher() -> Announce {
+    Announce::leecher(1, 6881)
+}
+
+fn http_announce() -> Vec<u8> {
+    http::announce(&leecher())
+}
+
+/// The ports of the IPv4 and of the IPv6 sockets.
+fn ports(daemon: &Daemon<'_>) -> (u16, u16) {
+    let port = |is_ipv4: bool| {
+        let mut addresses = daemon.urls.iter().map(|url| Daemon::address_in(url));
+        addresses.find(|address| address.is_ipv4() == is_ipv4).expect("both families").port()
+    };
+    (port(true), port(false))
+}
+
+#[test]
+fn rule_17_replies_come_from_the_address_that_was_asked() {
+    let folder = Folder::new("rule-17");
+    let daemon = Daemon::configured(&folder, EVERYWHERE);
+    let (v4, v6) = ports(&daemon);
+    for (asked, port) in [("127.0.0.1", v4), ("127.0.0.2", v4), ("127.0.0.3", v4), ("127.255.0.9", v4), ("::1", v6)] {
+        let tracker = at(asked, port);
+        for from in if tracker.is_ipv4() { &["127.0.0.1", "127.0.0.77", "0.0.0.0"][..] } else { &["::1", "::"] } {
+            let mut client = UdpClient::new(from, tracker);
+            let (reply, answered_from) = client.ask(&udp::connect(5));
+            assert!(matches!(Reply::parse(&reply, tracker, 5), Reply::Connect(_)));
+            assert_eq!(answered_from, tracker, "asked from {from}, not connected");
+            // A connected socket hears only of whom it is connected to.
+            client.socket.connect(tracker).expect("a route to loopback");
+            client.announce(&leecher()).expect("the LAN is open");
+        }
+    }
+}
+
+#[test]
+fn replies_of_one_batch_go_to_and_come_from_where_they_belong() {
+    let folder = Folder::new("batch");
+    let daemon = Daemon::configured(&folder, EVERYWHERE);
+    let (v4, _) = ports(&daemon);
+    let socket = UdpSocket::bind("0.0.0.0:0").expect("a free port");
+    socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
+    let asked: Vec<SocketAddr> = (1..=40).map(|host| at(&format!("127.0.0.{}", host % 4 + 1), v4)).collect();
+    let mut open: Vec<u32> = (0..40).collect();
+    wait_for("all replies", || {
+        // While it is stopped they gather, and so are one batch.
+        daemon.signal(Signal::SIGSTOP);
+        for &number in &open {
+            socket.send_to(&udp::connect(number), asked[number as usize]).expect("loopback takes datagrams");
+        }
+        daemon.signal(Signal::SIGCONT);
+        let mut reply = [0; 2048];
+        while let Ok((octets, from)) = socket.recv_from(&mut reply) {
+            let number = u32::from_be_bytes(reply[4..8].try_into().expect("4 octets"));
+            assert_eq!((octets, from), (16, asked[number as usize]), "{number}");
+            open.retain(|&waiting| waiting != number);
+            if open.is_empty() {
+                break;
+            }
+        }
+        open.is_empty().then_some(())
+    });
+}
+
+#[test]
+fn odd_datagrams_do_no_harm() {
+    let folder = Folder::new("odd");
+    let daemon = Daemon::configured(&folder, EVERYWHERE);
+    let (v4, v6) = ports(&daemon);
+    for tracker in [at("127.0.0.1", v4), at("::1", v6)] {
+        let mut client = UdpClient::new(if tracker.is_ipv4() { "127.0.0.1" } else { "::1" }, tracker);
+        let id = client.connect();
+        let mut large = udp::announce(id, 3, &leecher()).to_vec();
+        for octets in [2047, 2048, 2049, 9000, 60_000] {
+            large.resize(octets, 0);
+            let (reply, from) = client.ask(&large);
+            Reply::parse(&reply, from, 3).told().expect("longer is fine");
+        }
+        // What a normal datagram says after a large one is not mixed up with it.
+        assert_eq!(client.scrape(1).map(|counts| counts.2), Ok(if tracker.is_ipv4() { 1 } else { 2 }));
+        let many: Vec<[u8; 20]> = (0..=255).map(info_hash).collect();
+        let (reply, from) = client.ask(&udp::scrape(id, 4, &many));
+        assert!(matches!(Reply::parse(&reply, from, 4), Reply::Scrape(told) if told.len() == 74));
+
+        let malformed = daemon.counter("udp_malformed");
+        for _ in 0..40 {
+            client.socket.send_to(&[], tracker).expect("loopback takes datagrams");
+            client.socket.send_to(&[0xff; 15], tracker).expect("loopback takes datagrams");
+        }
+        client.scrape(1).expect("it goes on");
+        wait_for("the count", || (daemon.counter("udp_malformed") >= malformed + 80).then_some(()));
+        assert!(client.receive().is_none(), "none of that was answered");
+    }
+}
+
+#[test]
+fn rule_24_requests_arrive_in_any_pieces() {
+    let folder = Folder::new("pieces");
+    let daemon = Daemon::configured(&folder, "listen = [\"127.0.0.1:0\"]\n");
+    let mut client = HttpClient::connect(daemon.address());
+    for octet in http_announce() {
+        client.send(&[octet]);
+    }
+    assert_eq!(client.response().told().expect("the LAN is open").counts(), (0, 1));
+    for requests in [2, 10, 100] {
+        client.send(&http_announce().repeat(requests));
+        for _ in 0..requests {
+            assert!(client.response().keep_alive);
+        }
+    }
+    // The second half of one with the first half of the next.
+    let request = http::scrape(&[info_hash(1)]);
+    let (begin, end) = request.split_at(request.len() / 2);
+    client.send(begin);
+    for _ in 0..10 {
+        client.send(&[end, begin].concat());
+        assert_eq!(client.response().scraped(&info_hash(1)), (0, 0, 1));
+    }
+    client.send(end);
+    assert_eq!(client.response().scraped(&info_hash(1)), (0, 0, 1));
+    assert!(client.is_open());
+    assert_eq!(daemon.counter("http_connections"), 1);
+}
+
+#[test]
+fn rule_24_connections_are_kept_or_closed_as_asked() {
+    let folder = Folder::new("kept");
+    let daemon = Daemon::configured(&folder, "listen = [\"127.0.0.1:0\"]\n");
+    let target = http::announce_target(&leecher());
+    for (request, keep_alive) in [
+        (format!("GET {target} HTTP/1.1\r\n\r\n"), true),
+        (format!("GET {target} HTTP/1.0\r\n\r\n"), false),
+        (format!("GET {target} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"), true),
+        (format!("GET {target} HTTP/1.1\r\nConnection: close\r\n\r\n"), false),
+        (format!("GET {target} HTTP/1.1\r\nConnection: Close, te\r\n\r\n"), false),
+        ("GET /nothing HTTP/1.1\r\n\r\n".into(), true),
+        ("POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc".into(), false),
+        ("nonsense\r\n\r\n".into(), false),
+    ] {
+        let mut client = HttpClient::connect(daemon.address());
+        assert_eq!(client.ask(request.as_bytes()).keep_alive, keep_alive, "{request}");
+        if keep_alive {
+            assert!(client.ask(&http_announce()).keep_alive, "{request}");
+        } else {
+            assert_eq!(client.rest(), b"", "nothing follows: {request}");
+        }
+    }
+    // What is asked after a close is not answered.
+    let mut client = HttpClient::connect(daemon.address());
+    client.send(&[format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes(), &http_announce()].concat());
+    assert!(!client.response().keep_alive);
+    assert_eq!(client.rest(), b"");
+}
+
+#[test]
+fn rule_24_too_long_a_head_gets_431() {
+    let folder = Folder::new("long");
+    let daemon = Daemon::configured(&folder, "listen = [\"127.0.0.1:0\"]\n");
+    for octets in [8_192, 10_000, 300_000] {
+        let head = format!("GET /announce?{} HTTP/1.1\r\n\r\n", "x".repeat(octets));
+        let mut client = HttpClient::connect(daemon.address());
+        // It may stop listening before all of it is sent, and still has to be heard.
+        let _ = client.stream.write_all(head.as_bytes());
+        let response = client.try_response().unwrap_or_else(|error| unreachable!("{octets} octets: {error}"));
+        assert_eq!((response.status, response.keep_alive), (431, false));
+        assert_eq!(client.rest(), b"");
+    }
+    let mut client = HttpClient::connect(daemon.address());
+    let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(8_000));
+    assert_eq!(client.ask(long.as_bytes()).status, 200, "many and long headers are fine while they fit");
+}
+
+#[test]
+fn garbage_is_answered_in_plain_text_and_closed() {
+    let folder = Folder::new("garbage");
+    let daemon = Daemon::configured(&folder, "listen = [\"127.0.0.1:0\"]\n");
+    let hello = b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\x5f\x00\x0a\x0d\x01\x00\x02\x13\x01";
+    for garbage in
+        [&hello[..], b"\x00", b"\xff\xfe\xfd\r\n", b"\x13BitTorrent protocol\0\0\0\0\0\0\0\0", b"SSH-2.0-x\r\n"]
+    {
+        let mut client = HttpClient::connect(daemon.address());
+        let response = client.ask(garbage);
+        assert_eq!((response.status, response.keep_alive), (400, false), "{}", garbage.escape_ascii());
+        assert_eq!(client.rest(), b"");
+    }
+    announce_http(daemon.address(), &leecher()).expect("it goes on");
+}
+
+#[test]
+fn rule_24_too_slow_a_head_is_closed_and_counted() {
+    let folder = Folder::new("slow");
+    let daemon = Daemon::configured(&folder, &hasty(8, "1s", "1h"));
+    let started = Instant::now();
+    let mut silent = HttpClient::connect(daemon.address());
+    let mut trickling = HttpClient::connect(daemon.address());
+    // An octet now and then makes no difference.
+    let closed = wait_for("its end", || {
+        let sent = trickling.stream.write_all(b"G");
+        thread::sleep(Duration::from_millis(50));
+        (sent.is_err() || !trickling.is_open()).then(|| started.elapsed())
+    });
+    assert!(closed >= Duration::from_millis(900), "closed after {closed:?}");
+    assert_eq!(trickling.rest(), b"", "closed without a word");
+    assert_eq!(daemon.counter("http_connections_timed_out"), 1);
+    assert!(silent.is_open(), "it has begun no request yet");
+    silent.announce(&leecher()).expect("the LAN is open");
+}
+
+#[test]
+fn idle_connections_are_closed_and_not_counted_as_slow() {
+    let folder = Folder::new("idle");
+    let daemon = Daemon::configured(&folder, &hasty(8, "5m", "1s"));
+    let silent = HttpClient::connect(daemon.address());
+    let mut kept = HttpClient::connect(daemon.address());
+    let started = Instant::now();
+    kept.announce(&leecher()).expect("the LAN is open");
+    for client in [kept, silent] {
+        assert_eq!(client.rest(), b"");
+    }
+    assert!(started.elapsed() >= Duration::from_millis(900));
+    assert_eq!(daemon.counter("http_connections_timed_out"), 0);
+}
+
+/// The time for a request begins with the request, also where its first octets come together with the last ones of
+/// another.
+#[test]
+fn a_client_that_is_never_slow_is_never_closed() {
+    let folder = Folder::new("busy");
+    let daemon = Daemon::configured(&folder, &hasty(8, "2s", "2s"));
+    let mut client = HttpClient::connect(daemon.address());
+    let request = http_announce();
+    let (begin, end) = request.split_at(request.len() / 2);
+    client.send(begin);
+    let started = Instant::now();
+    while started.elapsed() < Duration::from_secs(5) {
+        client.send(&[end, begin].concat());
+        client.try_response().unwrap_or_else(|error| unreachable!("after {:?}: {error}", started.elapsed()));
+        thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(daemon.counter("http_connections_timed_out"), 0);
+}
+
+#[test]
+fn where_all_are_idle_the_longest_idle_gives_way() {
+    let folder = Folder::new("give-way");
+    let daemon = Daemon::configured(&folder, &hasty(4, "5m", "5m"));
+    let mut clients: Vec<HttpClient> = (0..4)
+        .map(|_| {
+            let mut client = HttpClient::connect(daemon.address());
+            client.announce(&leecher()).expect("the LAN is open");
+            thread::sleep(Duration::from_millis(20));
+            client
+        })
+        .collect();
+    // The first has been used since: the second is the one.
+    clients[0].announce(&leecher()).expect("the LAN is open");
+    announce_http(daemon.address(), &leecher()).expect("there is room for a fifth");
+    assert_eq!(clients.remove(1).rest(), b"");
+    for client in &mut clients {
+        client.announce(&leecher()).expect("the others stay");
+    }
+    assert_eq!(daemon.counter("http_connections_given_up"), 1);
+}
+
+#[test]
+fn where_more_come_at_once_than_there_is_room_for_all_are_served() {
+    let folder = Folder::new("burst");
+    let daemon = Daemon::configured(&folder, &hasty(4, "5m", "5m"));
+    daemon.signal(Signal::SIGSTOP);
+    let mut clients: Vec<HttpClient> = (0..20).map(|_| HttpClient::connect(daemon.address())).collect();
+    for client in &mut clients {
+        client.send(&http_announce());
+    }
+    daemon.signal(Signal::SIGCONT);
+    let mut served = 0;
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.response().told().unwrap_or_else(|_| unreachable!("{number} is not served"));
+        served += 1;
+    }
+    assert_eq!(served, 20);
+}
+
+#[test]
+fn where_all_are_slow_a_newcomer_waits_until_their_time_is_up() {
+    let folder = Folder::new("slow-all");
+    let daemon = Daemon::configured(&folder, &hasty(4, "2s", "5m"));
+    let slow: Vec<HttpClient> = (0..4)
+        .map(|_| {
+            let mut client = HttpClient::connect(daemon.address());
+            client.send(b"GET /announce?");
+            client
+        })
+        .collect();
+    wait_for("four connections", || (daemon.counter("http_connections") == 4).then_some(()));
+    announce_http(daemon.address(), &leecher()).expect("served in the end");
+    assert_eq!(daemon.counter("http_connections_given_up"), 0);
+    for client in slow {
+        assert_eq!(client.rest(), b"");
+    }
+    assert_eq!(daemon.counter("http_connections_timed_out"), 4);
+}
+
+/// A connection whose end takes only little.
+fn with_small_window(tracker: SocketAddr) -> TcpStream {
+    let fd = nix::sys::socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None);
+    let stream = TcpStream::from(fd.expect("a socket"));
+    setsockopt(&stream, sockopt::RcvBuf, &2048).expect("a small buffer");
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&stream);
+    nix::sys::socket::connect(fd, &SockaddrStorage::from(tracker)).expect("it listens");
+    stream
+}
+
+#[test]
+fn who_does_not_read_is_cut_off_and_harms_nobody() {
+    let folder = Folder::new("deaf");
+    let daemon = Daemon::configured(&folder, &hasty(8, "2s", "5m"));
+    // Swarms whose scrape is long.
+    let scrape = http::scrape(&(0..60).map(info_hash).collect::<Vec<_>>());
+    let deaf = HttpClient::over(with_small_window(daemon.address()));
+    let (mut sender, tracker) = (deaf.stream.try_clone().expect("a copy"), daemon.address());
+    let asking = thread::spawn(move || {
+        let mut asked = 0;
+        // Until it blocks for good, and is then cut off.
+        while sender.write_all(&scrape).is_ok() {
+            asked += 1;
+        }
+        asked
+    });
+    let started = Instant::now();
+    wait_for("the end of who does not read", || {
+        let asked = Instant::now();
+        announce_http(tracker, &leecher()).expect("others are served");
+        assert!(asked.elapsed() < PATIENCE);
+        (daemon.counter("http_connections_timed_out") == 1).then_some(())
+    });
+    let asked = asking.join().expect("it ends");
+    assert!(started.elapsed() >= Duration::from_millis(1900) && asked > 1, "{asked} asked in {:?}", started.elapsed());
+    drop(deaf);
+}
+
+/// Datagrams that each of two threads sends.
+const FLOOD: usize = 100_000;
+
+#[test]
+fn a_flood_of_datagrams_does_not_keep_http_waiting() {
+    let folder = Folder::new("flood");
+    let daemon = Daemon::configured(&folder, EVERYWHERE);
+    let (port, _) = ports(&daemon);
+    let over = AtomicBool::new(false);
+    let (sent, asked, slowest) = thread::scope(|scope| {
+        let flooders: Vec<_> = [1, 2]
+            .map(|host| {
+                scope.spawn(move || {
+                    let mut client = UdpClient::new(&format!("127.0.0.{host}"), at("127.0.0.1", port));
+                    let id = client.connect();
+                    let started = Instant::now();
+                    let mut sent = 0;
+                    while sent < FLOOD && started.elapsed() < Duration::from_secs(4) {
+                        let announce = Announce::leecher(sent as u8, 6881 + sent as u16 % 1000);
+                        sent += usize::from(
+                            client.socket.send_to(&udp::announce(id, 1, &announce), client.tracker).is_ok(),
+                        );
+                    }
+                    sent
+                })
+            })
+            .into();
+        let over = &over;
+        let asker = scope.spawn(move || {
+            let mut client = HttpClient::connect(at("127.0.0.1", port));
+            let (mut asked, mut slowest) = (0, Duration::ZERO);
+            while !over.load(Ordering::Relaxed) {
+                let started = Instant::now();
+                client.announce(&leecher()).expect("the LAN is open");
+                announce_http(at("127.0.0.1", port), &leecher()).expect("new connections too");
+                slowest = slowest.max(started.elapsed());
+                asked += 2;
+            }
+            (asked, slowest)
+        });
+        let sent: usize = flooders.into_iter().map(|flooder| flooder.join().expect("it ends")).sum();
+        over.store(true, Ordering::Relaxed);
+        let (asked, slowest) = asker.join().expect("it ends");
+        (sent, asked, slowest)
+    });
+    println!("{asked} HTTP requests beside {sent} datagrams, the slowest pair in {slowest:?}");
+    assert!(asked > 0 && slowest < Duration::from_secs(5), "{slowest:?}");
+    assert!(UdpClient::new("127.0.0.3", at("127.0.0.1", port)).announce(&leecher()).is_ok());
+}
+
+#[test]
+fn ten_thousand_bad_requests_are_no_reason_to_fill_the_log() {
+    let folder = Folder::new("quiet");
+    let daemon = Daemon::configured(&folder, "listen = [\"127.0.0.1:0\"]\n");
+    let before = daemon.log().len();
+    let (tracker, udp) = (daemon.address(), UdpSocket::bind("127.0.0.1:0").expect("a free port"));
+    let mut client = HttpClient::connect(tracker);
+    for round in 0..50 {
+        client.send(&[http::get("/nothing").repeat(50), http::get("/announce?port=x").repeat(50)].concat());
+        for _ in 0..100 {
+            client.response();
+        }
+        for number in 0..100 {
+            let datagram = udp::announce(number, number as u32, &leecher());
+            udp.send_to(&datagram[..if round % 2 == 0 { 98 } else { 97 }], tracker).expect("loopback takes datagrams");
+        }
+        // Those that end in a closed connection.
+        assert_eq!(HttpClient::connect(tracker).ask(b"nonsense\r\n\r\n").status, 400);
+        drop(HttpClient::connect(tracker));
+    }
+    let counters = daemon.counters();
+    assert!(counters["http_not_found"] == 2500 && counters["http_bad_parameters"] == 2500, "{counters:?}");
+    let log = daemon.log();
+    assert!(log.len() <= before + 3, "{log:?}");
+}
