@@ -30,9 +30,6 @@ const DATAGRAM_OCTETS: usize = 2048;
 /// Octets of a socket's buffers.
 pub const BUFFERS_OCTETS: usize = BATCH * (DATAGRAM_OCTETS + MAX_REPLY_OCTETS);
 
-/// Batches after which others get their turn, though there may be more: a flood must not starve HTTP.
-const BATCHES_A_TURN: usize = 4;
-
 /// The address that a datagram was sent to, and so the one that its reply is sent from (rule 17).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Local {
@@ -88,17 +85,11 @@ impl UdpServer {
     /// When waiting for the socket fails, which it does not do for anything that comes from outside.
     pub async fn serve(mut self, daemon: Rc<Daemon>) -> io::Result<()> {
         loop {
-            let mut drained = false;
-            for _ in 0..BATCHES_A_TURN {
-                let received = self.exchange(&mut daemon.tracker.borrow_mut(), daemon.now());
-                drained = received < BATCH;
-                if drained {
-                    break;
-                }
-            }
-            if drained {
+            let received = self.exchange(&mut daemon.tracker.borrow_mut(), daemon.now());
+            if received < BATCH {
                 self.socket.readable().await?;
             } else {
+                // There may be more, but a flood must not starve HTTP.
                 smol::future::yield_now().await;
             }
         }

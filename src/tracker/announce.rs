@@ -64,8 +64,8 @@ impl Tracker {
             self.sources.add(caller.address);
         }
         let wanted = self.wanted(announce, outcome);
-        self.tell(stamp, caller, announce, transport, swarms, wanted);
-        let mut counts = self.counts(stamp, swarms);
+        let counted = self.tell(stamp, caller, announce, transport, swarms, wanted);
+        let mut counts = counted.unwrap_or_else(|| self.counts(stamp, swarms));
         if outcome == Outcome::NotStored {
             count(&mut counts, role(announce));
         }
@@ -153,7 +153,8 @@ impl Tracker {
         }
     }
 
-    /// Fill the reply's peers. Over UDP only those of the packet's family have a place (rule 10).
+    /// Fill the reply's peers. Over UDP only those of the packet's family have a place (rule 10). Where that came upon
+    /// every peer of the swarms, they have been counted on the way.
     fn tell(
         &mut self,
         stamp: Stamp,
@@ -162,11 +163,11 @@ impl Tracker {
         transport: Transport,
         swarms: Swarms,
         wanted: usize,
-    ) {
+    ) -> Option<SwarmCounts> {
         self.peers4_told = 0;
         self.peers6_told = 0;
         if wanted == 0 {
-            return;
+            return None;
         }
         let (endpoint4, endpoint6) = match caller.address {
             IpAddr::V4(v4) => (endpoint(&v4.octets(), announce.port), [0; 18]),
@@ -177,6 +178,12 @@ impl Tracker {
             let external = external_octets::<6>(self.policy.external);
             let asker = Asker { endpoint: endpoint4, horizon, reach, complete, external };
             let out = &mut self.peers4[..wanted.min(udp::MAX_PEERS4)];
+            if let [Some(swarm), None] = swarms
+                && let Some((told, counts)) = self.pool.select_all::<6, V4>(swarm, &asker, stamp, out)
+            {
+                self.peers4_told = told;
+                return Some(counts);
+            }
             self.peers4_told = select::<6, V4>(&mut self.pool, swarms, &asker, stamp, out);
         }
         if transport == Transport::Http || caller.address.is_ipv6() {
@@ -186,6 +193,7 @@ impl Tracker {
             let out = &mut self.peers6[..wanted.min(most)];
             self.peers6_told = select::<18, V6>(&mut self.pool, swarms, &asker, stamp, out);
         }
+        None
     }
 
     /// The counts of both sides of the horizon together.

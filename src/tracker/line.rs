@@ -278,6 +278,8 @@ pub(super) trait Family<const N: usize>: Kind<Item = Peer<N>> {
     /// Which of a swarm's roots is this family's.
     const ROOT: usize;
 
+    /// Are all peers of the swarm of this family, in its own line and one chain at most?
+    fn is_only_family(swarm: &Swarm) -> bool;
     /// The peers in the swarm's own line.
     fn few(swarm: &Swarm) -> &[Peer<N>];
     /// Those peers to change, or `None` where the line holds something else. An empty list changes its family.
@@ -315,6 +317,10 @@ impl Kind for V4 {
 impl Family<6> for V4 {
     const ROOT: usize = 0;
 
+    fn is_only_family(swarm: &Swarm) -> bool {
+        matches!(swarm.few, Few::Four(_)) && swarm.roots[V6::ROOT].is_none()
+    }
+
     fn few(swarm: &Swarm) -> &[Peer<6>] {
         if let Few::Four(few) = &swarm.few { few } else { &[] }
     }
@@ -347,6 +353,10 @@ impl Kind for V6 {
 
 impl Family<18> for V6 {
     const ROOT: usize = 1;
+
+    fn is_only_family(swarm: &Swarm) -> bool {
+        matches!(swarm.few, Few::Six(_)) && swarm.roots[V4::ROOT].is_none()
+    }
 
     fn few(swarm: &Swarm) -> &[Peer<18>] {
         if let Few::Six(few) = &swarm.few { few } else { &[] }

@@ -72,9 +72,27 @@ pub(super) enum Stored {
     Full,
 }
 
-/// What a peer of each role adds to a sum of all peers, seeders and partial seeds, in 21 bits each: two million of them
-/// do not fit in the few lines of a swarm without forks.
-const ROLE_SUMS: [u64; 4] = [1, 1 | 1 << 42, 1 | 1 << 21, 1 | 1 << 21];
+/// Peers counted by role, in one register: all of them, seeders and partial seeds in 21 bits each. Two million do not fit
+/// in the few lines of a swarm without forks.
+#[derive(Clone, Copy, Default)]
+pub(super) struct RoleSums(u64);
+
+impl RoleSums {
+    /// What a leecher, a partial seed and a seeder add; there is no fourth role.
+    const OF_ROLE: [u64; 4] = [1, 1 | 1 << 42, 1 | 1 << 21, 1 | 1 << 21];
+
+    #[inline]
+    pub(super) fn add(&mut self, peer: Meta, counts: bool) {
+        self.0 += if counts { Self::OF_ROLE[peer.role_bits()] } else { 0 };
+    }
+}
+
+impl From<RoleSums> for SwarmCounts {
+    fn from(sums: RoleSums) -> Self {
+        let [all, seeders, partial_seeds] = [0, 1, 2].map(|field| (sums.0 >> (21 * field)) as u32 & 0x1f_ffff);
+        Self { seeders, leechers: all - seeders, partial_seeds, completed: 0 }
+    }
+}
 
 /// Lines that must be free for a swarm's first fork: those of a split, and one for each peer that leaves the swarm's own
 /// line.
@@ -303,8 +321,8 @@ impl Pool {
     /// Count those peers of a swarm without forks whose `(stamp, role)` octet `counts`.
     #[inline]
     fn walk_counts(&self, swarm: LineIndex, own: &Swarm, counts: impl Fn(Meta) -> bool) -> SwarmCounts {
-        let mut sums = 0;
-        let mut add = |meta: Meta| sums += if counts(meta) { ROLE_SUMS[meta.role_bits()] } else { 0 };
+        let mut sums = RoleSums::default();
+        let mut add = |meta: Meta| sums.add(meta, counts(meta));
         match &own.few {
             Few::Four(few) => few.iter().for_each(|peer| add(peer.meta)),
             Few::Six(few) => few.iter().for_each(|peer| add(peer.meta)),
@@ -316,8 +334,7 @@ impl Pool {
         for (_, peers) in chain::walk::<V6>(&self.lines, own.roots[V6::ROOT], swarm) {
             peers.iter().for_each(|peer| add(peer.meta));
         }
-        let [all, seeders, partial_seeds] = [0, 1, 2].map(|field| (sums >> (21 * field)) as u32 & 0x1f_ffff);
-        SwarmCounts { seeders, leechers: all - seeders, partial_seeds, completed: 0 }
+        sums.into()
     }
 }
 

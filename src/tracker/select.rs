@@ -7,8 +7,9 @@ use super::chain;
 use super::horizon::{External, Horizon, Reach, reach};
 use super::line::{FORK_CHILDREN, Family, Line, LineIndex, Peer, Role, Stamp};
 use super::lines::Lines;
-use super::pool::{Pool, is_alive};
+use super::pool::{Pool, RoleSums, is_alive};
 use super::tree;
+use crate::wire::SwarmCounts;
 
 /// Lines that one selection looks at, at most.
 const LINES_LOOKED_AT: usize = 64;
@@ -166,6 +167,38 @@ impl Pool {
             select_in_chain::<N, F>(&self.lines, swarm, root, &mut self.random, &mut selection);
         }
         selection.taken
+    }
+}
+
+impl Pool {
+    /// Select from a swarm all of whose peers are of one family and fit `out`, and count them in passing: most swarms,
+    /// and so worth a way of their own. `None` where the swarm is another.
+    pub(super) fn select_all<const N: usize, F: Family<N>>(
+        &self,
+        swarm: LineIndex,
+        asker: &Asker<N>,
+        now: Stamp,
+        out: &mut [[u8; N]],
+    ) -> Option<(usize, SwarmCounts)> {
+        let own = tree::swarm_at(&self.lines, swarm)?;
+        let hides_private = self.private_beyond_lan && asker.horizon == Horizon::Wan && asker.reach == Reach::Public;
+        if own.horizon == Horizon::Lan || hides_private || !F::is_only_family(own) {
+            return None;
+        }
+        let (mut told, mut sums) = (0, RoleSums::default());
+        let chained = chain::walk::<F>(&self.lines, own.roots[F::ROOT], swarm).map(|(_, peers)| peers);
+        for peers in core::iter::once(F::few(own)).chain(chained) {
+            // Rather begin anew than look at each peer whether there is still room.
+            let places = out.get_mut(told..told + peers.len())?;
+            let mut taken = 0;
+            for peer in peers {
+                places[taken] = peer.endpoint;
+                taken += usize::from(asker.wants(peer, now));
+                sums.add(peer.meta, is_alive(peer.meta, now));
+            }
+            told += taken;
+        }
+        Some((told, SwarmCounts { completed: own.completed(), ..sums.into() }))
     }
 }
 
