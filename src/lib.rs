@@ -98,7 +98,8 @@
 //! | beside the code | `src/**` | one concept, in tables and both directions; the pool against a slow twin |
 //! | the core through bytes | `tests/rules.rs`, `random_bytes.rs`, `allocations.rs` | the rules; no panic, no allocation |
 //! | simulated clients | `tests/simulated_clients.rs` | days on a bad network, each reply against a model |
-//! | the binary | `tests/command_line.rs` | what it prints, and its exit codes |
+//! | the binary | `tests/command_line.rs`, `daemon.rs` | what it prints, exit codes, signals, `kill -9`, bad disks |
+//! | real sockets | `tests/sockets.rs`, `socket_allocations.rs` | slow, greedy and garbled clients; floods; no allocation |
 //! | the shape | `tests/layering.rs` | purity, arrows, lengths of functions and files |
 //! | real clients | `tests/real-clients` | aria2 and transmission move a file |
 //! | boards | `tests/board` | emulated ARM boards, and the plug pulled |

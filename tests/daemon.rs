@@ -27,7 +27,7 @@ fn leecher() -> Announce {
 
 /// The refusal that both transports give, each in its way.
 fn assert_refused(tracker: SocketAddr) {
-    let reason = "this address is not on the tracker's whitelist: log in first";
+    let reason = "this address is not on the tracker's whitelist";
     let refused = |retry_in| Refused { reason: reason.into(), retry_in };
     assert_eq!(announce_http(tracker, &leecher()), Err(refused(Some(30))));
     assert_eq!(UdpClient::new("127.0.0.1", tracker).announce(&leecher()), Err(refused(None)));
@@ -199,6 +199,27 @@ fn when_told_to_stop_it_saves_and_leaves_no_socket() {
         assert!(idle <= most, "idle for {idle} s, {idle_before} s before the announce {most} s ago");
         assert!(daemon.status().running_seconds >= idle_before, "the running clock goes on");
     }
+}
+
+#[test]
+fn the_customers_are_nobody_elses_business() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("private");
+    let daemon = Daemon::configured(&folder, WAN);
+    daemon.allow(&["192.0.2.7", "--user", "mika"]);
+    let mut folders = vec![folder.path("data")];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder").map(|entry| entry.expect("an entry")) {
+            let metadata = entry.metadata().expect("metadata");
+            assert_eq!(metadata.permissions().mode() & 0o007, 0, "{}", entry.path().display());
+            files += 1;
+            if metadata.is_dir() {
+                folders.push(entry.path());
+            }
+        }
+    }
+    assert!(files > 3, "{files} files and folders");
 }
 
 #[test]

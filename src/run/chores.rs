@@ -89,7 +89,8 @@ impl Chores {
         let mut retired = Vec::new();
         let _changing = self.daemon.whitelist_changes.lock().await;
         while let Some(entry) = self.daemon.tracker.borrow_mut().retire(self.daemon.now(), self.daemon.wall()) {
-            info!("{} ({}) is retired from the whitelist", entry.prefix, entry.user);
+            let user = if entry.user.is_empty() { "no user" } else { &entry.user };
+            info!("{} ({user}) is retired from the whitelist", entry.prefix);
             retired.push(entry.prefix);
         }
         if !retired.is_empty()

@@ -27,6 +27,7 @@ use std::rc::Rc;
 
 use async_signal::{Signal, Signals};
 use log::{error, info, warn};
+use nix::sys::stat::{Mode, umask};
 use smol::LocalExecutor;
 use smol::stream::StreamExt;
 
@@ -70,6 +71,8 @@ pub fn serve(config: Config, source: &Source) -> ExitCode {
     // Filtered by the `log` crate, so that SIGHUP can change the level.
     env_logger::Builder::new().filter_level(log::LevelFilter::Trace).format_timestamp(None).init();
     log::set_max_level(config.log.level);
+    // Customers' addresses and names are nobody else's business; our group may use the control socket.
+    umask(Mode::S_IWGRP | Mode::S_IRWXO);
     let executor = Rc::new(LocalExecutor::new());
     let outcome = smol::block_on(executor.run(run(&config, source, &executor)));
     match outcome {

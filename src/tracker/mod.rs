@@ -94,7 +94,7 @@ impl Refusal {
     /// What a person reads in the client.
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::NotWhitelisted { .. } => "this address is not on the tracker's whitelist: log in first",
+            Self::NotWhitelisted { .. } => "this address is not on the tracker's whitelist",
             Self::WanClosed => "this tracker serves its local network only",
             Self::PortZero => "port 0 cannot be reached: let the client listen on a port",
         }
