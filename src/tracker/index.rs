@@ -141,10 +141,16 @@ impl Index {
         self.buckets[hash.bucket(self.buckets.len())]
     }
 
-    /// The first swarm in the bucket's line `bucket` that may be the one, without looking at it; or `NONE`.
-    pub(super) fn candidate(&self, lines: &Lines, bucket: LineIndex, hash: SwarmHash) -> LineIndex {
-        let items = bucket.some().and_then(|bucket| Buckets::items(&lines[bucket])).map_or(&[][..], |(items, _)| items);
-        items.iter().find(|item| item.tag == hash.tag()).map_or(LineIndex::NONE, |item| item.swarm)
+    /// The first swarm in a bucket's line that may be the one, without looking at it, or `NONE`; and where to look next if
+    /// there is none.
+    pub(super) fn candidate(&self, lines: &Lines, bucket: LineIndex, hash: SwarmHash) -> (LineIndex, LineIndex) {
+        let Some((items, next)) = bucket.some().and_then(|bucket| Buckets::items(&lines[bucket])) else {
+            return (LineIndex::NONE, LineIndex::NONE);
+        };
+        match items.iter().find(|item| item.tag == hash.tag()) {
+            Some(item) => (item.swarm, LineIndex::NONE),
+            None => (LineIndex::NONE, next),
+        }
     }
 
     /// Enter `swarm`, which must not be in here yet. `None` when there is no line for it; then nothing has changed.

@@ -16,6 +16,9 @@ use crate::wire::InfoHash;
 /// Announces that are looked ahead at, at most.
 pub const LOOK_AHEAD: usize = 32;
 
+/// Lines of a bucket of the index that are looked into: more than two are rare.
+const LINES_OF_A_BUCKET: usize = 2;
+
 /// An announce that is to come: only what it takes to find its swarm.
 #[derive(Clone, Copy, Debug)]
 pub struct Ahead {
@@ -39,11 +42,15 @@ impl Tracker {
 
 impl Pool {
     fn look_ahead(&self, hashes: &[SwarmHash]) {
-        let mut lines = heapless::Vec::<LineIndex, LOOK_AHEAD>::new();
-        lines.extend(hashes.iter().map(|hash| self.index.bucket_of(*hash)).take(LOOK_AHEAD));
-        self.touch(&lines);
-        for (line, hash) in lines.iter_mut().zip(hashes) {
-            *line = self.index.candidate(&self.lines, *line, *hash);
+        let mut buckets = heapless::Vec::<LineIndex, LOOK_AHEAD>::new();
+        buckets.extend(hashes.iter().map(|hash| self.index.bucket_of(*hash)).take(LOOK_AHEAD));
+        let mut lines: heapless::Vec<_, LOOK_AHEAD> = buckets.iter().map(|_| LineIndex::NONE).collect();
+        for _ in 0..LINES_OF_A_BUCKET {
+            self.touch(&buckets);
+            for ((line, bucket), hash) in lines.iter_mut().zip(&mut buckets).zip(hashes) {
+                let (candidate, next) = self.index.candidate(&self.lines, *bucket, *hash);
+                (*line, *bucket) = (line.some().unwrap_or(candidate), next);
+            }
         }
         self.touch(&lines);
         for line in &mut lines {
