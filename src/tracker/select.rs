@@ -38,7 +38,7 @@ struct Selection<'a, const N: usize> {
     peers_of: Horizon,
     now: Stamp,
     lines_left: usize,
-    /// Are there peers behind a carrier's NAT, or in a provider's own network, where this asker cannot reach them?
+    /// What [`Pool::hides_private`] says.
     hides_private: bool,
     out: &'a mut [[u8; N]],
     taken: usize,
@@ -157,7 +157,7 @@ impl Pool {
             peers_of: own.horizon,
             now,
             lines_left: LINES_LOOKED_AT,
-            hides_private: self.private_beyond_lan && asker.horizon == Horizon::Wan && asker.reach == Reach::Public,
+            hides_private: self.hides_private(asker),
             out,
             taken: 0,
         };
@@ -171,6 +171,11 @@ impl Pool {
 }
 
 impl Pool {
+    /// Are there peers behind a carrier's NAT, or in a provider's own network, where this asker cannot reach them?
+    fn hides_private<const N: usize>(&self, asker: &Asker<N>) -> bool {
+        self.private_beyond_lan && asker.horizon == Horizon::Wan && asker.reach == Reach::Public
+    }
+
     /// Select from a swarm all of whose peers are of one family and fit `out`, and count them in passing: most swarms,
     /// and so worth a way of their own. `None` where the swarm is another.
     pub(super) fn select_all<const N: usize, F: Family<N>>(
@@ -181,8 +186,7 @@ impl Pool {
         out: &mut [[u8; N]],
     ) -> Option<(usize, SwarmCounts)> {
         let own = tree::swarm_at(&self.lines, swarm)?;
-        let hides_private = self.private_beyond_lan && asker.horizon == Horizon::Wan && asker.reach == Reach::Public;
-        if own.horizon == Horizon::Lan || hides_private || !F::is_only_family(own) {
+        if own.horizon == Horizon::Lan || self.hides_private(asker) || !F::is_only_family(own) {
             return None;
         }
         let (mut told, mut sums) = (0, RoleSums::default());
