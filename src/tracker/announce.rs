@@ -100,7 +100,7 @@ impl Tracker {
         announce: &Announce,
         endpoint: [u8; N],
     ) -> (Outcome, Swarms) {
-        let other = self.pool.find_swarm(&announce.info_hash, caller.other_horizon());
+        let mut other = self.pool.find_swarm(&announce.info_hash, caller.other_horizon());
         if announce.event == Event::Stopped {
             let own = self.pool.find_swarm(&announce.info_hash, caller.horizon);
             if let Some(own) = own {
@@ -119,8 +119,7 @@ impl Tracker {
                 stored = upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, role, stamp);
             }
             // Making room may have taken the other swarm's last peers, and its line.
-            let other = self.pool.find_swarm(&announce.info_hash, caller.other_horizon());
-            return (self.outcome(announce, stored), [stored.1, other]);
+            other = self.pool.find_swarm(&announce.info_hash, caller.other_horizon());
         }
         (self.outcome(announce, stored), [stored.1, other])
     }
