@@ -48,6 +48,7 @@ struct Addressed {
 /// A UDP socket and the buffers of its batches, all taken once.
 pub struct UdpServer {
     socket: Async<UdpSocket>,
+    is_ipv4: bool,
     incoming: Box<[[u8; DATAGRAM_OCTETS]; BATCH]>,
     outgoing: Box<[[u8; MAX_REPLY_OCTETS]; BATCH]>,
     receive_headers: MultiHeaders<SockaddrStorage>,
@@ -68,13 +69,13 @@ impl UdpServer {
     /// When the reactor does not take the socket.
     pub fn new(socket: UdpSocket) -> io::Result<Self> {
         let is_ipv4 = socket.local_addr()?.is_ipv4();
-        let control = || if is_ipv4 { nix::cmsg_space!(in_pktinfo) } else { nix::cmsg_space!(in6_pktinfo) };
         Ok(Self {
             socket: Async::new_nonblocking(socket)?,
+            is_ipv4,
             incoming: boxed_array(),
             outgoing: boxed_array(),
-            receive_headers: MultiHeaders::preallocate(BATCH, Some(control())),
-            send_headers: MultiHeaders::preallocate(BATCH, Some(control())),
+            receive_headers: headers(is_ipv4),
+            send_headers: headers(is_ipv4),
             send_headers_without_source: MultiHeaders::preallocate(BATCH, None),
         })
     }
@@ -142,12 +143,7 @@ impl UdpServer {
         }
         if !told_where {
             // The kernel has shortened the control buffer's length in the header, which would stay so.
-            let space = if datagrams.first().is_none_or(|first| first.remote.is_ipv4()) {
-                nix::cmsg_space!(in_pktinfo)
-            } else {
-                nix::cmsg_space!(in6_pktinfo)
-            };
-            self.receive_headers = MultiHeaders::preallocate(BATCH, Some(space));
+            self.receive_headers = headers(self.is_ipv4);
         }
         datagrams
     }
@@ -233,6 +229,12 @@ fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
         return Some(SocketAddr::new(IpAddr::V4(v4.ip()), v4.port()));
     }
     address.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into()))
+}
+
+/// Headers of a batch, with room to name the local address of each datagram.
+fn headers(is_ipv4: bool) -> MultiHeaders<SockaddrStorage> {
+    let control = if is_ipv4 { nix::cmsg_space!(in_pktinfo) } else { nix::cmsg_space!(in6_pktinfo) };
+    MultiHeaders::preallocate(BATCH, Some(control))
 }
 
 /// A zeroed array on the heap, never on the stack.
