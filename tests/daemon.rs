@@ -3,11 +3,13 @@
 mod common;
 
 use std::fs;
+use std::iter;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use common::process::{CONFIG, Daemon, Folder, Ran, is_there, wait_for};
+use common::process::{CONFIG, Daemon, Folder, PATIENCE, Ran, is_there, wait_for};
 use common::sockets::{HttpClient, UdpClient, announce_http};
 use common::{Announce, Refused, http, info_hash};
 use nix::sys::signal::Signal;
@@ -260,6 +262,46 @@ fn a_reload_changes_what_can_change_and_tells_what_cannot() {
     folder.write("nakodo.toml", config("127.0.0.1:0", "30m"));
     daemon.signal(Signal::SIGHUP);
     wait_for("the first interval", || (1800..=1980).contains(&interval()).then_some(()));
+}
+
+#[test]
+fn its_supervisor_hears_when_it_is_ready_reloads_lives_and_stops() {
+    let folder = Folder::new("supervisor");
+    folder.write("nakodo.toml", "data_dir = \"data\"\nlisten = [\"127.0.0.1:0\"]\n");
+    let supervisor = UnixDatagram::bind(folder.path("notify")).expect("the folder is writable");
+    supervisor.set_read_timeout(Some(PATIENCE)).expect("a time is given");
+    let mut command = folder.command(&["serve", CONFIG[0], CONFIG[1]]);
+    command.env("NOTIFY_SOCKET", folder.path("notify")).env("WATCHDOG_USEC", "200000");
+    let mut daemon = Daemon::start_with(&folder, command).unwrap_or_else(|ran| unreachable!("{ran:?}"));
+    let hear = || {
+        let mut message = [0; 256];
+        let octets = supervisor.recv(&mut message).expect("it says something");
+        String::from_utf8_lossy(&message[..octets]).into_owned()
+    };
+    let next = |other_than: &str| iter::repeat_with(hear).find(|message| message != other_than).unwrap_or_default();
+
+    assert_eq!(next("WATCHDOG=1\n"), "READY=1\n");
+    for _ in 0..3 {
+        assert_eq!(hear(), "WATCHDOG=1\n", "it goes on saying so");
+    }
+    daemon.signal(Signal::SIGHUP);
+    let reloading = next("WATCHDOG=1\n");
+    let since_boot = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").expect(&reloading).trim_end();
+    assert!(since_boot.parse::<u64>().is_ok_and(|microseconds| microseconds > 0), "{reloading}");
+    assert_eq!(next("WATCHDOG=1\n"), "READY=1\n");
+    daemon.logged("the configuration was read again");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(next("WATCHDOG=1\n"), "STOPPING=1\n");
+    wait_for("its end", || daemon.has_ended().then_some(()));
+
+    // A watchdog that is somebody else's, and a supervisor that went away, are no reason not to run.
+    drop(supervisor);
+    fs::remove_file(folder.path("notify")).expect("it is there");
+    let mut command = folder.command(&["serve", CONFIG[0], CONFIG[1]]);
+    command.env("NOTIFY_SOCKET", folder.path("notify")).env("WATCHDOG_USEC", "soon").env("WATCHDOG_PID", "1");
+    let daemon = Daemon::start_with(&folder, command).unwrap_or_else(|ran| unreachable!("{ran:?}"));
+    daemon.logged("the supervisor at NOTIFY_SOCKET could not be told: ");
+    assert_eq!(daemon.stop().0, Some(0));
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! | keeping house | once a second: closes slow connections |
 //! | retiring | once a second: takes customers who went quiet off the whitelist |
 //! | saving | once in ten minutes: when customers were last seen |
+//! | reporting that we are alive | twice in the time that the supervisor asks for, where one does |
 //! | looking at interfaces | once a minute, where one is named: the external address |
 //! | the first | signals |
 
@@ -17,6 +18,7 @@ mod budget;
 mod chores;
 mod interfaces;
 mod settings;
+mod supervisor;
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -43,6 +45,7 @@ use crate::net::http::HttpServer;
 use crate::net::udp::UdpServer;
 use crate::store::Store;
 use crate::tracker::{HashKey, Seeds, Tracker};
+use supervisor::State;
 
 /// How many ports are tried where any will do.
 const ANY_PORT_TRIES: u32 = 16;
@@ -97,8 +100,11 @@ async fn run(config: &Config, source: &Source, executor: &Rc<LocalExecutor<'stat
     spawn_servers(sockets, &daemon, &http, executor)?;
     let chores = Rc::new(chores::Chores::new(Rc::clone(&daemon), Rc::clone(&http), config.clone()));
     chores.spawn(executor);
+    executor.spawn(supervisor::keep_reporting()).detach();
     greet(config, &urls);
+    supervisor::tell(State::Ready);
     obey(signals, source, &chores).await;
+    supervisor::tell(State::Stopping);
     info!("stopping: saving the whitelist");
     chores.save_all().await;
     Ok(())
@@ -247,7 +253,11 @@ fn greet(config: &Config, urls: &[String]) {
 async fn obey(mut signals: Signals, source: &Source, chores: &chores::Chores) {
     while let Some(signal) = signals.next().await {
         match signal {
-            Ok(Signal::Hup) => chores.reload(source),
+            Ok(Signal::Hup) => {
+                supervisor::tell(State::Reloading);
+                chores.reload(source);
+                supervisor::tell(State::Ready);
+            }
             Ok(_) | Err(_) => return,
         }
     }

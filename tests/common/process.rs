@@ -177,7 +177,12 @@ impl<'f> Daemon<'f> {
 
     /// Start it and wait until it says where it is; or until it ends.
     pub(crate) fn start(folder: &'f Folder, arguments: &[&str]) -> Result<Self, Ran> {
-        let command = folder.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        Self::start_with(folder, folder.command(arguments))
+    }
+
+    /// Start it with a command of the test's, and wait likewise.
+    pub(crate) fn start_with(folder: &'f Folder, mut command: Command) -> Result<Self, Ran> {
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = Ends(command.expect("the binary can be run"));
         let out = Written::to(child.0.stdout.take().expect("it is piped"));
         let err = Written::to(child.0.stderr.take().expect("it is piped"));
@@ -260,6 +265,10 @@ impl<'f> Daemon<'f> {
 
     pub(crate) fn signal(&self, signal: Signal) {
         signal::kill(Pid::from_raw(self.child.0.id().cast_signed()), signal).expect("it is there");
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.0.try_wait().expect("it is our child").is_some()
     }
 
     /// Tell it to stop, and return its exit code, how long it took, and what it had logged by then.
