@@ -159,6 +159,30 @@ def check_same_bytes_again(package, work):
     shutil.rmtree(again)
 
 
+def check_feed(package, top):
+    """What the feed's Makefile puts into an image is what our packages have, but for the binary."""
+    for file in ("include/package.mk", "feeds/packages/lang/rust/rust-package.mk", "installed/bin/nakodo"):
+        (top / file).parent.mkdir(parents=True)
+        (top / file).touch()
+    shutil.copy(Path(__file__).parent / "rules.mk", top)
+    low_memory = package.octets["etc/config/nakodo"] == (BOARDS / "openwrt-64mb/nakodo.uci").read_bytes()
+    made = subprocess.run(["make", "-C", BOARDS / "openwrt/feed/nakodo", f"TOPDIR={top}",
+                           f"CONFIG_LOW_MEMORY_FOOTPRINT={'y' if low_memory else ''}"], capture_output=True, text=True)
+    check(made.returncode == 0, f"the feed's Makefile failed:\n{made.stdout}{made.stderr}")
+    files = {str(path.relative_to(top / "root")): path for path in (top / "root").rglob("*") if path.is_file()}
+    modes = {name: path.stat().st_mode & 0o7777 for name, path in files.items()}
+    check(modes == FILES, f"the feed installs {modes}, not {FILES}")
+    other = [name for name in files if name != "usr/bin/nakodo" and files[name].read_bytes() != package.octets[name]]
+    check(not other, f"the feed installs other files as {other}")
+    check("nakodo=6969:nakodo=6969" in (top / "fields").read_text(), "the feed asks for another user")
+    check((top / "conffiles").read_text() == "/etc/config/nakodo\n", "the feed's conffiles are others")
+    check("/etc/init.d/nakodo stop" in (top / "preinst").read_text(), "an upgrade of the feed's package stops nothing")
+    check("uci -q delete firewall.nakodo" in (top / "prerm").read_text(), "the feed's package leaves its rule behind")
+    cargo = subprocess.run(["cargo", "metadata", "--no-deps", "--offline", "--format-version=1", "--manifest-path",
+                            top / "build/Cargo.toml"], capture_output=True, text=True)
+    check(cargo.returncode == 0, f"the feed does not copy all that cargo wants:\n{cargo.stderr}")
+
+
 def check_scripts(package, work):
     scripts = {**{name: package.octets[name] for name in ("etc/init.d/nakodo", "etc/uci-defaults/40-nakodo",
                                                           "lib/upgrade/nakodo.sh")},

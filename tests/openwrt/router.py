@@ -42,7 +42,7 @@ class Process:
 class Router:
     def __init__(self, root, overlay=None):
         self.root, self.process, self.service = root, None, None
-        for folder in "bin sbin dev proc etc/config lib/functions usr/bin usr/sbin tmp/run tmp/lock".split():
+        for folder in "bin sbin dev proc etc/config etc/rc.d lib/functions usr/bin usr/sbin tmp/run tmp/lock".split():
             (root / folder).mkdir(parents=True)
         (root / "var").symlink_to("tmp")
         os.mknod(root / "dev/null", 0o20666, os.makedev(1, 3))
@@ -62,13 +62,13 @@ class Router:
 
     def run(self, *command, code=0, **variables):
         """Run a command on the router and let procd do what it asks for; its output, with that for the log."""
-        for name in ("tmp/ubus", "tmp/log"):
+        for name in ("tmp/ubus", "tmp/logged"):
             (self.root / name).unlink(missing_ok=True)
         done = subprocess.run(["chroot", self.root, *command], capture_output=True, text=True, errors="replace",
                               env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **variables})
         output = done.stdout + done.stderr
         check(code is None or done.returncode == code, f"{command} ended with {done.returncode}:\n{output}")
-        log = self.root / "tmp/log"
+        log = self.root / "tmp/logged"
         self.log = log.read_text(errors="replace") if log.exists() else ""
         calls = (self.root / "tmp/ubus").read_text().splitlines() if (self.root / "tmp/ubus").exists() else []
         self.calls = list(zip(calls[::2], map(json.loads, calls[1::2])))
