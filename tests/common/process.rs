@@ -33,6 +33,16 @@ pub(crate) fn wait_for<T>(what: &str, mut happened: impl FnMut() -> Option<T>) -
     }
 }
 
+/// The binary, to be run. Tests for another architecture say with `NAKODO_TEST_EMULATOR` what runs it; `boards/toolchain`
+/// sets that. So the kernel need not know of the emulator, which it is told where one may (`binfmt_misc`).
+fn nakodo() -> Command {
+    let binary = env!("CARGO_BIN_EXE_nakodo");
+    let Some(emulator) = std::env::var_os("NAKODO_TEST_EMULATOR") else { return Command::new(binary) };
+    let mut command = Command::new(emulator);
+    command.arg(binary);
+    command
+}
+
 /// A directory of its own for a test, removed at its end.
 pub(crate) struct Folder(PathBuf);
 
@@ -55,7 +65,7 @@ impl Folder {
 
     /// A command in this folder, which finds nothing of the tester's.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_nakodo"));
+        let mut command = nakodo();
         command.args(arguments).current_dir(&self.0).env_clear().stdin(Stdio::null());
         command
     }
