@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 EVENTS = {"": 0, "completed": 1, "started": 2, "stopped": 3}
 CONNECT_ID = 0x41727101980
+TRIES = 4
 
 
 def bdecode(data):
@@ -38,7 +39,7 @@ def peers_of(compact):
 
 
 class Http:
-    def __init__(self, address, port, timeout=5):
+    def __init__(self, address, port, timeout=20):
         self.where, self.timeout = (address, port), timeout
 
     def _get(self, path):
@@ -71,6 +72,15 @@ class Udp:
         self.connection = None
 
     def _ask(self, connection, action, body=b""):
+        """Asks again when there is no answer (BEP 15, "Time outs"): datagrams get lost."""
+        for tries_left in reversed(range(TRIES)):
+            try:
+                return self._ask_once(connection, action, body)
+            except TimeoutError:
+                if tries_left == 0:
+                    raise
+
+    def _ask_once(self, connection, action, body):
         transaction = random.randbytes(4)
         self.socket.send(struct.pack(">QI", connection, action) + transaction + body)
         while True:
@@ -91,8 +101,7 @@ class Udp:
         self.connection, = struct.unpack_from(">Q", self.socket.recv(65536), 8)
 
     def connect(self):
-        self.ask_to_connect()
-        self.take_connection()
+        self.connection, = struct.unpack(">Q", self._ask(CONNECT_ID, 0))
 
     def announce_body(self, info_hash, port, left, event=""):
         return info_hash + b"-NK0000-%012d" % port + struct.pack(

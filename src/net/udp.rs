@@ -1,5 +1,6 @@
 //! The UDP socket: a batch of datagrams in, through the core, a batch out.
 
+use core::array;
 use core::ffi::c_uint;
 use core::net::{IpAddr, SocketAddr};
 use std::io::{self, IoSlice, IoSliceMut};
@@ -49,8 +50,10 @@ struct Addressed {
 pub struct UdpServer {
     socket: Async<UdpSocket>,
     is_ipv4: bool,
-    incoming: Box<[[u8; DATAGRAM_OCTETS]; BATCH]>,
-    outgoing: Box<[[u8; MAX_REPLY_OCTETS]; BATCH]>,
+    /// `DATAGRAM_OCTETS` for each datagram of a batch.
+    incoming: Box<[u8]>,
+    /// `MAX_REPLY_OCTETS` for each reply.
+    outgoing: Box<[u8]>,
     receive_headers: MultiHeaders<SockaddrStorage>,
     send_headers: MultiHeaders<SockaddrStorage>,
     send_headers_without_source: MultiHeaders<SockaddrStorage>,
@@ -72,8 +75,9 @@ impl UdpServer {
         Ok(Self {
             socket: Async::new_nonblocking(socket)?,
             is_ipv4,
-            incoming: boxed_array(),
-            outgoing: boxed_array(),
+            // Zeroes that the system gives: they take memory only once a batch is so large.
+            incoming: vec![0; BATCH * DATAGRAM_OCTETS].into_boxed_slice(),
+            outgoing: vec![0; BATCH * MAX_REPLY_OCTETS].into_boxed_slice(),
             receive_headers: headers(is_ipv4),
             send_headers: headers(is_ipv4),
             send_headers_without_source: MultiHeaders::preallocate(BATCH, None),
@@ -103,8 +107,9 @@ impl UdpServer {
             self.look_ahead(tracker, &datagrams);
         }
         let mut replies = Vec::<Addressed, BATCH>::new();
-        for (datagram, bytes) in datagrams.iter().zip(self.incoming.iter()) {
-            let Some(out) = self.outgoing.get_mut(replies.len()) else { break };
+        let (outgoing, _) = self.outgoing.as_chunks_mut::<MAX_REPLY_OCTETS>();
+        for (datagram, bytes) in datagrams.iter().zip(self.incoming.chunks_exact(DATAGRAM_OCTETS)) {
+            let Some(out) = outgoing.get_mut(replies.len()) else { break };
             let octets = tracker.answer_datagram(now, datagram.remote, &bytes[..datagram.octets], out);
             if octets > 0 {
                 let _ = replies.push(Addressed { octets, ..*datagram });
@@ -118,7 +123,7 @@ impl UdpServer {
     /// Let the core bring what these datagrams ask for into the cache.
     fn look_ahead(&self, tracker: &mut Tracker, datagrams: &[Addressed]) {
         let mut ahead = Vec::<Ahead, BATCH>::new();
-        for (datagram, bytes) in datagrams.iter().zip(self.incoming.iter()) {
+        for (datagram, bytes) in datagrams.iter().zip(self.incoming.chunks_exact(DATAGRAM_OCTETS)) {
             if let Some(info_hash) = wire::udp::peek_info_hash(&bytes[..datagram.octets]) {
                 let _ = ahead.push(Ahead { info_hash, from: datagram.remote.ip() });
             }
@@ -129,7 +134,8 @@ impl UdpServer {
     fn receive(&mut self) -> Vec<Addressed, BATCH> {
         let mut datagrams = Vec::new();
         let mut told_where = true;
-        let mut slices = self.incoming.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
+        let mut buffers = self.incoming.chunks_exact_mut(DATAGRAM_OCTETS);
+        let mut slices: [_; BATCH] = array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
         let fd = self.socket.as_raw_fd();
         let received = recvmmsg(fd, &mut self.receive_headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None);
         // Would block, or an error that some datagram of ours has caused at its destination: the next call goes on.
@@ -171,7 +177,7 @@ impl UdpServer {
     }
 
     fn send_from(&mut self, local: Option<Local>, first: usize, replies: &[Addressed]) -> nix::Result<usize> {
-        let buffers = self.outgoing[first..].iter();
+        let buffers = self.outgoing.chunks_exact(MAX_REPLY_OCTETS).skip(first);
         let slices: Vec<[IoSlice<'_>; 1], BATCH> =
             buffers.zip(replies).map(|(buffer, reply)| [IoSlice::new(&buffer[..reply.octets])]).collect();
         let remotes: Vec<Option<SockaddrStorage>, BATCH> =
@@ -235,10 +241,4 @@ fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
 fn headers(is_ipv4: bool) -> MultiHeaders<SockaddrStorage> {
     let control = if is_ipv4 { nix::cmsg_space!(in_pktinfo) } else { nix::cmsg_space!(in6_pktinfo) };
     MultiHeaders::preallocate(BATCH, Some(control))
-}
-
-/// A zeroed array on the heap, never on the stack.
-fn boxed_array<const OCTETS: usize>() -> Box<[[u8; OCTETS]; BATCH]> {
-    let zeroed = vec![[0; OCTETS]; BATCH].into_boxed_slice();
-    zeroed.try_into().unwrap_or_else(|_| Box::new([[0; OCTETS]; BATCH]))
 }
