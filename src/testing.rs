@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -34,6 +35,15 @@ impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// This program, to be run again; on another architecture's machine by what `boards/toolchain` names.
+pub(crate) fn this_program() -> Command {
+    let program = std::env::current_exe().expect("it has a path");
+    let Some(emulator) = std::env::var_os("NAKODO_TEST_EMULATOR") else { return Command::new(program) };
+    let mut command = Command::new(emulator);
+    command.arg(program);
+    command
 }
 
 /// Settings with little memory, whose LAN is open and whose WAN is whitelisted.

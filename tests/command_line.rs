@@ -1,43 +1,18 @@
 //! The binary from outside: what it prints, and with which code it exits.
 
+mod common;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::{fs, thread};
+use std::process::Stdio;
+use std::thread;
 
-/// A directory of its own for a test, removed at its end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("nakodo-cli-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("the temporary directory is writable");
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn nakodo(folder: &Folder, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nakodo"));
-    command.args(arguments).current_dir(&folder.0);
-    command
-}
-
-fn run(folder: &Folder, arguments: &[&str]) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = nakodo(folder, arguments).output().expect("it starts");
-    (status.code(), String::from_utf8_lossy(&stdout).into(), String::from_utf8_lossy(&stderr).into())
-}
+use common::process::{Folder, Ran};
 
 #[test]
 fn mistakes_have_their_codes_and_one_line() {
     let folder = Folder::new("mistakes");
-    fs::write(folder.0.join("bad.toml"), "memori = 3\n").expect("the folder is writable");
+    folder.write("bad.toml", "memori = 3\n");
     let not_running = "nakodo: nakodo is not running: no answer on here/nakodo.sock; start it with `nakodo serve`\n";
     let bad = "nakodo: bad.toml:1: unknown key \"memori\"; did you mean \"memory\"?\n";
     for (arguments, code, line) in [
@@ -48,23 +23,23 @@ fn mistakes_have_their_codes_and_one_line() {
         (&["serve", "--config", "bad.toml"], 78, bad),
         (&["list", "--config", "bad.toml"], 78, bad),
     ] {
-        assert_eq!(run(&folder, arguments), (Some(code), String::new(), line.into()), "{arguments:?}");
+        let Ran { code: ended, out, err } = folder.run(arguments);
+        assert_eq!((ended, out.as_str(), err.as_str()), (Some(code), "", line), "{arguments:?}");
     }
 }
 
 #[test]
 fn a_good_configuration_is_ok() {
     let folder = Folder::new("good");
-    fs::write(folder.0.join("good.toml"), nakodo::config::sample()).expect("the folder is writable");
-    let (code, out, err) = run(&folder, &["check", "--config", "good.toml", "--memory", "1 MiB"]);
-    assert_eq!((code, err.as_str()), (Some(0), ""));
+    folder.write("good.toml", nakodo::config::sample());
+    let out = folder.run(&["check", "--config", "good.toml", "--memory", "1 MiB"]).well();
     assert!(out.starts_with("configuration OK\n") && out.ends_with("\nconfiguration from good.toml\n"), "{out}");
 }
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let folder = Folder::new("pipe");
-    let listener = UnixListener::bind(folder.0.join("nakodo.sock")).expect("a socket can be made");
+    let listener = UnixListener::bind(folder.path("nakodo.sock")).expect("a socket can be made");
     let tracker = thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a client comes");
         let mut line = String::new();
@@ -72,7 +47,8 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         let body = format!("[\n{}1]", "1,\n".repeat(1 << 20));
         let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     });
-    let mut child = nakodo(&folder, &["list", "--json", "--data-dir", "."])
+    let mut child = folder
+        .command(&["list", "--json", "--data-dir", "."])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::process::{Daemon, Folder, PATIENCE, wait_for};
-use common::sockets::{HttpClient, UdpClient, announce_http, at};
+use common::process::{Daemon, Folder, wait_for};
+use common::sockets::{HttpClient, UdpClient, announce_http, with_ipv6};
 use common::udp::Reply;
 use common::{Announce, http, info_hash, udp};
 use nix::sys::signal::Signal;
@@ -33,22 +33,20 @@ fn http_announce() -> Vec<u8> {
     http::announce(&leecher())
 }
 
-/// The ports of the IPv4 and of the IPv6 sockets.
-fn ports(daemon: &Daemon<'_>) -> (u16, u16) {
-    let port = |is_ipv4: bool| {
-        let mut addresses = daemon.urls.iter().map(|url| Daemon::address_in(url));
-        addresses.find(|address| address.is_ipv4() == is_ipv4).expect("both families").port()
-    };
-    (port(true), port(false))
+/// Where a tracker that listens everywhere has its socket for the family of `loopback`.
+fn listening(daemon: &Daemon<'_>, loopback: &str) -> SocketAddr {
+    let loopback = common::ip(loopback);
+    let mut addresses = daemon.urls.iter().map(|url| Daemon::address_in(url));
+    let of_family = addresses.find(|address| address.is_ipv4() == loopback.is_ipv4());
+    SocketAddr::new(loopback, of_family.expect("a URL of that family").port())
 }
 
 #[test]
 fn rule_17_replies_come_from_the_address_that_was_asked() {
     let folder = Folder::new("rule-17");
     let daemon = Daemon::configured(&folder, EVERYWHERE);
-    let (v4, v6) = ports(&daemon);
-    for (asked, port) in [("127.0.0.1", v4), ("127.0.0.2", v4), ("127.0.0.3", v4), ("127.255.0.9", v4), ("::1", v6)] {
-        let tracker = at(asked, port);
+    for asked in with_ipv6(&["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.255.0.9", "::1"]) {
+        let tracker = listening(&daemon, asked);
         for from in if tracker.is_ipv4() { &["127.0.0.1", "127.0.0.77", "0.0.0.0"][..] } else { &["::1", "::"] } {
             let mut client = UdpClient::new(from, tracker);
             let (reply, answered_from) = client.ask(&udp::connect(5));
@@ -65,10 +63,10 @@ fn rule_17_replies_come_from_the_address_that_was_asked() {
 fn replies_of_one_batch_go_to_and_come_from_where_they_belong() {
     let folder = Folder::new("batch");
     let daemon = Daemon::configured(&folder, EVERYWHERE);
-    let (v4, _) = ports(&daemon);
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a free port");
     socket.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
-    let asked: Vec<SocketAddr> = (1..=40).map(|host| at(&format!("127.0.0.{}", host % 4 + 1), v4)).collect();
+    let asked: Vec<SocketAddr> =
+        (1..=40).map(|host| listening(&daemon, &format!("127.0.0.{}", host % 4 + 1))).collect();
     let mut open: Vec<u32> = (0..40).collect();
     wait_for("all replies", || {
         // While it is stopped they gather, and so are one batch.
@@ -94,9 +92,9 @@ fn replies_of_one_batch_go_to_and_come_from_where_they_belong() {
 fn odd_datagrams_do_no_harm() {
     let folder = Folder::new("odd");
     let daemon = Daemon::configured(&folder, EVERYWHERE);
-    let (v4, v6) = ports(&daemon);
-    for tracker in [at("127.0.0.1", v4), at("::1", v6)] {
-        let mut client = UdpClient::new(if tracker.is_ipv4() { "127.0.0.1" } else { "::1" }, tracker);
+    for loopback in with_ipv6(&["127.0.0.1", "::1"]) {
+        let tracker = listening(&daemon, loopback);
+        let mut client = UdpClient::new(loopback, tracker);
         let id = client.connect();
         let mut large = udp::announce(id, 3, &leecher()).to_vec();
         for octets in [2047, 2048, 2049, 9000, 60_000] {
@@ -237,15 +235,15 @@ fn rule_24_too_slow_a_head_is_closed_and_counted() {
 #[test]
 fn idle_connections_are_closed_and_not_counted_as_slow() {
     let folder = Folder::new("idle");
-    let daemon = Daemon::configured(&folder, &hasty(8, "5m", "1s"));
+    let daemon = Daemon::configured(&folder, &hasty(8, "5m", "3s"));
+    let started = Instant::now();
     let silent = HttpClient::connect(daemon.address());
     let mut kept = HttpClient::connect(daemon.address());
-    let started = Instant::now();
     kept.announce(&leecher()).expect("the LAN is open");
     for client in [kept, silent] {
         assert_eq!(client.rest(), b"");
     }
-    assert!(started.elapsed() >= Duration::from_millis(900));
+    assert!(started.elapsed() >= Duration::from_millis(2900));
     assert_eq!(daemon.counter("http_connections_timed_out"), 0);
 }
 
@@ -254,13 +252,14 @@ fn idle_connections_are_closed_and_not_counted_as_slow() {
 #[test]
 fn a_client_that_is_never_slow_is_never_closed() {
     let folder = Folder::new("busy");
-    let daemon = Daemon::configured(&folder, &hasty(8, "2s", "2s"));
+    // More than a busy machine keeps either of them from running.
+    let daemon = Daemon::configured(&folder, &hasty(8, "5s", "5s"));
     let mut client = HttpClient::connect(daemon.address());
     let request = http_announce();
     let (begin, end) = request.split_at(request.len() / 2);
     client.send(begin);
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(5) {
+    while started.elapsed() < Duration::from_secs(11) {
         client.send(&[end, begin].concat());
         client.try_response().unwrap_or_else(|error| unreachable!("after {:?}: {error}", started.elapsed()));
         thread::sleep(Duration::from_millis(100));
@@ -356,9 +355,7 @@ fn who_does_not_read_is_cut_off_and_harms_nobody() {
     });
     let started = Instant::now();
     wait_for("the end of who does not read", || {
-        let asked = Instant::now();
         announce_http(tracker, &leecher()).expect("others are served");
-        assert!(asked.elapsed() < PATIENCE);
         (daemon.counter("http_connections_timed_out") == 1).then_some(())
     });
     let asked = asking.join().expect("it ends");
@@ -373,13 +370,13 @@ const FLOOD: usize = 100_000;
 fn a_flood_of_datagrams_does_not_keep_http_waiting() {
     let folder = Folder::new("flood");
     let daemon = Daemon::configured(&folder, EVERYWHERE);
-    let (port, _) = ports(&daemon);
+    let tracker = listening(&daemon, "127.0.0.1");
     let over = AtomicBool::new(false);
     let (sent, asked, slowest) = thread::scope(|scope| {
         let flooders: Vec<_> = [1, 2]
             .map(|host| {
                 scope.spawn(move || {
-                    let mut client = UdpClient::new(&format!("127.0.0.{host}"), at("127.0.0.1", port));
+                    let mut client = UdpClient::new(&format!("127.0.0.{host}"), tracker);
                     let id = client.connect();
                     let started = Instant::now();
                     let mut sent = 0;
@@ -395,12 +392,12 @@ fn a_flood_of_datagrams_does_not_keep_http_waiting() {
             .into();
         let over = &over;
         let asker = scope.spawn(move || {
-            let mut client = HttpClient::connect(at("127.0.0.1", port));
+            let mut client = HttpClient::connect(tracker);
             let (mut asked, mut slowest) = (0, Duration::ZERO);
             while !over.load(Ordering::Relaxed) {
                 let started = Instant::now();
                 client.announce(&leecher()).expect("the LAN is open");
-                announce_http(at("127.0.0.1", port), &leecher()).expect("new connections too");
+                announce_http(tracker, &leecher()).expect("new connections too");
                 slowest = slowest.max(started.elapsed());
                 asked += 2;
             }
@@ -412,8 +409,9 @@ fn a_flood_of_datagrams_does_not_keep_http_waiting() {
         (sent, asked, slowest)
     });
     println!("{asked} HTTP requests beside {sent} datagrams, the slowest pair in {slowest:?}");
-    assert!(asked > 0 && slowest < Duration::from_secs(5), "{slowest:?}");
-    assert!(UdpClient::new("127.0.0.3", at("127.0.0.1", port)).announce(&leecher()).is_ok());
+    // Where HTTP is kept waiting, only the pair that was asked for in the beginning is answered, in the end.
+    assert!(asked > 10, "{asked}");
+    assert!(UdpClient::new("127.0.0.3", tracker).announce(&leecher()).is_ok());
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use core::fmt;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::UNIX_EPOCH;
 
 use ipnet::IpNet;
 use lexopt::Arg;
+use toml_datetime::{Date, Datetime, Offset};
 
 use super::verbs::{FLAGS, Flag, VERBS, Verb, flag, verb};
 use super::{Command, help, quote};
@@ -182,17 +182,35 @@ fn prefix(text: &str) -> Result<IpNet, Mistake> {
 
 /// The end that `text` means, in seconds since 1970. A date without a time includes the whole day.
 fn until(text: &str) -> Result<u64, Mistake> {
-    let day_after = || seconds_since_1970(&format!("{text}T00:00:00Z")).map(|start| start + 24 * 60 * 60);
-    seconds_since_1970(text).or_else(day_after).ok_or_else(|| {
+    end_since_1970(text).ok_or_else(|| {
         let time = "a day such as 2027-01-31 (to its end, UTC) or a time such as 2027-01-31T18:00:00Z";
         expected("--until", text, time)
     })
 }
 
-fn seconds_since_1970(text: &str) -> Option<u64> {
-    // humantime cuts the text by octets.
-    let time = humantime::parse_rfc3339(Some(text).filter(|text| text.is_ascii())?).ok()?;
-    Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
+fn end_since_1970(text: &str) -> Option<u64> {
+    let Datetime { date, time, offset } = text.parse().ok()?;
+    let day = days_since_1970(date?);
+    let minute = match (time, offset) {
+        (None, _) => (day + 1) * 24 * 60,
+        (Some(time), Some(offset)) => {
+            let ahead = if let Offset::Custom { minutes } = offset { minutes } else { 0 };
+            (day * 24 + i64::from(time.hour)) * 60 + i64::from(time.minute) - i64::from(ahead)
+        }
+        // Whose clock is meant would have to be guessed.
+        (Some(_), None) => return None,
+    };
+    let second = time.and_then(|time| time.second).unwrap_or(0);
+    u64::try_from(minute * 60 + i64::from(second)).ok()
+}
+
+/// By the Gregorian calendar, in years that begin in March, so that a leap day is the last of its year.
+fn days_since_1970(date: Date) -> i64 {
+    let (year, month, day) = (i64::from(date.year), i64::from(date.month), i64::from(date.day));
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    // The months' lengths repeat every five months, which have 153 days; 1970 begins 719,468 days after the first of all.
+    year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468
 }
 
 fn utf8(value: OsString, what: &str) -> Result<String, Mistake> {

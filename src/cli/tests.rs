@@ -64,6 +64,16 @@ fn what_a_line_asks_for() {
             "allow 192.0.2.7 --until 2027-01-31T18:00:00Z",
             allow("192.0.2.7", |allow| allow.until_unix = Some(1_801_440_000 - 6 * 3_600)),
         ),
+        (
+            "allow 192.0.2.7 --until 2027-01-31T18:00:00+02:00",
+            allow("192.0.2.7", |allow| allow.until_unix = Some(1_801_440_000 - 8 * 3_600)),
+        ),
+        // Leap years and none, and more seconds than 31 bits hold.
+        ("allow 192.0.2.7 --until 1970-01-01", allow("192.0.2.7", |allow| allow.until_unix = Some(86_400))),
+        ("allow 192.0.2.7 --until 2028-02-29", allow("192.0.2.7", |allow| allow.until_unix = Some(1_835_481_600))),
+        ("allow 192.0.2.7 --until 2038-01-19", allow("192.0.2.7", |allow| allow.until_unix = Some(2_147_558_400))),
+        ("allow 192.0.2.7 --until 2100-02-28", allow("192.0.2.7", |allow| allow.until_unix = Some(4_107_542_400))),
+        ("allow 192.0.2.7 --until 9999-12-31", allow("192.0.2.7", |allow| allow.until_unix = Some(253_402_300_800))),
         ("revoke 2001:db8::7", revoke(Revoke::Prefix(prefix::parse("2001:db8::/64").expect("a prefix")))),
         ("revoke --user mika", revoke(Revoke::User("mika".into()))),
         ("--version", Command::Print("nakodo 0.1.0\n".into())),
@@ -120,6 +130,16 @@ fn what_makes_no_sense_is_told_in_one_line() {
         (
             "allow 192.0.2.7 --until 2027-02-30",
             "--until: found \"2027-02-30\", expected a day such as 2027-01-31 (to its end, UTC) or a time such as \
+             2027-01-31T18:00:00Z",
+        ),
+        (
+            "allow 192.0.2.7 --until 2027-01-31T18:00:00",
+            "--until: found \"2027-01-31T18:00:00\", expected a day such as 2027-01-31 (to its end, UTC) or a time such as \
+             2027-01-31T18:00:00Z",
+        ),
+        (
+            "allow 192.0.2.7 --until 1969-12-30",
+            "--until: found \"1969-12-30\", expected a day such as 2027-01-31 (to its end, UTC) or a time such as \
              2027-01-31T18:00:00Z",
         ),
         (

@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_told_with_what_to_do() {
-        for local in ["127.0.0.1:0", "[::1]:0"] {
+        for local in ["127.0.0.1:0", "[::]:0"] {
             let first = tcp(local.parse().expect(local)).expect("a free port");
             let taken = first.local_addr().expect("bound");
             let error = tcp(taken).expect_err("taken").to_string();

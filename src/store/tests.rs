@@ -2,12 +2,12 @@
 
 #![allow(clippy::panic)] // A helper that gives up says so.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use super::*;
 use crate::access::{Retire, User, prefix};
 use crate::clock::UnixSeconds;
-use crate::testing::TempDir;
+use crate::testing::{self, TempDir};
 
 impl TempDir {
     fn db(&self) -> PathBuf {
@@ -69,7 +69,7 @@ fn sorted(mut entries: Vec<Entry>) -> Vec<Entry> {
 
 /// Run the test `child` in a process of its own, which does as `order` says, and may die.
 fn child(dir: &TempDir, order: &str) -> Output {
-    Command::new(std::env::current_exe().expect("this test"))
+    testing::this_program()
         .args(["--exact", "store::tests::child_process", "--nocapture", "--test-threads=1"])
         .env("NAKODO_TEST_STORE", dir.path())
         .env("NAKODO_TEST_ORDER", order)
