@@ -87,6 +87,7 @@
 //! | who is told of whom | `tracker/select.rs`, `tracker/horizon.rs` |
 //! | the rules that trackers get wrong, by number | `tests/rules.rs`; the code cites them as "rule 17" |
 //! | what survives a power cut, and why | `store/disk.rs` |
+//! | what systemd is told | `run/supervisor.rs` |
 //! | a key of the configuration | `config/keys.rs` |
 //! | a counter | `tracker/counters.rs` |
 //! | a message that a person reads | beside what it is about, in a `Display` |
@@ -103,8 +104,10 @@
 //! | the shape | `tests/layering.rs` | purity, arrows, lengths of functions and files |
 //! | real clients | `tests/real-clients` | aria2 and transmission move a file |
 //! | boards | `tests/board` | emulated ARM boards, and the plug pulled |
+//! | packages | `tests/debian-package`, `openwrt-package` | install, use, upgrade, remove; systemd is real, procd is played |
 //!
-//! `cargo test` runs all but the last two, `.ci/run` runs everything. Speed and memory are measured by `benches/`.
+//! `cargo test` runs all but the last three, `.ci/run` runs everything, and `cargo test`'s on both ARM targets as well.
+//! Speed and memory are measured by `benches/`. What is made for which board, and how, is in `boards/README.md`.
 
 #![forbid(unsafe_code)]
 
