@@ -2,6 +2,8 @@
 import gzip, hashlib, io, json, os, re, shutil, subprocess, tarfile
 from pathlib import Path
 
+from checks import check
+
 BOARDS = Path(__file__).resolve().parents[2] / "boards"
 # What a package puts on the router, and with which mode.
 FILES = {
@@ -12,15 +14,6 @@ FILES = {
 APK_NOTES = [f"lib/apk/packages/nakodo.{what}" for what in ("rusers", "list", "conffiles", "conffiles_static")]
 # e_machine in an ELF header and the emulator, by the beginning of OpenWrt's name of the architecture.
 MACHINES = {"arm_": (40, "arm"), "aarch64_": (183, "aarch64"), "x86_64": (62, "x86_64")}
-
-
-class Failed(Exception):
-    pass
-
-
-def check(condition, what):
-    if not condition:
-        raise Failed(what)
 
 
 class Package:

@@ -2,7 +2,7 @@
 import contextlib, hashlib, json, os, re, resource, shutil, subprocess, time
 from pathlib import Path
 
-from package import check
+from checks import check
 from tracker_client import Udp
 
 HERE = Path(__file__).resolve().parent

@@ -1,0 +1,22 @@
+"""What the tests that are programs of their own share."""
+import contextlib, socket
+
+
+class Failed(Exception):
+    """Something is not as it should be; the text says what."""
+
+
+def check(condition, what):
+    if not condition:
+        raise Failed(what)
+
+
+def free_port(address="127.0.0.1"):
+    """A port that is free for TCP and UDP."""
+    for _ in range(100):
+        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            tcp.bind((address, 0))
+            with contextlib.suppress(OSError):
+                udp.bind(tcp.getsockname())
+                return tcp.getsockname()[1]
+    raise Failed("no port is free for both TCP and UDP")

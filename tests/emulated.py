@@ -1,0 +1,131 @@
+"""A machine under an emulator: a real kernel from Debian, a RAM disk, drives, a network, and a console that obeys."""
+import contextlib, os, random, re, select, shutil, signal, subprocess, tempfile, time
+from dataclasses import dataclass
+from pathlib import Path
+
+from checks import Failed, check, free_port
+from tracker_client import Http, Udp
+
+HERE = Path(__file__).resolve().parent
+BUILT = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target")).resolve()
+CACHE = BUILT / "boards"
+# In the order in which they must be loaded; a kernel has some of them built in.
+MODULES = """virtio_ring virtio failover net_failover virtio_mmio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci
+             virtio_blk virtio_net crc16 crc32c_generic mbcache jbd2 ext4""".split()
+TROUBLE = (Failed, OSError, ValueError)  # the latter two from a client that got no answer, or a wrong one
+
+
+@dataclass
+class Kind:
+    """What is emulated."""
+    arch: str  # Debian's name
+    kernel: str  # Debian's package
+    emulator: list[str]
+    megabytes: int
+    clock: str = "utc"  # what the board believes at power-on
+    bus: str = "device"  # of its virtio devices
+    console: str = "ttyAMA0"
+
+
+def fetch_system(kind):
+    """Kernel, modules and busybox, from Debian's packages once and from then on from the cache."""
+    cache = CACHE / kind.arch
+    if not (cache / "complete").exists():
+        shutil.rmtree(cache, ignore_errors=True)
+        (cache / "modules").mkdir(parents=True)
+        with tempfile.TemporaryDirectory() as unpacked:
+            debs = [HERE.parent / "boards/foreign-debs", kind.arch, unpacked, kind.kernel, "busybox-static"]
+            check(subprocess.run(debs).returncode == 0, f"no kernel for {kind.arch}")
+            top = Path(unpacked)
+            shutil.copy(next(top.glob("boot/vmlinuz-*")), cache / "vmlinuz")
+            shutil.copy(next(top.glob("*bin/busybox"), None) or next(top.glob("usr/bin/busybox")), cache / "busybox")
+            found = {path.name: path for path in top.glob("lib/modules/*/kernel/**/*.ko")}
+            order = [f"{name}.ko" for name in MODULES if f"{name}.ko" in found]
+            for name in order:
+                shutil.copy(found[name], cache / "modules")
+            (cache / "modules/order").write_text("\n".join(order) + "\n")
+        (cache / "complete").touch()
+    return cache
+
+
+def make_ram_disk(system, init, root, folders):
+    """Fill the folder `root` with busybox, the kernel's modules and `init`, the program that the kernel starts."""
+    for folder in ("bin", "proc", "sys", "dev", *folders):
+        (root / folder).mkdir(parents=True)
+    shutil.copy(system / "busybox", root / "bin/busybox")
+    shutil.copytree(system / "modules", root / "modules")
+    shutil.copy(init, root / "init")
+    for program in ("bin/busybox", "init"):
+        (root / program).chmod(0o755)
+
+
+def pack_ram_disk(root):
+    packed = root.with_suffix(".gz")
+    subprocess.run(f"find . | cpio --quiet -o -H newc | gzip -1 >{packed}", shell=True, check=True, cwd=root)
+    return packed
+
+
+class Emulated:
+    """Powered on; `run` types a line on its console and returns what came back. Port 6969 is forwarded, TCP and UDP."""
+
+    def __init__(self, kind, system, ram_disk, command_line, drives, **process):
+        """`drives`: {name: the options of its image}."""
+        self.port, self.unread, self.seen = free_port(), b"", b""
+        forwards = ",".join(f"hostfwd={p}:127.0.0.1:{self.port}-:6969" for p in ("tcp", "udp"))
+        attached = [word for name, options in drives.items() for word in (
+            "-drive", f"format=raw,if=none,id={name},{options}", "-device", f"virtio-blk-{kind.bus},drive={name}")]
+        self.emulator = subprocess.Popen([
+            *kind.emulator, "-m", f"{kind.megabytes}M", "-rtc", f"base={kind.clock}", "-no-reboot",
+            "-display", "none", "-monitor", "none", "-serial", "stdio", "-kernel", system / "vmlinuz",
+            "-initrd", ram_disk, "-append", f"console={kind.console} quiet loglevel=1 panic=1 {command_line}",
+            *attached,
+            "-netdev", f"user,id=net,{forwards}", "-device", f"virtio-net-{kind.bus},netdev=net",
+        ], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, **process)
+
+    def read_until(self, pattern, seconds):
+        """What the console says before the pattern; the rest is kept for the next call."""
+        end = time.monotonic() + seconds
+        while not (match := re.search(pattern, self.unread)):
+            left = end - time.monotonic()
+            if left <= 0 or not select.select([self.emulator.stdout], [], [], left)[0]:
+                raise Failed(f"the board said nothing like {pattern!r} within {seconds} s; it said:\n{self.tail()}")
+            data = os.read(self.emulator.stdout.fileno(), 65536)
+            check(data, f"the emulator ended; the board had said:\n{self.tail()}")
+            self.unread += data
+            self.seen = (self.seen + data)[-8192:]
+        before, self.unread = self.unread[:match.start()], self.unread[match.end():]
+        self.code = match.group(1) if match.groups() else None
+        return before.decode(errors="replace").replace("\r", "")
+
+    def tail(self):
+        return self.seen.decode(errors="replace").replace("\r", "")
+
+    def run(self, line, seconds=60):
+        self.emulator.stdin.write(line.encode() + b"\n")
+        self.emulator.stdin.flush()
+        output = self.read_until(rb"board: done (\d+)\r?\n", seconds)
+        check(self.code == b"0", f"`{line}` ended with {self.code.decode()} on the board:\n{output}")
+        return output.strip()
+
+    def cut_power(self):
+        """What the board's kernel had not handed to its disk is gone; what it had stays."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.emulator.pid, signal.SIGKILL)
+        self.emulator.wait()
+
+
+def introduce_peers(port):
+    """Two peers a transport, in one swarm: everyone is told of the others and not of themselves."""
+    info_hash = random.randbytes(20)
+    clients = [(Http("127.0.0.1", port), 7001, 0), (Udp("127.0.0.1", port), 7002, 99),
+               (Http("127.0.0.1", port), 7003, 99), (Udp("127.0.0.1", port), 7004, 99)]
+    for client, peer_port, left in clients:
+        client.announce(info_hash, peer_port, left, "started")
+    for client, peer_port, left in clients:
+        got = {port for _, port in client.announce(info_hash, peer_port, left)}
+        wanted = {other for _, other, _ in clients} - {peer_port}
+        check(got == wanted or left == 0 and got <= wanted, f"peer {peer_port} was told of {got} and not of {wanted}")
+    for client, *_ in clients[:2]:
+        check(client.scrape(info_hash) == (1, 3), f"{client.__class__.__name__} scrape: {client.scrape(info_hash)}")
+    clients[1][0].announce(info_hash, 7002, 99, "stopped")
+    check(clients[0][0].scrape(info_hash) == (1, 2), "a stopped peer is still counted")
