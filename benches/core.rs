@@ -1,15 +1,17 @@
 //! What an announce costs in the core, without sockets: `cargo bench --bench core`.
 //!
 //! Figures are medians of several rounds, taken in turn, on whatever machine this is: quote their ratios. For figures
-//! that do not depend on the machine's mood, `cargo bench --bench core -- --announces N` only makes N announces: count
-//! the instructions of two such runs with callgrind, and divide their difference.
+//! that do not depend on the machine's mood, `cargo bench --bench core -- --datagrams N` only answers N announces that
+//! came over UDP, from the datagram to the reply's octets, in 100,000 swarms of 10: `benches/instructions` has callgrind
+//! count what [`answer`] takes for one.
 
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use nakodo::clock::Running;
 use nakodo::tracker::{Admission, Ahead, External, HashKey, LOOK_AHEAD, Policy, Seeds, Settings, Tracker, Transport};
+use nakodo::wire::udp::{MAX_REPLY_OCTETS, peek_info_hash};
 use nakodo::wire::{Announce, Event, InfoHash};
 
 const ROUNDS: usize = 7;
@@ -17,10 +19,10 @@ const ANNOUNCES_A_ROUND: u32 = 1_000_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let Some(at) = arguments.iter().position(|argument| argument == "--announces") {
-        let announces =
-            arguments.get(at + 1).and_then(|number| number.parse().ok()).expect("--announces takes a number");
-        return Swarms::new(100_000, 10).announce_at_random(announces);
+    if let Some(at) = arguments.iter().position(|argument| argument == "--datagrams") {
+        let datagrams =
+            arguments.get(at + 1).and_then(|number| number.parse().ok()).expect("--datagrams takes a number");
+        return Swarms::new(100_000, 10).answer_datagrams(datagrams);
     }
     let mut cases = [
         ("100,000 swarms of 10 peers", Swarms::new(100_000, 10)),
@@ -63,6 +65,36 @@ fn info_hash(swarm: u32) -> InfoHash {
 
 fn address(peer: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(0x0100_0000 + peer))
+}
+
+/// An announce with the connection id of a reply to a connect.
+fn datagram(connected: &[u8], swarm: u32, peer: u32) -> [u8; 98] {
+    let mut datagram = [0; 98];
+    datagram[..8].copy_from_slice(&connected[8..16]);
+    datagram[11] = 1;
+    datagram[16..36].copy_from_slice(&info_hash(swarm).0);
+    datagram[71] = (peer % 4) as u8;
+    datagram[95] = 30;
+    datagram[96..].copy_from_slice(&6881_u16.to_be_bytes());
+    datagram
+}
+
+/// Answer a batch as the UDP server does. A function of its own, so that its instructions can be counted.
+#[inline(never)]
+fn answer(tracker: &mut Tracker, now: Running, batch: &[(SocketAddr, [u8; 98])], out: &mut [u8]) {
+    let mut ahead = heapless::Vec::<Ahead, LOOK_AHEAD>::new();
+    for (from, datagram) in batch {
+        if let Some(info_hash) = peek_info_hash(datagram) {
+            let _ = ahead.push(Ahead { info_hash, from: from.ip() });
+        }
+    }
+    tracker.look_ahead(&ahead);
+    for (from, datagram) in batch {
+        assert!(
+            black_box(tracker.answer_datagram(now, *from, datagram, out)) > 20,
+            "an announce is answered with peers"
+        );
+    }
 }
 
 /// Swarms that are full from the start, announced to at random.
@@ -143,6 +175,22 @@ impl Swarms {
                 black_box(self.announce(*swarm, *peer));
             }
             left -= batch as u32;
+        }
+    }
+
+    /// The same over UDP.
+    fn answer_datagrams(&mut self, datagrams: u32) {
+        let mut out = [0; MAX_REPLY_OCTETS];
+        for _ in 0..datagrams.div_ceil(LOOK_AHEAD as u32) {
+            let batch: [(SocketAddr, [u8; 98]); LOOK_AHEAD] = core::array::from_fn(|_| {
+                let (swarm, peer) = (self.random.u32(..self.swarms), self.random.u32(..self.peers));
+                let from = SocketAddr::new(address(peer), 6881);
+                let mut connect = [0; 16];
+                connect[..8].copy_from_slice(&0x417_2710_1980_u64.to_be_bytes());
+                self.tracker.answer_datagram(self.now, from, &connect, &mut out);
+                (from, datagram(&out, swarm, peer))
+            });
+            answer(&mut self.tracker, self.now, &batch, &mut out);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use super::chain::Place;
 use super::counters::Transport;
 use super::horizon::{Horizon, Reach};
 use super::line::{Family, LineIndex, Role, Stamp, V4, V6};
@@ -32,6 +33,15 @@ pub(super) enum Outcome {
 /// The swarm on either side of the horizon: the asker's own first.
 type Swarms = [Option<LineIndex>; 2];
 
+/// What was stored, and where.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    outcome: Outcome,
+    swarms: Swarms,
+    /// Where the asker stands in its own swarm.
+    place: Option<Place>,
+}
+
 impl Tracker {
     /// Answer an announce from `from`. Nothing is allocated; the reply borrows the tracker's own buffers.
     ///
@@ -44,29 +54,29 @@ impl Tracker {
         transport: Transport,
         announce: &Announce,
     ) -> Result<AnnounceReply<'_>, Refusal> {
-        self.announce_from(now, self.who(from), transport, announce)
+        let caller = self.who(from);
+        self.announce_from(now, &caller, transport, announce)
     }
 
     /// Answer an announce of `caller`.
     pub(super) fn announce_from(
         &mut self,
         now: Running,
-        caller: Caller,
+        caller: &Caller,
         transport: Transport,
         announce: &Announce,
     ) -> Result<AnnounceReply<'_>, Refusal> {
         let stamp = self.pool.stamp(now);
         let admitted = self.may_announce(now, caller, announce);
         let stored = admitted.map(|()| self.store(stamp, caller, announce));
-        self.counters.announce(transport, announce, stored.map(|(outcome, _)| outcome));
-        let (outcome, swarms) = stored?;
-        if outcome == Outcome::Added {
+        self.counters.announce(transport, announce, stored.map(|kept| kept.outcome));
+        let kept = stored?;
+        if kept.outcome == Outcome::Added {
             self.sources.add(caller.address);
         }
-        let wanted = self.wanted(announce, outcome);
-        let counted = self.tell(stamp, caller, announce, transport, swarms, wanted);
-        let mut counts = counted.unwrap_or_else(|| self.counts(stamp, swarms));
-        if outcome == Outcome::NotStored {
+        let counted = self.tell(stamp, caller, announce, transport, &kept);
+        let mut counts = counted.unwrap_or_else(|| self.counts(stamp, kept.swarms));
+        if kept.outcome == Outcome::NotStored {
             count(&mut counts, role(announce));
         }
         Ok(AnnounceReply {
@@ -79,14 +89,14 @@ impl Tracker {
         })
     }
 
-    fn may_announce(&mut self, now: Running, caller: Caller, announce: &Announce) -> Result<(), Refusal> {
+    fn may_announce(&mut self, now: Running, caller: &Caller, announce: &Announce) -> Result<(), Refusal> {
         self.admission(now, caller, true)?;
         // Rule 4: nobody can be reached at port 0, but whoever stored nothing may say so and leave.
         if announce.port == 0 && announce.event != Event::Stopped { Err(Refusal::PortZero) } else { Ok(()) }
     }
 
     /// Store the announcing peer, or remove it.
-    fn store(&mut self, now: Stamp, caller: Caller, announce: &Announce) -> (Outcome, Swarms) {
+    fn store(&mut self, now: Stamp, caller: &Caller, announce: &Announce) -> Kept {
         match caller.address {
             IpAddr::V4(v4) => self.store_in::<6, V4>(now, caller, announce, endpoint(&v4.octets(), announce.port)),
             IpAddr::V6(v6) => self.store_in::<18, V6>(now, caller, announce, endpoint(&v6.octets(), announce.port)),
@@ -96,35 +106,51 @@ impl Tracker {
     fn store_in<const N: usize, F: Family<N>>(
         &mut self,
         stamp: Stamp,
-        caller: Caller,
+        caller: &Caller,
         announce: &Announce,
         endpoint: [u8; N],
-    ) -> (Outcome, Swarms) {
+    ) -> Kept {
         let mut other = self.pool.find_swarm(&announce.info_hash, caller.other_horizon());
         if announce.event == Event::Stopped {
             let own = self.pool.find_swarm(&announce.info_hash, caller.horizon);
             if let Some(own) = own {
                 self.pool.remove::<N, F>(own, &endpoint, stamp);
             }
-            return (Outcome::Left, [own, other]);
+            return Kept { outcome: Outcome::Left, swarms: [own, other], place: None };
         }
         self.pool.private_beyond_lan |= caller.horizon == Horizon::Wan && caller.reach != Reach::Public;
         let role = role(announce);
-        let mut stored = upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, role, stamp);
-        if stored.0 == Stored::Full {
-            let (address, _) = endpoint.split_at(N - 2);
-            let evicted = self.pool.make_room(stamp, address, self.pace.stale_after_quanta);
-            self.counters.evicted(evicted);
-            if self.pool.lines.available() > 0 || evicted.any() {
-                stored = upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, role, stamp);
-            }
+        let mut upserted = upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, role, stamp);
+        if upserted.stored == Stored::Full {
+            upserted = self.store_where_full::<N, F>(stamp, caller, announce, endpoint);
             // Making room may have taken the other swarm's last peers, and its line.
             other = self.pool.find_swarm(&announce.info_hash, caller.other_horizon());
         }
-        (self.outcome(announce, stored), [stored.1, other])
+        let Upserted { stored, swarm: own, place } = upserted;
+        Kept { outcome: self.outcome(announce, stored, own), swarms: [own, other], place }
     }
 
-    fn outcome(&mut self, announce: &Announce, (stored, swarm): (Stored, Option<LineIndex>)) -> Outcome {
+    /// Make room for the newcomer, if somebody can go.
+    #[cold]
+    #[inline(never)]
+    fn store_where_full<const N: usize, F: Family<N>>(
+        &mut self,
+        stamp: Stamp,
+        caller: &Caller,
+        announce: &Announce,
+        endpoint: [u8; N],
+    ) -> Upserted {
+        let (address, _) = endpoint.split_at(N - 2);
+        let evicted = self.pool.make_room(stamp, address, self.pace.stale_after_quanta);
+        self.counters.evicted(evicted);
+        if self.pool.lines.available() == 0 && !evicted.any() {
+            let swarm = self.pool.find_swarm(&announce.info_hash, caller.horizon);
+            return Upserted { stored: Stored::Full, swarm, place: None };
+        }
+        upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, role(announce), stamp)
+    }
+
+    fn outcome(&mut self, announce: &Announce, stored: Stored, swarm: Option<LineIndex>) -> Outcome {
         match stored {
             Stored::Full => Outcome::NotStored,
             Stored::Added => Outcome::Added,
@@ -152,64 +178,86 @@ impl Tracker {
         }
     }
 
-    /// Fill the reply's peers. Over UDP only those of the packet's family have a place (rule 10). Where that came upon
-    /// every peer of the swarms, they have been counted on the way.
+    /// Fill the reply's peers. Where that came upon every peer of the swarms, they have been counted on the way.
     fn tell(
         &mut self,
         stamp: Stamp,
-        caller: Caller,
+        caller: &Caller,
         announce: &Announce,
         transport: Transport,
-        swarms: Swarms,
-        wanted: usize,
+        kept: &Kept,
     ) -> Option<SwarmCounts> {
         self.peers4_told = 0;
         self.peers6_told = 0;
+        let wanted = self.wanted(announce, kept.outcome);
         if wanted == 0 {
             return None;
         }
+        if let [Some(swarm), None] = kept.swarms
+            && !self.pool.hides_private(caller.horizon, caller.reach)
+        {
+            let complete = role(announce) != Role::Leecher;
+            let all = match caller.address {
+                IpAddr::V4(_) => {
+                    let (out, wanted) = (&mut self.peers4[..], wanted.min(udp::MAX_PEERS4));
+                    let all = self.pool.select_all::<6, V4>(swarm, kept.place, complete, stamp, out, wanted);
+                    all.map(|(told, counts)| (&mut self.peers4_told, told, counts))
+                }
+                IpAddr::V6(_) => {
+                    let (out, wanted) = (&mut self.peers6[..], wanted.min(most_peers6(transport)));
+                    let all = self.pool.select_all::<18, V6>(swarm, kept.place, complete, stamp, out, wanted);
+                    all.map(|(told, counts)| (&mut self.peers6_told, told, counts))
+                }
+            };
+            if let Some((peers_told, told, counts)) = all {
+                *peers_told = told;
+                return Some(counts);
+            }
+        }
+        self.choose(stamp, caller, announce, transport, kept, wanted);
+        None
+    }
+
+    /// Choose among the peers of large swarms, and of both sides of the horizon. Over UDP only those of the packet's
+    /// family have a place (rule 10).
+    #[inline(never)]
+    fn choose(
+        &mut self,
+        stamp: Stamp,
+        caller: &Caller,
+        announce: &Announce,
+        transport: Transport,
+        kept: &Kept,
+        wanted: usize,
+    ) {
         let (endpoint4, endpoint6) = match caller.address {
             IpAddr::V4(v4) => (endpoint(&v4.octets(), announce.port), [0; 18]),
             IpAddr::V6(v6) => ([0; 6], endpoint(&v6.octets(), announce.port)),
         };
-        let (Caller { horizon, reach, .. }, complete) = (caller, role(announce) != Role::Leecher);
+        let (Caller { horizon, reach, .. }, complete) = (*caller, role(announce) != Role::Leecher);
+        let swarms = kept.swarms;
+        let stored = swarms[0].zip(kept.place);
         if transport == Transport::Http || caller.address.is_ipv4() {
             let external = external_octets::<6>(self.policy.external);
-            let asker = Asker { endpoint: endpoint4, horizon, reach, complete, external };
-            let out = &mut self.peers4[..wanted.min(udp::MAX_PEERS4)];
-            if let [Some(swarm), None] = swarms
-                && let Some((told, counts)) = self.pool.select_all::<6, V4>(swarm, &asker, stamp, out)
-            {
-                self.peers4_told = told;
-                return Some(counts);
-            }
-            self.peers4_told = select::<6, V4>(&mut self.pool, swarms, &asker, stamp, out);
+            let stored = stored.filter(|_| caller.address.is_ipv4());
+            let asker = Asker { endpoint: endpoint4, stored, horizon, reach, complete, external };
+            let wanted = wanted.min(udp::MAX_PEERS4);
+            self.peers4_told = select::<6, V4>(&mut self.pool, swarms, &asker, stamp, &mut *self.peers4, wanted);
         }
         if transport == Transport::Http || caller.address.is_ipv6() {
             let external = external_octets::<18>(self.policy.external);
-            let asker = Asker { endpoint: endpoint6, horizon, reach, complete, external };
-            let most = if transport == Transport::Udp { udp::MAX_PEERS6 } else { udp::MAX_PEERS4 };
-            let out = &mut self.peers6[..wanted.min(most)];
-            self.peers6_told = select::<18, V6>(&mut self.pool, swarms, &asker, stamp, out);
+            let stored = stored.filter(|_| caller.address.is_ipv6());
+            let asker = Asker { endpoint: endpoint6, stored, horizon, reach, complete, external };
+            let wanted = wanted.min(most_peers6(transport));
+            self.peers6_told = select::<18, V6>(&mut self.pool, swarms, &asker, stamp, &mut *self.peers6, wanted);
         }
-        None
     }
 
     /// The counts of both sides of the horizon together.
     pub(super) fn counts(&self, stamp: Stamp, swarms: Swarms) -> SwarmCounts {
-        match swarms {
-            [Some(swarm), None] | [None, Some(swarm)] => self.pool.counts(swarm, stamp),
-            [None, None] => SwarmCounts::default(),
-            [Some(one), Some(other)] => {
-                let (one, other) = (self.pool.counts(one, stamp), self.pool.counts(other, stamp));
-                SwarmCounts {
-                    seeders: one.seeders + other.seeders,
-                    leechers: one.leechers + other.leechers,
-                    partial_seeds: one.partial_seeds + other.partial_seeds,
-                    completed: one.completed.saturating_add(other.completed),
-                }
-            }
-        }
+        let mut counts = SwarmCounts::default();
+        swarms.into_iter().flatten().for_each(|swarm| counts += self.pool.counts(swarm, stamp));
+        counts
     }
 
     /// The interval with up to a tenth added, so that clients that came together do not come back together (rule 11).
@@ -218,6 +266,14 @@ impl Tracker {
     }
 }
 
+/// What became of a peer that was to be stored, and where it is.
+struct Upserted {
+    stored: Stored,
+    swarm: Option<LineIndex>,
+    place: Option<Place>,
+}
+
+#[inline]
 fn upsert<const N: usize, F: Family<N>>(
     pool: &mut Pool,
     horizon: Horizon,
@@ -225,10 +281,20 @@ fn upsert<const N: usize, F: Family<N>>(
     endpoint: [u8; N],
     role: Role,
     now: Stamp,
-) -> (Stored, Option<LineIndex>) {
+) -> Upserted {
     match pool.find_or_add_swarm(&announce.info_hash, horizon, now) {
-        Some(swarm) => (pool.upsert::<N, F>(swarm, endpoint, role, now), Some(swarm)),
-        None => (Stored::Full, None),
+        Some(swarm) => {
+            let (stored, place) = pool.upsert::<N, F>(swarm, endpoint, role, now);
+            Upserted { stored, swarm: Some(swarm), place }
+        }
+        None => Upserted { stored: Stored::Full, swarm: None, place: None },
+    }
+}
+
+const fn most_peers6(transport: Transport) -> usize {
+    match transport {
+        Transport::Udp => udp::MAX_PEERS6,
+        Transport::Http => udp::MAX_PEERS4,
     }
 }
 
@@ -239,11 +305,12 @@ fn select<const N: usize, F: Family<N>>(
     asker: &Asker<N>,
     now: Stamp,
     out: &mut [[u8; N]],
+    wanted: usize,
 ) -> usize {
     let mut told = 0;
     for swarm in swarms.into_iter().flatten() {
-        let Some(rest @ [_, ..]) = out.get_mut(told..) else { break };
-        told += pool.select::<N, F>(swarm, asker, now, rest);
+        let Some(rest) = out.get_mut(told..) else { break };
+        told += pool.select::<N, F>(swarm, asker, now, rest, wanted - told);
     }
     told
 }

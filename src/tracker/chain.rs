@@ -1,5 +1,6 @@
 //! Chains of lines: every line full but the head, so that a chain wastes half a line on average, however long it is.
 
+use super::columns::Items;
 use super::line::{Kind, Line, LineIndex};
 use super::lines::Lines;
 
@@ -15,7 +16,7 @@ pub(super) fn walk<K: Kind>(
     lines: &Lines,
     head: LineIndex,
     end: LineIndex,
-) -> impl Iterator<Item = (LineIndex, &[K::Item])> {
+) -> impl Iterator<Item = (LineIndex, &K::Items)> {
     let mut at = head;
     core::iter::from_fn(move || {
         if at.is_none() || at == end {
@@ -32,12 +33,12 @@ pub(super) fn walk<K: Kind>(
 /// is no line for it; then nothing has changed.
 pub(super) fn push<K: Kind>(lines: &mut Lines, head: LineIndex, end: LineIndex, item: K::Item) -> Option<LineIndex> {
     if let Some(head) = head.some()
-        && K::items_mut(&mut lines[head]).is_some_and(|items| items.push(item).is_ok())
+        && K::items_mut(&mut lines[head]).is_some_and(|items| items.push(item))
     {
         return Some(head);
     }
     let mut line = K::line(if head.is_none() { end } else { head });
-    K::items_mut(&mut line)?.push(item).ok()?;
+    K::items_mut(&mut line)?.push(item);
     lines.take(line)
 }
 
@@ -58,9 +59,9 @@ pub(super) fn swap_remove<K: Kind>(lines: &mut Lines, head: LineIndex, end: Line
     let Some((last, new_head)) = pop::<K>(lines, head, end) else { return head };
     // The head may have been the item's own line, and the item its last: then it is gone already.
     if !matches!(lines[place.line], Line::Free { .. })
-        && let Some(item) = K::items_mut(&mut lines[place.line]).and_then(|items| items.get_mut(place.slot))
+        && let Some(items) = K::items_mut(&mut lines[place.line])
     {
-        *item = last;
+        let _ = items.replace(place.slot, last);
     }
     new_head
 }
@@ -77,8 +78,10 @@ mod tests {
     }
 
     fn numbers(lines: &Lines, head: LineIndex) -> Vec<usize> {
-        let mut all: Vec<_> =
-            walk::<Buckets>(lines, head, END).flat_map(|(_, items)| items).map(|item| item.swarm.get()).collect();
+        let mut all: Vec<_> = walk::<Buckets>(lines, head, END)
+            .flat_map(|(_, items)| items.iter())
+            .map(|item| item.swarm.get())
+            .collect();
         all.sort_unstable();
         all
     }

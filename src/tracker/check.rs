@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::chain;
+use super::columns::Items;
 use super::horizon::Horizon;
 use super::line::{Counted, FORK_CHILDREN, Family, Few, Line, LineIndex, Role, Swarm, V4, V6};
 use super::pool::{Pool, Population};
@@ -72,13 +73,13 @@ impl Pool {
         roles: &mut Counted,
     ) -> Result<(), String> {
         let mut endpoints = BTreeSet::new();
-        for peer in F::few(swarm) {
+        for peer in F::few(swarm).into_iter().flat_map(Items::iter) {
             seen.peer(peer.role());
             roles.add(peer.role());
             endpoints.insert(peer.endpoint);
         }
         let own = endpoints.len();
-        if own != F::few(swarm).len() {
+        if own != F::few(swarm).map_or(0, Items::len) {
             return Err(format!("{line:?} has a peer twice in its own line"));
         }
         let before = seen.peers;
@@ -132,10 +133,10 @@ impl Pool {
         let mut last = head;
         for (line, peers) in chain::walk::<F>(&self.lines, head, swarm) {
             seen.line(line)?;
-            if peers.is_empty() || (line != head && peers.len() != F::CAPACITY) {
+            if peers.is_empty() || (line != head && peers.len() != F::Items::CAPACITY) {
                 return Err(format!("{line:?} of the chain {head:?} holds {}", peers.len()));
             }
-            for peer in peers {
+            for peer in peers.iter() {
                 seen.peer(peer.role());
                 each(peer.endpoint, peer.role());
                 let leaf = tree::leaf::<N, F>(&self.lines, self.key, swarm, &peer.endpoint);

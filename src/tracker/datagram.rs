@@ -35,10 +35,10 @@ impl Tracker {
                 udp::emit_error(out, transaction_id, BAD_CONNECTION_ID, datagram.len())
             }
             Ok(udp::Request::Announce { transaction_id, announce, .. }) => {
-                self.answer_udp_announce(now, caller, transaction_id, &announce, out)
+                self.answer_udp_announce(now, &caller, transaction_id, &announce, out)
             }
             Ok(udp::Request::Scrape { transaction_id, info_hashes, .. }) => {
-                self.answer_udp_scrape(now, caller, transaction_id, info_hashes, out)
+                self.answer_udp_scrape(now, &caller, transaction_id, info_hashes, out)
             }
             Err(_) => {
                 self.counters.udp_malformed += 1;
@@ -51,7 +51,7 @@ impl Tracker {
     fn answer_udp_announce(
         &mut self,
         now: Running,
-        caller: Caller,
+        caller: &Caller,
         transaction_id: u32,
         announce: &Announce,
         out: &mut [u8],
@@ -69,7 +69,7 @@ impl Tracker {
     fn answer_udp_scrape(
         &mut self,
         now: Running,
-        caller: Caller,
+        caller: &Caller,
         transaction_id: u32,
         info_hashes: udp::InfoHashes<'_>,
         out: &mut [u8],
@@ -85,7 +85,7 @@ impl Tracker {
     }
 
     /// Scraping is for those who may announce, but does not keep them from being retired.
-    pub(super) fn may_scrape(&mut self, now: Running, caller: Caller) -> Result<(), Refusal> {
+    pub(super) fn may_scrape(&mut self, now: Running, caller: &Caller) -> Result<(), Refusal> {
         let admitted = self.admission(now, caller, false);
         if let Err(refusal) = admitted {
             self.counters.refusal(refusal);

@@ -6,9 +6,9 @@
 
 use heapless::Vec;
 
-use super::line::{Few, Line, LineIndex, Peer, Stamp, Swarm};
+use super::line::{Few, Line, LineIndex, Peers, Stamp, Swarm};
 use super::pool::Pool;
-use super::sweep::AnyPeer;
+use super::sweep::address_of;
 
 /// Lines looked at in one try.
 const SAMPLES: usize = 32;
@@ -68,10 +68,10 @@ impl Pool {
             let Some(stalest) = self.stalest(line, now) else { continue };
             let before = self.peers.total();
             if stalest.age >= stale_after {
-                self.remove_peers(line, now, |peer| peer.seen().age(now) == stalest.age);
+                self.remove_peers(line, now, |_, seen| seen.age(now) == stalest.age);
                 evicted.stale += (before - self.peers.total()) as u64;
             } else if stalest.address != key_of(newcomer) && count_up(&mut seen, stalest.address) >= TOO_OFTEN {
-                self.remove_peers(line, now, |peer| key_of(peer.address()) == stalest.address);
+                self.remove_peers(line, now, |address, _| key_of(address) == stalest.address);
                 evicted.greedy += (before - self.peers.total()) as u64;
             }
         }
@@ -99,9 +99,9 @@ struct Stalest {
     address: AddressKey,
 }
 
-fn stalest_of<const N: usize>(peers: &[Peer<N>], now: Stamp) -> Option<Stalest> {
+fn stalest_of<const N: usize>(peers: &impl Peers<N>, now: Stamp) -> Option<Stalest> {
     let stalest = peers.iter().max_by_key(|peer| peer.seen().age(now))?;
-    Some(Stalest { age: stalest.seen().age(now), address: key_of(AnyPeer::address(stalest)) })
+    Some(Stalest { age: stalest.seen().age(now), address: key_of(address_of(&stalest.endpoint)) })
 }
 
 fn key_of(address: &[u8]) -> AddressKey {

@@ -9,8 +9,9 @@ use std::collections::TryReserveError;
 use siphasher::sip::SipHasher13;
 
 use super::chain::{self, Place};
+use super::columns::{Columns, Items};
 use super::horizon::Horizon;
-use super::line::{Buckets, Indexed, Kind, Line, LineIndex};
+use super::line::{Buckets, Indexed, Line, LineIndex, SWARMS_PER_BUCKET};
 use super::lines::Lines;
 use crate::wire::InfoHash;
 
@@ -71,12 +72,25 @@ pub(super) struct Index {
     buckets: Vec<LineIndex>,
     swarms: usize,
     key: HashKey,
-    /// Info-hashes that were looked ahead at, each in the place that its first octet tells, with their hashes.
-    hashed: Box<[(InfoHash, u64); REMEMBERED]>,
+    /// Info-hashes that were looked ahead at, each in the place that its first octet tells.
+    remembered: Box<[Remembered; REMEMBERED]>,
 }
 
-/// Hashes that are remembered from looking ahead.
-const REMEMBERED: usize = 64;
+/// What was found out about an info-hash by looking ahead.
+#[derive(Clone, Copy, Debug)]
+struct Remembered {
+    info_hash: InfoHash,
+    hash: u64,
+    /// Where its swarm was, on one side of the horizon: worth a look, and no more.
+    swarm: LineIndex,
+}
+
+/// Info-hashes that are remembered from looking ahead.
+const REMEMBERED: usize = 256;
+
+const fn remembered_at(info_hash: &InfoHash) -> usize {
+    info_hash.0[0] as usize
+}
 
 impl Index {
     /// Buckets that there can ever be in a budget of `lines`, even if all of them were swarms.
@@ -92,48 +106,49 @@ impl Index {
         buckets.try_reserve_exact(Self::directory_len(lines))?;
         buckets.extend([LineIndex::NONE; FIRST_BUCKETS]);
         let nobodys = InfoHash([0; InfoHash::OCTETS]);
-        let hashed = Box::new([(nobodys, key.hash(&nobodys.0)); REMEMBERED]);
-        Ok(Self { buckets, swarms: 0, key, hashed })
+        let nobodys = Remembered { info_hash: nobodys, hash: key.hash(&nobodys.0), swarm: LineIndex::NONE };
+        Ok(Self { buckets, swarms: 0, key, remembered: Box::new([nobodys; REMEMBERED]) })
     }
 
     pub(super) fn hash(&self, info_hash: &InfoHash, horizon: Horizon) -> SwarmHash {
-        let (remembered, hash) = &self.hashed[usize::from(info_hash.0[0]) % REMEMBERED];
-        SwarmHash::new(if remembered == info_hash { *hash } else { self.key.hash(&info_hash.0) }, horizon)
+        let remembered = &self.remembered[remembered_at(info_hash)];
+        let hash = if remembered.info_hash == *info_hash { remembered.hash } else { self.key.hash(&info_hash.0) };
+        SwarmHash::new(hash, horizon)
     }
 
     /// The same, for an info-hash that will be asked for again soon.
     pub(super) fn hash_ahead(&mut self, info_hash: &InfoHash, horizon: Horizon) -> SwarmHash {
         let hash = self.key.hash(&info_hash.0);
-        self.hashed[usize::from(info_hash.0[0]) % REMEMBERED] = (*info_hash, hash);
+        self.remembered[remembered_at(info_hash)] = Remembered { info_hash: *info_hash, hash, swarm: LineIndex::NONE };
         SwarmHash::new(hash, horizon)
+    }
+
+    /// What [`Index::hash_ahead`] was asked for stands at `swarm`, it seems.
+    pub(super) fn remember(&mut self, info_hash: &InfoHash, swarm: LineIndex) {
+        self.remembered[remembered_at(info_hash)].swarm = swarm;
     }
 
     pub(super) fn swarms(&self) -> usize {
         self.swarms
     }
 
-    pub(super) fn find(
-        &self,
-        lines: &Lines,
-        hash: SwarmHash,
-        info_hash: &InfoHash,
-        horizon: Horizon,
-    ) -> Option<LineIndex> {
-        let mut at = self.bucket_of(hash);
-        while !at.is_none() {
-            let Line::Bucket(bucket) = &lines[at] else { return None };
-            for item in &bucket.items {
-                if item.tag == hash.tag()
-                    && let Line::Swarm(swarm) = &lines[item.swarm]
-                    && swarm.info_hash == *info_hash
-                    && swarm.horizon == horizon
-                {
-                    return Some(item.swarm);
-                }
-            }
-            at = bucket.next;
+    /// The line of a swarm.
+    #[inline]
+    pub(super) fn find(&self, lines: &Lines, info_hash: &InfoHash, horizon: Horizon) -> Option<LineIndex> {
+        // A line that holds this swarm is this swarm, whenever it was that we heard of it.
+        let remembered = self.remembered[remembered_at(info_hash)].swarm;
+        if is_swarm(lines, remembered, info_hash, horizon) {
+            return Some(remembered);
         }
-        None
+        self.find_by_hash(lines, info_hash, horizon)
+    }
+
+    #[inline(never)]
+    fn find_by_hash(&self, lines: &Lines, info_hash: &InfoHash, horizon: Horizon) -> Option<LineIndex> {
+        let hash = self.hash(info_hash, horizon);
+        chain::walk::<Buckets>(lines, self.bucket_of(hash), END)
+            .flat_map(|(_, items)| items.tagged(hash.tag()))
+            .find(|line| is_swarm(lines, *line, info_hash, horizon))
     }
 
     /// The first line of the bucket for `hash`, or `NONE`.
@@ -141,16 +156,11 @@ impl Index {
         self.buckets[hash.bucket(self.buckets.len())]
     }
 
-    /// The first swarm in a bucket's line that may be the one, without looking at it, or `NONE`; and where to look next if
-    /// there is none.
-    pub(super) fn candidate(&self, lines: &Lines, bucket: LineIndex, hash: SwarmHash) -> (LineIndex, LineIndex) {
-        let Some((items, next)) = bucket.some().and_then(|bucket| Buckets::items(&lines[bucket])) else {
-            return (LineIndex::NONE, LineIndex::NONE);
-        };
-        match items.iter().find(|item| item.tag == hash.tag()) {
-            Some(item) => (item.swarm, LineIndex::NONE),
-            None => (LineIndex::NONE, next),
-        }
+    /// The first swarm of a bucket that may be the one, without looking at it, or `NONE`.
+    pub(super) fn candidate(&self, lines: &Lines, hash: SwarmHash) -> LineIndex {
+        let mut tagged = chain::walk::<Buckets>(lines, self.bucket_of(hash), END)
+            .filter_map(|(_, items)| items.tagged(hash.tag()).next());
+        tagged.next().unwrap_or(LineIndex::NONE)
     }
 
     /// Enter `swarm`, which must not be in here yet. `None` when there is no line for it; then nothing has changed.
@@ -170,7 +180,7 @@ impl Index {
         let bucket = hash.bucket(self.buckets.len());
         let head = self.buckets[bucket];
         let place = chain::walk::<Buckets>(lines, head, END).find_map(|(line, items)| {
-            items.iter().position(|item| item.swarm == swarm).map(|slot| Place { line, slot })
+            items.firsts().iter().position(|other| *other == swarm).map(|slot| Place { line, slot })
         });
         debug_assert!(place.is_some(), "a swarm that is not in the index");
         if let Some(place) = place {
@@ -209,13 +219,13 @@ impl Index {
     pub(super) fn check(&self, lines: &Lines) -> Result<Vec<LineIndex>, String> {
         let mut swarms = Vec::new();
         for (bucket, &head) in self.buckets.iter().enumerate() {
-            for item in chain::walk::<Buckets>(lines, head, END).flat_map(|(_, items)| items) {
+            for item in chain::walk::<Buckets>(lines, head, END).flat_map(|(_, items)| items.iter()) {
                 let Line::Swarm(swarm) = &lines[item.swarm] else { return Err(format!("{item:?} is no swarm")) };
-                let hash = self.hash(&swarm.info_hash, swarm.horizon);
+                let hash = SwarmHash::new(self.key.hash(&swarm.info_hash.0), swarm.horizon);
                 if hash.bucket(self.buckets.len()) != bucket || hash.tag() != item.tag {
                     return Err(format!("{item:?} is in the wrong bucket"));
                 }
-                if self.find(lines, hash, &swarm.info_hash, swarm.horizon) != Some(item.swarm) {
+                if self.find(lines, &swarm.info_hash, swarm.horizon) != Some(item.swarm) {
                     return Err(format!("{item:?} stands in the index twice"));
                 }
                 swarms.push(item.swarm);
@@ -226,6 +236,44 @@ impl Index {
         }
         Ok(swarms)
     }
+}
+
+/// Is this the line of that swarm?
+#[inline]
+fn is_swarm(lines: &Lines, line: LineIndex, info_hash: &InfoHash, horizon: Horizon) -> bool {
+    matches!(line.some().map(|line| &lines[line]), Some(Line::Swarm(swarm))
+        if swarm.info_hash == *info_hash && swarm.horizon == horizon)
+}
+
+impl Columns<Indexed, SWARMS_PER_BUCKET> {
+    /// The swarms with this tag: hardly ever more than one, and most of them the one that is looked for.
+    #[inline]
+    fn tagged(&self, tag: u8) -> impl Iterator<Item = LineIndex> {
+        let mut tags = [0; 16];
+        tags[..SWARMS_PER_BUCKET].copy_from_slice(&self.seconds);
+        let mut equal = slots_equal(u128::from_le_bytes(tags), tag);
+        core::iter::from_fn(move || {
+            while equal != 0 {
+                let slot = equal.trailing_zeros() as usize / 8;
+                equal &= equal - 1;
+                // Beyond the last swarm there are tags of nobody.
+                if let Some(swarm) = self.firsts().get(slot) {
+                    return Some(*swarm);
+                }
+            }
+            None
+        })
+    }
+}
+
+/// The top bit of each octet that equals `tag`.
+#[inline]
+const fn slots_equal(tags: u128, tag: u8) -> u128 {
+    const EACH: u128 = u128::MAX / 0xff;
+    const BELOW_TOP: u128 = EACH * 0x7f;
+    let difference = tags ^ (EACH * tag as u128);
+    // Its sum carries into the top bit unless the octet's other bits are zero; none carries into the next octet.
+    !(((difference & BELOW_TOP) + BELOW_TOP) | difference | BELOW_TOP)
 }
 
 #[cfg(test)]
@@ -261,6 +309,36 @@ mod tests {
     }
 
     #[test]
+    fn octets_that_equal_a_tag_are_found_and_no_others() {
+        let mut random = fastrand::Rng::with_seed(8);
+        for _ in 0..10_000 {
+            // Few values, and such that differ in one bit or by one.
+            let tags: [u8; 16] = core::array::from_fn(|_| random.choice([0, 1, 0x7f, 0x80, 0x81, 0xff]).unwrap_or(0));
+            for tag in [0, 1, 0x7f, 0x80, 0x81, 0xff, 2] {
+                let expected: u128 = (0..16).filter(|slot| tags[*slot] == tag).map(|slot| 0x80 << (8 * slot)).sum();
+                assert_eq!(slots_equal(u128::from_le_bytes(tags), tag), expected, "{tag} in {tags:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_swarm_is_only_a_place_to_look() {
+        let mut lines = Lines::reserve(30).expect("lines");
+        let mut index = Index::reserve(30, HashKey(1, 2)).expect("directory");
+        let here = add(&mut index, &mut lines, 1, Horizon::Wan).expect("room");
+        let there = add(&mut index, &mut lines, 2, Horizon::Wan).expect("room");
+        for wrong in [there, index.bucket_of(index.hash(&info_hash(1), Horizon::Wan)), LineIndex::NONE, here] {
+            index.hash_ahead(&info_hash(1), Horizon::Wan);
+            index.remember(&info_hash(1), wrong);
+            assert_eq!(index.find(&lines, &info_hash(1), Horizon::Wan), Some(here));
+            assert_eq!(index.find(&lines, &info_hash(1), Horizon::Lan), None);
+        }
+        index.remove(&mut lines, index.hash(&info_hash(1), Horizon::Wan), here);
+        lines.give_back(here);
+        assert_eq!(index.find(&lines, &info_hash(1), Horizon::Wan), None, "it was remembered, and is gone");
+    }
+
+    #[test]
     fn a_hash_is_the_same_remembered_or_not() {
         let mut index = Index::reserve(100, HashKey(1, 2)).expect("directory");
         let fresh = Index::reserve(100, HashKey(1, 2)).expect("directory");
@@ -290,10 +368,10 @@ mod tests {
         fastrand::Rng::with_seed(3).shuffle(&mut stored);
         while let Some((number, horizon, line)) = stored.pop() {
             let hash = index.hash(&info_hash(number), horizon);
-            assert_eq!(index.find(&lines, hash, &info_hash(number), horizon), Some(line));
+            assert_eq!(index.find(&lines, &info_hash(number), horizon), Some(line));
             index.remove(&mut lines, hash, line);
             lines.give_back(line);
-            assert_eq!(index.find(&lines, hash, &info_hash(number), horizon), None);
+            assert_eq!(index.find(&lines, &info_hash(number), horizon), None);
             if stored.len().is_multiple_of(97) {
                 index.check(&lines).expect("consistent");
             }

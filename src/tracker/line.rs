@@ -4,9 +4,9 @@
 //! budget is never split between torrents and peers, or between IPv4 and IPv6. Everything in a line is bytes, which
 //! keeps its alignment at 1 and its size where the assertions below want it.
 
-use heapless::{Vec, VecView};
-
+use super::columns::{Columns, Items, Pair};
 use super::horizon::Horizon;
+use super::roll::{ROLL_PEERS, Roll};
 use crate::wire::{InfoHash, SwarmCounts};
 
 /// IPv4 peers that a line holds: 8 × 7 octets, a length, and where the chain goes on.
@@ -71,6 +71,12 @@ impl Stamp {
         Self((quantum % Self::MODULUS) as u8)
     }
 
+    /// Below [`Self::MODULUS`].
+    #[inline]
+    pub(super) const fn get(self) -> u8 {
+        self.0
+    }
+
     /// Quanta that went by since this stamp.
     #[inline]
     pub(super) const fn age(self, now: Self) -> u8 {
@@ -83,8 +89,16 @@ impl Stamp {
 pub(super) struct Meta(u8);
 
 impl Meta {
+    /// Where there is no peer: a fourth role, which nobody has.
+    pub(super) const VACANT: Self = Self(3);
+
     pub(super) const fn new(role: Role, seen: Stamp) -> Self {
         Self((seen.0 << 2) | role as u8)
+    }
+
+    #[inline]
+    pub(super) const fn octet(self) -> u8 {
+        self.0
     }
 
     #[inline]
@@ -94,12 +108,6 @@ impl Meta {
             1 => Role::PartialSeed,
             _ => Role::Seeder,
         }
-    }
-
-    /// The role as a number below 4.
-    #[inline]
-    pub(super) const fn role_bits(self) -> usize {
-        (self.0 & 3) as usize
     }
 
     #[inline]
@@ -130,10 +138,46 @@ impl<const N: usize> Peer<N> {
     }
 }
 
+impl<const N: usize> Pair for Peer<N> {
+    type First = [u8; N];
+    type Second = Meta;
+
+    const VACANT: Meta = Meta::VACANT;
+
+    #[inline]
+    fn split(self) -> ([u8; N], Meta) {
+        (self.endpoint, self.meta)
+    }
+
+    #[inline]
+    fn join(endpoint: [u8; N], meta: Meta) -> Self {
+        Self { endpoint, meta }
+    }
+}
+
+/// The peers of a line, whatever its capacity.
+pub(super) trait Peers<const N: usize>: Items<Item = Peer<N>> {
+    /// What is known of them besides their endpoints.
+    fn roll(&self) -> Roll;
+
+    /// Where this endpoint stands.
+    #[inline]
+    fn slot_of(&self, endpoint: &[u8; N]) -> Option<usize> {
+        self.firsts().iter().position(|other| other == endpoint)
+    }
+}
+
+impl<const N: usize, const CAPACITY: usize> Peers<N> for Columns<Peer<N>, CAPACITY> {
+    #[inline]
+    fn roll(&self) -> Roll {
+        Roll::new(self.seconds)
+    }
+}
+
 /// A line of a chain: items, and the next line of the chain. Every line of a chain is full but its head.
 #[derive(Clone, Debug)]
-pub(super) struct Chained<T, const N: usize> {
-    pub(super) items: Vec<T, N, u8>,
+pub(super) struct Chained<T: Pair, const N: usize> {
+    pub(super) items: Columns<T, N>,
     pub(super) next: LineIndex,
 }
 
@@ -152,7 +196,7 @@ pub(super) struct Swarm {
 
 impl Swarm {
     pub(super) fn new(info_hash: InfoHash, horizon: Horizon, now: Stamp) -> Self {
-        let few = Few::Four(Vec::new());
+        let few = Few::Four(Columns::new());
         Self { info_hash, horizon, emptied: now, completed: [0; 4], roots: [LineIndex::NONE; 2], few }
     }
 
@@ -179,8 +223,8 @@ impl Swarm {
 /// swarm without a fork is counted by walking it).
 #[derive(Clone, Debug)]
 pub(super) enum Few {
-    Four(Vec<Peer<6>, PEERS4_PER_SWARM, u8>),
-    Six(Vec<Peer<18>, 1, u8>),
+    Four(Columns<Peer<6>, PEERS4_PER_SWARM>),
+    Six(Columns<Peer<18>, 1>),
     Counted(Counted),
 }
 
@@ -231,6 +275,22 @@ pub(super) struct Indexed {
     pub(super) tag: u8,
 }
 
+impl Pair for Indexed {
+    type First = LineIndex;
+    type Second = u8;
+
+    /// A tag like any other: whether there is a swarm, its place tells.
+    const VACANT: u8 = 0;
+
+    fn split(self) -> (LineIndex, u8) {
+        (self.swarm, self.tag)
+    }
+
+    fn join(swarm: LineIndex, tag: u8) -> Self {
+        Self { swarm, tag }
+    }
+}
+
 /// Where a large swarm spreads its peers by 4 bits of a keyed hash of their endpoints. Neighbouring children may be the
 /// same chain: a power of two of them, aligned, so that a chain is split in two long before it needs a fork of its own.
 #[derive(Clone, Debug)]
@@ -257,33 +317,35 @@ pub(super) const LINE_OCTETS: usize = 64;
 const _: () = assert!(size_of::<Line>() == LINE_OCTETS, "a line is one cache line");
 const _: () = assert!(align_of::<Line>() == LINE_OCTETS, "a line never straddles two cache lines");
 const _: () = assert!(size_of::<Peer<6>>() == 7 && size_of::<Peer<18>>() == 19, "a peer is its endpoint and one octet");
+const _: () = assert!(PEERS4_PER_LINE <= ROLL_PEERS && PEERS6_PER_LINE <= ROLL_PEERS, "a line's peers are one roll");
 
 /// What a chain is made of: the variant of [`Line`] that holds its items.
 pub(super) trait Kind {
-    type Item: Copy + 'static;
-
-    /// Items that a line holds.
-    const CAPACITY: usize;
+    type Item: Pair;
+    type Items: Items<Item = Self::Item> + 'static;
 
     /// An empty line of this kind.
     fn line(next: LineIndex) -> Line;
     /// The items and the next line, if `line` is of this kind.
-    fn items(line: &Line) -> Option<(&[Self::Item], LineIndex)>;
+    fn items(line: &Line) -> Option<(&Self::Items, LineIndex)>;
     /// The items to change, if `line` is of this kind.
-    fn items_mut(line: &mut Line) -> Option<&mut VecView<Self::Item, u8>>;
+    fn items_mut(line: &mut Line) -> Option<&mut Self::Items>;
 }
 
 /// A kind that holds peers. `N` is the length of an endpoint: address, then port, as on the wire.
-pub(super) trait Family<const N: usize>: Kind<Item = Peer<N>> {
+pub(super) trait Family<const N: usize>: Kind<Item = Peer<N>, Items: Peers<N>> {
+    /// The peers in a swarm's own line.
+    type Few: Peers<N>;
+
     /// Which of a swarm's roots is this family's.
     const ROOT: usize;
 
     /// Are all peers of the swarm of this family, in its own line and one chain at most?
     fn is_only_family(swarm: &Swarm) -> bool;
-    /// The peers in the swarm's own line.
-    fn few(swarm: &Swarm) -> &[Peer<N>];
-    /// Those peers to change, or `None` where the line holds something else. An empty list changes its family.
-    fn few_mut(swarm: &mut Swarm) -> Option<&mut VecView<Peer<N>, u8>>;
+    /// The peers in the swarm's own line, unless that holds something else.
+    fn few(swarm: &Swarm) -> Option<&Self::Few>;
+    /// Those peers to change. An empty list changes its family.
+    fn few_mut(swarm: &mut Swarm) -> Option<&mut Self::Few>;
 }
 
 /// IPv4.
@@ -298,36 +360,42 @@ pub(super) struct Buckets;
 
 impl Kind for V4 {
     type Item = Peer<6>;
-
-    const CAPACITY: usize = PEERS4_PER_LINE;
+    type Items = Columns<Peer<6>, PEERS4_PER_LINE>;
 
     fn line(next: LineIndex) -> Line {
-        Line::Peers4(Chained { items: Vec::new(), next })
+        Line::Peers4(Chained { items: Columns::new(), next })
     }
 
-    fn items(line: &Line) -> Option<(&[Peer<6>], LineIndex)> {
+    #[inline]
+    fn items(line: &Line) -> Option<(&Self::Items, LineIndex)> {
         if let Line::Peers4(chained) = line { Some((&chained.items, chained.next)) } else { None }
     }
 
-    fn items_mut(line: &mut Line) -> Option<&mut VecView<Peer<6>, u8>> {
+    #[inline]
+    fn items_mut(line: &mut Line) -> Option<&mut Self::Items> {
         if let Line::Peers4(chained) = line { Some(&mut chained.items) } else { None }
     }
 }
 
 impl Family<6> for V4 {
+    type Few = Columns<Peer<6>, PEERS4_PER_SWARM>;
+
     const ROOT: usize = 0;
 
+    #[inline]
     fn is_only_family(swarm: &Swarm) -> bool {
         matches!(swarm.few, Few::Four(_)) && swarm.roots[V6::ROOT].is_none()
     }
 
-    fn few(swarm: &Swarm) -> &[Peer<6>] {
-        if let Few::Four(few) = &swarm.few { few } else { &[] }
+    #[inline]
+    fn few(swarm: &Swarm) -> Option<&Self::Few> {
+        if let Few::Four(few) = &swarm.few { Some(few) } else { None }
     }
 
-    fn few_mut(swarm: &mut Swarm) -> Option<&mut VecView<Peer<6>, u8>> {
+    #[inline]
+    fn few_mut(swarm: &mut Swarm) -> Option<&mut Self::Few> {
         if matches!(&swarm.few, Few::Six(six) if six.is_empty()) {
-            swarm.few = Few::Four(Vec::new());
+            swarm.few = Few::Four(Columns::new());
         }
         if let Few::Four(few) = &mut swarm.few { Some(few) } else { None }
     }
@@ -335,36 +403,42 @@ impl Family<6> for V4 {
 
 impl Kind for V6 {
     type Item = Peer<18>;
-
-    const CAPACITY: usize = PEERS6_PER_LINE;
+    type Items = Columns<Peer<18>, PEERS6_PER_LINE>;
 
     fn line(next: LineIndex) -> Line {
-        Line::Peers6(Chained { items: Vec::new(), next })
+        Line::Peers6(Chained { items: Columns::new(), next })
     }
 
-    fn items(line: &Line) -> Option<(&[Peer<18>], LineIndex)> {
+    #[inline]
+    fn items(line: &Line) -> Option<(&Self::Items, LineIndex)> {
         if let Line::Peers6(chained) = line { Some((&chained.items, chained.next)) } else { None }
     }
 
-    fn items_mut(line: &mut Line) -> Option<&mut VecView<Peer<18>, u8>> {
+    #[inline]
+    fn items_mut(line: &mut Line) -> Option<&mut Self::Items> {
         if let Line::Peers6(chained) = line { Some(&mut chained.items) } else { None }
     }
 }
 
 impl Family<18> for V6 {
+    type Few = Columns<Peer<18>, 1>;
+
     const ROOT: usize = 1;
 
+    #[inline]
     fn is_only_family(swarm: &Swarm) -> bool {
         matches!(swarm.few, Few::Six(_)) && swarm.roots[V4::ROOT].is_none()
     }
 
-    fn few(swarm: &Swarm) -> &[Peer<18>] {
-        if let Few::Six(few) = &swarm.few { few } else { &[] }
+    #[inline]
+    fn few(swarm: &Swarm) -> Option<&Self::Few> {
+        if let Few::Six(few) = &swarm.few { Some(few) } else { None }
     }
 
-    fn few_mut(swarm: &mut Swarm) -> Option<&mut VecView<Peer<18>, u8>> {
+    #[inline]
+    fn few_mut(swarm: &mut Swarm) -> Option<&mut Self::Few> {
         if matches!(&swarm.few, Few::Four(four) if four.is_empty()) {
-            swarm.few = Few::Six(Vec::new());
+            swarm.few = Few::Six(Columns::new());
         }
         if let Few::Six(few) = &mut swarm.few { Some(few) } else { None }
     }
@@ -372,18 +446,19 @@ impl Family<18> for V6 {
 
 impl Kind for Buckets {
     type Item = Indexed;
-
-    const CAPACITY: usize = SWARMS_PER_BUCKET;
+    type Items = Columns<Indexed, SWARMS_PER_BUCKET>;
 
     fn line(next: LineIndex) -> Line {
-        Line::Bucket(Chained { items: Vec::new(), next })
+        Line::Bucket(Chained { items: Columns::new(), next })
     }
 
-    fn items(line: &Line) -> Option<(&[Indexed], LineIndex)> {
+    #[inline]
+    fn items(line: &Line) -> Option<(&Self::Items, LineIndex)> {
         if let Line::Bucket(chained) = line { Some((&chained.items, chained.next)) } else { None }
     }
 
-    fn items_mut(line: &mut Line) -> Option<&mut VecView<Indexed, u8>> {
+    #[inline]
+    fn items_mut(line: &mut Line) -> Option<&mut Self::Items> {
         if let Line::Bucket(chained) = line { Some(&mut chained.items) } else { None }
     }
 }
@@ -404,7 +479,7 @@ mod tests {
     #[test]
     fn a_peer_keeps_its_role_and_its_stamp() {
         for role in [Role::Leecher, Role::PartialSeed, Role::Seeder] {
-            assert_eq!(Meta::new(role, Stamp(63)).role_bits(), role as usize);
+            assert_ne!(Meta::new(role, Stamp(0)), Meta::VACANT);
             for quantum in 0..200 {
                 let peer = Peer::new([1, 2, 3, 4, 5, 6], role, Stamp::of_quantum(quantum));
                 assert_eq!((peer.role(), peer.seen()), (role, Stamp::of_quantum(quantum)));
@@ -417,8 +492,9 @@ mod tests {
     fn an_empty_few_serves_the_family_that_comes_first() {
         let mut swarm = Swarm::new(InfoHash([7; 20]), Horizon::Wan, Stamp::of_quantum(0));
         let peer6 = Peer::new([6; 18], Role::Seeder, Stamp::of_quantum(0));
-        assert!(V6::few_mut(&mut swarm).is_some_and(|few| few.push(peer6).is_ok()));
+        assert!(V6::few_mut(&mut swarm).is_some_and(|few| few.push(peer6)));
         assert!(V4::few_mut(&mut swarm).is_none(), "what holds an IPv6 peer has no room for IPv4");
-        assert_eq!((V6::few(&swarm).len(), V4::few(&swarm).len()), (1, 0));
+        assert_eq!(V6::few(&swarm).map(Items::len), Some(1));
+        assert!(V4::few(&swarm).is_none());
     }
 }

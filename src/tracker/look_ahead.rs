@@ -16,9 +16,6 @@ use crate::wire::InfoHash;
 /// Announces that are looked ahead at, at most.
 pub const LOOK_AHEAD: usize = 32;
 
-/// Lines of a bucket of the index that are looked into: more than two are rare.
-const LINES_OF_A_BUCKET: usize = 2;
-
 /// An announce that is to come: only what it takes to find its swarm.
 #[derive(Clone, Copy, Debug)]
 pub struct Ahead {
@@ -28,43 +25,41 @@ pub struct Ahead {
     pub from: IpAddr,
 }
 
+/// What the steps find out, for each of a batch.
+type Batch<T> = heapless::Vec<T, LOOK_AHEAD>;
+
 impl Tracker {
-    /// Look up the swarms of announces that are about to be made. Nothing depends on it but speed.
+    /// Look up the swarms of announces that are about to be made, of the first [`LOOK_AHEAD`]. Nothing depends on it but
+    /// speed.
     pub fn look_ahead(&mut self, announces: &[Ahead]) {
-        let mut hashes = heapless::Vec::<SwarmHash, LOOK_AHEAD>::new();
-        for announce in announces.iter().take(LOOK_AHEAD) {
-            let horizon = self.networks.horizon(announce.from.to_canonical());
-            let _ = hashes.push(self.pool.index.hash_ahead(&announce.info_hash, horizon));
+        let announces = announces.get(..LOOK_AHEAD).unwrap_or(announces);
+        let Self { pool, networks, .. } = self;
+        let mut hashes = Batch::<SwarmHash>::new();
+        for announce in announces {
+            let horizon = networks.horizon(announce.from.to_canonical());
+            let hash = pool.index.hash_ahead(&announce.info_hash, horizon);
+            pool.touch(pool.index.bucket_of(hash));
+            let _ = hashes.push(hash);
         }
-        self.pool.look_ahead(&hashes);
+        let mut swarms = Batch::<LineIndex>::new();
+        for hash in &hashes {
+            let swarm = pool.index.candidate(&pool.lines, *hash);
+            pool.touch(swarm);
+            let _ = swarms.push(swarm);
+        }
+        for (announce, swarm) in announces.iter().zip(&swarms) {
+            pool.index.remember(&announce.info_hash, *swarm);
+            if let Some(Line::Swarm(swarm)) = swarm.some().map(|line| &pool.lines[line]) {
+                swarm.roots.iter().for_each(|root| pool.touch(*root));
+            }
+        }
     }
 }
 
 impl Pool {
-    fn look_ahead(&self, hashes: &[SwarmHash]) {
-        let mut buckets = heapless::Vec::<LineIndex, LOOK_AHEAD>::new();
-        buckets.extend(hashes.iter().map(|hash| self.index.bucket_of(*hash)).take(LOOK_AHEAD));
-        let mut lines: heapless::Vec<_, LOOK_AHEAD> = buckets.iter().map(|_| LineIndex::NONE).collect();
-        for _ in 0..LINES_OF_A_BUCKET {
-            self.touch(&buckets);
-            for ((line, bucket), hash) in lines.iter_mut().zip(&mut buckets).zip(hashes) {
-                let (candidate, next) = self.index.candidate(&self.lines, *bucket, *hash);
-                (*line, *bucket) = (line.some().unwrap_or(candidate), next);
-            }
-        }
-        self.touch(&lines);
-        for line in &mut lines {
-            *line = match line.some().map(|line| &self.lines[line]) {
-                Some(Line::Swarm(swarm)) => swarm.roots[0].some().unwrap_or(swarm.roots[1]),
-                _ => LineIndex::NONE,
-            };
-        }
-        self.touch(&lines);
-    }
-
-    /// Read one octet of each line; the processor does not wait for one before it asks for the next.
-    fn touch(&self, lines: &[LineIndex]) {
-        for line in lines.iter().filter_map(|line| line.some()) {
+    /// Read one octet of a line, if there is one; the processor does not wait for it before it goes on to the next.
+    fn touch(&self, line: LineIndex) {
+        if let Some(line) = line.some() {
             black_box(matches!(self.lines[line], Line::Free { .. }));
         }
     }

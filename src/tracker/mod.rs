@@ -7,6 +7,7 @@
 mod announce;
 mod chain;
 mod check;
+mod columns;
 mod connection_id;
 mod counters;
 mod datagram;
@@ -19,6 +20,7 @@ mod look_ahead;
 mod pool;
 mod quanta;
 mod request;
+mod roll;
 mod select;
 mod settings;
 mod sources;
@@ -47,6 +49,7 @@ use horizon::{Reach, reach};
 use line::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE, Role, Stamp};
 use pool::Pool;
 use quanta::Quanta;
+use select::SLACK;
 use sources::Sources;
 
 /// Octets that an entry of the whitelist takes, its places in the lookup tables included.
@@ -70,9 +73,9 @@ pub struct Tracker {
     /// What happened since the start; the shell adds what only it sees.
     pub counters: Counters,
     /// The peers of the reply at hand, as endpoints, and how many of them it has.
-    peers4: Box<[[u8; 6]; udp::MAX_PEERS4]>,
+    peers4: Box<[[u8; 6]; udp::MAX_PEERS4 + SLACK]>,
     peers4_told: usize,
-    peers6: Box<[[u8; 18]; udp::MAX_PEERS4]>,
+    peers6: Box<[[u8; 18]; udp::MAX_PEERS4 + SLACK]>,
     peers6_told: usize,
 }
 
@@ -111,7 +114,7 @@ struct Caller {
 }
 
 impl Caller {
-    const fn other_horizon(self) -> Horizon {
+    const fn other_horizon(&self) -> Horizon {
         match self.horizon {
             Horizon::Lan => Horizon::Wan,
             Horizon::Wan => Horizon::Lan,
@@ -182,9 +185,9 @@ impl Tracker {
             sources: Sources::default(),
             connection_ids: ConnectionIds::new(seeds.connection_ids),
             counters: Counters::default(),
-            peers4: Box::new([[0; 6]; udp::MAX_PEERS4]),
+            peers4: Box::new([[0; 6]; udp::MAX_PEERS4 + SLACK]),
             peers4_told: 0,
-            peers6: Box::new([[0; 18]; udp::MAX_PEERS4]),
+            peers6: Box::new([[0; 18]; udp::MAX_PEERS4 + SLACK]),
             peers6_told: 0,
         })
     }
@@ -231,7 +234,7 @@ impl Tracker {
     }
 
     /// May this caller announce, or scrape? An announce keeps its whitelist entry from being retired.
-    fn admission(&mut self, now: Running, caller: Caller, announces: bool) -> Result<(), Refusal> {
+    fn admission(&mut self, now: Running, caller: &Caller, announces: bool) -> Result<(), Refusal> {
         let admission = match caller.horizon {
             Horizon::Lan => self.policy.lan,
             Horizon::Wan => self.policy.wan,

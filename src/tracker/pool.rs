@@ -10,12 +10,14 @@
 
 use std::collections::TryReserveError;
 
-use super::chain;
+use super::chain::{self, Place};
+use super::columns::Items;
 use super::horizon::Horizon;
 use super::index::{HashKey, Index};
-use super::line::{Counted, Family, Few, LINE_OCTETS, Line, LineIndex, Meta, Peer, Role, Stamp, Swarm, V4, V6};
+use super::line::{Counted, Family, Few, LINE_OCTETS, Line, LineIndex, Peer, Peers, Role, Stamp, Swarm, V4, V6};
 use super::lines::Lines;
-use super::quanta::{LIFETIME_QUANTA, Moment, Quanta};
+use super::quanta::{Moment, Quanta};
+use super::roll::{Roll, Slots, Tally};
 use super::tree::{self, Search};
 use crate::clock::Running;
 use crate::wire::{InfoHash, SwarmCounts};
@@ -56,6 +58,9 @@ impl Population {
     }
 
     pub(super) fn change(&mut self, before: Option<Role>, after: Option<Role>) {
+        if before == after {
+            return;
+        }
         before.into_iter().for_each(|role| self.0[role as usize] -= 1);
         after.into_iter().for_each(|role| self.0[role as usize] += 1);
     }
@@ -70,28 +75,6 @@ pub(super) enum Stored {
     Refreshed { before: Role, age: u8 },
     /// There is no line for it.
     Full,
-}
-
-/// Peers counted by role, in one register: all of them, seeders and partial seeds in 21 bits each. Two million do not fit
-/// in the few lines of a swarm without forks.
-#[derive(Clone, Copy, Default)]
-pub(super) struct RoleSums(u64);
-
-impl RoleSums {
-    /// What a leecher, a partial seed and a seeder add; there is no fourth role.
-    const OF_ROLE: [u64; 4] = [1, 1 | 1 << 42, 1 | 1 << 21, 1 | 1 << 21];
-
-    #[inline]
-    pub(super) fn add(&mut self, peer: Meta, counts: bool) {
-        self.0 += if counts { Self::OF_ROLE[peer.role_bits()] } else { 0 };
-    }
-}
-
-impl From<RoleSums> for SwarmCounts {
-    fn from(sums: RoleSums) -> Self {
-        let [all, seeders, partial_seeds] = [0, 1, 2].map(|field| (sums.0 >> (21 * field)) as u32 & 0x1f_ffff);
-        Self { seeders, leechers: all - seeders, partial_seeds, completed: 0 }
-    }
 }
 
 /// Lines that must be free for a swarm's first fork: those of a split, and one for each peer that leaves the swarm's own
@@ -126,24 +109,29 @@ impl Pool {
         })
     }
 
+    #[inline]
     pub(super) fn find_swarm(&self, info_hash: &InfoHash, horizon: Horizon) -> Option<LineIndex> {
         if horizon == Horizon::Lan && self.lan_swarms == 0 {
             return None;
         }
-        self.index.find(&self.lines, self.index.hash(info_hash, horizon), info_hash, horizon)
+        self.index.find(&self.lines, info_hash, horizon)
     }
 
     /// The swarm's line, made if need be; `None` when there is no line for it.
+    #[inline]
     pub(super) fn find_or_add_swarm(
         &mut self,
         info_hash: &InfoHash,
         horizon: Horizon,
         now: Stamp,
     ) -> Option<LineIndex> {
+        let found = self.index.find(&self.lines, info_hash, horizon);
+        found.or_else(|| self.add_swarm(info_hash, horizon, now))
+    }
+
+    #[inline(never)]
+    fn add_swarm(&mut self, info_hash: &InfoHash, horizon: Horizon, now: Stamp) -> Option<LineIndex> {
         let hash = self.index.hash(info_hash, horizon);
-        if let Some(swarm) = self.index.find(&self.lines, hash, info_hash, horizon) {
-            return Some(swarm);
-        }
         let swarm = self.lines.take(Line::Swarm(Swarm::new(*info_hash, horizon, now)))?;
         if self.index.insert(&mut self.lines, hash, swarm).is_none() {
             self.lines.give_back(swarm);
@@ -162,32 +150,46 @@ impl Pool {
         self.lan_swarms -= usize::from(horizon == Horizon::Lan);
     }
 
-    /// Store a peer, or refresh it if its endpoint is known.
+    /// Store a peer, or refresh it if its endpoint is known, and tell where it stands: that is good until the pool is
+    /// changed again.
+    #[inline]
     pub(super) fn upsert<const N: usize, F: Family<N>>(
         &mut self,
         swarm: LineIndex,
         endpoint: [u8; N],
         role: Role,
         now: Stamp,
-    ) -> Stored {
+    ) -> (Stored, Option<Place>) {
         let new = Peer::new(endpoint, role, now);
-        if let Some(peer) = self.few_peer::<N, F>(swarm, &endpoint) {
-            let before = core::mem::replace(peer, new);
+        let refreshed = |before: Peer<N>| Stored::Refreshed { before: before.role(), age: before.seen().age(now) };
+        if let Some(few) = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::few_mut)
+            && let Some(slot) = few.slot_of(&endpoint)
+            && let Some(before) = few.replace(slot, new)
+        {
             self.peers.change(Some(before.role()), Some(role));
-            return Stored::Refreshed { before: before.role(), age: before.seen().age(now) };
+            return (refreshed(before), Some(Place { line: swarm, slot }));
         }
         let search = tree::find::<N, F>(&self.lines, self.key, swarm, &endpoint);
         if let Some(place) = search.place
-            && let Some(peer) = F::items_mut(&mut self.lines[place.line]).and_then(|peers| peers.get_mut(place.slot))
+            && let Some(peers) = F::items_mut(&mut self.lines[place.line])
+            && let Some(before) = peers.replace(place.slot, new)
         {
-            let before = core::mem::replace(peer, new);
             self.peers.change(Some(before.role()), Some(role));
             self.recount(swarm, Some(before.role()), Some(role));
-            return Stored::Refreshed { before: before.role(), age: before.seen().age(now) };
+            return (refreshed(before), Some(place));
         }
         match self.insert::<N, F>(swarm, search, new) {
-            Some(()) => Stored::Added,
-            None => Stored::Full,
+            Some(place) => (Stored::Added, Some(place)),
+            None => (Stored::Full, None),
+        }
+    }
+
+    /// Where an endpoint stands.
+    pub(super) fn place_of<const N: usize, F: Family<N>>(&self, swarm: LineIndex, endpoint: &[u8; N]) -> Option<Place> {
+        let own = tree::swarm_at(&self.lines, swarm).and_then(F::few).and_then(|few| few.slot_of(endpoint));
+        match own {
+            Some(slot) => Some(Place { line: swarm, slot }),
+            None => tree::find::<N, F>(&self.lines, self.key, swarm, endpoint).place,
         }
     }
 
@@ -198,19 +200,25 @@ impl Pool {
         }
     }
 
-    fn few_peer<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, endpoint: &[u8; N]) -> Option<&mut Peer<N>> {
-        let swarm = tree::swarm_at_mut(&mut self.lines, swarm)?;
-        F::few_mut(swarm)?.iter_mut().find(|peer| peer.endpoint == *endpoint)
-    }
-
-    fn insert<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, search: Search, peer: Peer<N>) -> Option<()> {
+    #[inline(never)]
+    fn insert<const N: usize, F: Family<N>>(
+        &mut self,
+        swarm: LineIndex,
+        search: Search,
+        peer: Peer<N>,
+    ) -> Option<Place> {
         let few = F::few_mut(tree::swarm_at_mut(&mut self.lines, swarm)?);
-        if few.is_none_or(|few| few.push(peer).is_err()) {
-            self.insert_in_tree::<N, F>(swarm, search, peer)?;
-            self.recount(swarm, None, Some(peer.role()));
-        }
+        let in_own_line = few.and_then(|few| few.push(peer).then(|| few.len() - 1));
+        let place = match in_own_line {
+            Some(slot) => Place { line: swarm, slot },
+            None => {
+                let place = self.insert_in_tree::<N, F>(swarm, search, peer)?;
+                self.recount(swarm, None, Some(peer.role()));
+                place
+            }
+        };
         self.peers.change(None, Some(peer.role()));
-        Some(())
+        Some(place)
     }
 
     /// Insert into the tree; where that gives the swarm its first fork, the peers of its own line go into the tree too,
@@ -220,7 +228,7 @@ impl Pool {
         swarm: LineIndex,
         mut search: Search,
         peer: Peer<N>,
-    ) -> Option<()> {
+    ) -> Option<Place> {
         let mut may_split = matches!(tree::swarm_at(&self.lines, swarm)?.few, Few::Counted(_));
         if !may_split
             && tree::wants_first_fork::<N, F>(&self.lines, &search)
@@ -235,7 +243,7 @@ impl Pool {
 
     /// Move the peers in the swarm's own line into its trees, and put the counts there.
     fn leave_own_line(&mut self, swarm: LineIndex) -> Option<()> {
-        let counts = self.walk_counts(swarm, tree::swarm_at(&self.lines, swarm)?, |_| true);
+        let counts = self.walk_counts(swarm, tree::swarm_at(&self.lines, swarm)?, Roll::everybody);
         let counted = Counted::from(counts);
         match core::mem::replace(&mut tree::swarm_at_mut(&mut self.lines, swarm)?.few, Few::Counted(counted)) {
             Few::Four(peers) => self.move_into_tree::<6, V4>(swarm, &peers),
@@ -244,10 +252,10 @@ impl Pool {
         }
     }
 
-    fn move_into_tree<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, peers: &[Peer<N>]) -> Option<()> {
+    fn move_into_tree<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, peers: &F::Few) -> Option<()> {
         peers.iter().try_for_each(|peer| {
             let search = tree::find::<N, F>(&self.lines, self.key, swarm, &peer.endpoint);
-            tree::insert::<N, F>(&mut self.lines, self.key, swarm, search, *peer, true)
+            tree::insert::<N, F>(&mut self.lines, self.key, swarm, search, peer, true).map(|_| ())
         })
     }
 
@@ -285,13 +293,14 @@ impl Pool {
         endpoint: &[u8; N],
     ) -> Option<Role> {
         let few = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::few_mut)?;
-        let slot = few.iter().position(|peer| peer.endpoint == *endpoint)?;
-        Some(few.swap_remove(slot).role())
+        let slot = few.slot_of(endpoint)?;
+        few.swap_remove(slot).map(|peer| peer.role())
     }
 
     fn remove_found<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, search: Search) -> Option<Role> {
         let place = search.place?;
-        let role = F::items(&self.lines[place.line])?.0.get(place.slot)?.role();
+        let (peers, _) = F::items(&self.lines[place.line])?;
+        let role = peers.get(place.slot)?.role();
         tree::remove::<N, F>(&mut self.lines, swarm, search.leaf, place);
         self.recount(swarm, Some(role), None);
         Some(role)
@@ -312,35 +321,30 @@ impl Pool {
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return SwarmCounts::default() };
         let mut counts = match own.few {
             Few::Counted(counted) => counted.into(),
-            _ => self.walk_counts(swarm, own, |peer| is_alive(peer, now)),
+            _ => self.walk_counts(swarm, own, |roll| roll.alive(now)),
         };
         counts.completed = own.completed();
         counts
     }
 
-    /// Count those peers of a swarm without forks whose `(stamp, role)` octet `counts`.
-    #[inline]
-    fn walk_counts(&self, swarm: LineIndex, own: &Swarm, counts: impl Fn(Meta) -> bool) -> SwarmCounts {
-        let mut sums = RoleSums::default();
-        let mut add = |meta: Meta| sums.add(meta, counts(meta));
+    /// Count those peers of a swarm without forks that `counting` picks from each roll.
+    fn walk_counts(&self, swarm: LineIndex, own: &Swarm, counting: impl Fn(Roll) -> Slots) -> SwarmCounts {
+        let mut counts = SwarmCounts::default();
+        let mut add = |roll: Roll| {
+            // A chain may have grown for want of lines to split it with, longer than a tally can count.
+            let mut tally = Tally::default();
+            tally.add(roll, counting(roll));
+            counts += tally.into();
+        };
         match &own.few {
-            Few::Four(few) => few.iter().for_each(|peer| add(peer.meta)),
-            Few::Six(few) => few.iter().for_each(|peer| add(peer.meta)),
+            Few::Four(few) => add(few.roll()),
+            Few::Six(few) => add(few.roll()),
             Few::Counted(_) => {}
         }
-        for (_, peers) in chain::walk::<V4>(&self.lines, own.roots[V4::ROOT], swarm) {
-            peers.iter().for_each(|peer| add(peer.meta));
-        }
-        for (_, peers) in chain::walk::<V6>(&self.lines, own.roots[V6::ROOT], swarm) {
-            peers.iter().for_each(|peer| add(peer.meta));
-        }
-        sums.into()
+        chain::walk::<V4>(&self.lines, own.roots[V4::ROOT], swarm).for_each(|(_, peers)| add(peers.roll()));
+        chain::walk::<V6>(&self.lines, own.roots[V6::ROOT], swarm).for_each(|(_, peers)| add(peers.roll()));
+        counts
     }
-}
-
-/// Has this peer announced within its timeout?
-pub(super) const fn is_alive(peer: Meta, now: Stamp) -> bool {
-    peer.seen().age(now) < LIFETIME_QUANTA
 }
 
 #[cfg(test)]

@@ -81,9 +81,9 @@ impl Tracker {
             }
             target => match self.client_behind(from, head) {
                 Some(caller) if target == Target::Announce => {
-                    self.answer_http_announce(now, caller, head.query, keep_alive, out)
+                    self.answer_http_announce(now, &caller, head.query, keep_alive, out)
                 }
-                Some(caller) => self.answer_http_scrape(now, caller, head.query, keep_alive, out),
+                Some(caller) => self.answer_http_scrape(now, &caller, head.query, keep_alive, out),
                 None => {
                     self.counters.http_bad_forwarded_for += 1;
                     http::emit_failure(out, BAD_FORWARDED_FOR, RetryIn::Absent, keep_alive)
@@ -109,7 +109,7 @@ impl Tracker {
     fn answer_http_announce(
         &mut self,
         now: Running,
-        caller: Caller,
+        caller: &Caller,
         query: &[u8],
         keep_alive: bool,
         out: &mut [u8],
@@ -127,7 +127,7 @@ impl Tracker {
     fn answer_http_scrape(
         &mut self,
         now: Running,
-        caller: Caller,
+        caller: &Caller,
         query: &[u8],
         keep_alive: bool,
         out: &mut [u8],

@@ -3,11 +3,12 @@
 //! What is looked at is bounded ([`LINES_LOOKED_AT`]), so that a seeder in a swarm of a hundred thousand seeders costs
 //! no more than that.
 
-use super::chain;
+use super::chain::{self, Place};
 use super::horizon::{External, Horizon, Reach, reach};
-use super::line::{FORK_CHILDREN, Family, Line, LineIndex, Peer, Role, Stamp};
+use super::line::{FORK_CHILDREN, Family, Line, LineIndex, Peers, Role, Stamp};
 use super::lines::Lines;
-use super::pool::{Pool, RoleSums, is_alive};
+use super::pool::Pool;
+use super::roll::{ROLL_PEERS, Roll, Slots, Tally};
 use super::tree;
 use crate::wire::SwarmCounts;
 
@@ -18,11 +19,15 @@ const LINES_LOOKED_AT: usize = 64;
 /// seen in part.
 const LINES_OF_A_CHAIN: usize = 16;
 
+const _: () = assert!(LINES_OF_A_CHAIN <= Tally::ROLLS, "a chain is counted in one tally");
+
 /// Who asks, as far as it matters to what may be handed out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asker<const N: usize> {
     /// Its endpoint; zeros, which is nobody's, where it is not of the family that is selected.
     pub(super) endpoint: [u8; N],
+    /// Where it has just been stored: its swarm, and its place there.
+    pub(super) stored: Option<(LineIndex, Place)>,
     pub(super) horizon: Horizon,
     /// How far its own address reaches: a peer on this host is only told to those on this host.
     pub(super) reach: Reach,
@@ -32,68 +37,111 @@ pub(super) struct Asker<const N: usize> {
     pub(super) external: Option<[u8; 16]>,
 }
 
+/// Endpoints that a selection may write beyond those that are wanted: it copies whole lines, and then takes out who does
+/// not belong there.
+pub(super) const SLACK: usize = ROLL_PEERS;
+
+/// The peers of one line.
+#[derive(Clone, Copy)]
+struct Row<'a, const N: usize> {
+    line: LineIndex,
+    endpoints: &'a [[u8; N]],
+    roll: Roll,
+}
+
+impl<'a, const N: usize> Row<'a, N> {
+    const EMPTY: Self = Self { line: LineIndex::NONE, endpoints: &[], roll: Roll::EMPTY };
+
+    #[inline]
+    fn of(line: LineIndex, peers: &'a impl Peers<N>) -> Self {
+        Self { line, endpoints: peers.firsts(), roll: peers.roll() }
+    }
+
+    /// Which of the `alive` are of use to an asker, and others than itself (rule 8), which stands at `own_place`.
+    #[inline]
+    fn wanted(&self, alive: Slots, complete: bool, own_place: Option<Place>) -> Slots {
+        let useful = if complete { alive.and(self.roll.with_role(Role::Leecher)) } else { alive };
+        match own_place {
+            Some(own) if own.line == self.line => useful.but(Slots::only(own.slot)),
+            _ => useful,
+        }
+    }
+
+    /// Write the endpoints of `slots` to the start of `out`, which has room for all of the row, and return how many they
+    /// are.
+    #[inline]
+    fn copy(&self, slots: Slots, out: &mut [[u8; N]]) -> Option<usize> {
+        let mut length = self.endpoints.len();
+        let places = out.get_mut(..length)?;
+        // Four at a time: lengths that are known make short copies.
+        let (quads, rest) = self.endpoints.as_chunks::<4>();
+        let (quad_places, rest_places) = places.as_chunks_mut::<4>();
+        quad_places.iter_mut().zip(quads).for_each(|(place, quad)| *place = *quad);
+        rest_places.iter_mut().zip(rest).for_each(|(place, endpoint)| *place = *endpoint);
+        for hole in self.roll.everybody().but(slots).descending() {
+            length -= 1;
+            *places.get_mut(hole)? = *places.get(length)?;
+        }
+        Some(length)
+    }
+}
+
 /// One selection under way.
 struct Selection<'a, const N: usize> {
     asker: &'a Asker<N>,
+    /// Where the asker stands in the swarm that is looked at.
+    own_place: Option<Place>,
     peers_of: Horizon,
     now: Stamp,
     lines_left: usize,
     /// What [`Pool::hides_private`] says.
     hides_private: bool,
+    /// [`SLACK`] longer than what is `wanted`.
     out: &'a mut [[u8; N]],
+    wanted: usize,
     taken: usize,
 }
 
 impl<const N: usize> Selection<'_, N> {
-    fn is_done(&self) -> bool {
-        self.taken == self.out.len() || self.lines_left == 0
+    const fn is_done(&self) -> bool {
+        self.taken >= self.wanted || self.lines_left == 0
     }
 
     /// Hand out the peers of one line, from a random one on if not all of them are wanted.
-    #[inline]
-    fn take_line(&mut self, peers: &[Peer<N>], random: &mut fastrand::Rng) {
-        if self.out.len() - self.taken < peers.len() {
-            let (before, from_start) = peers.split_at(random.usize(..peers.len()));
-            self.take(from_start);
-            self.take(before);
-        } else {
-            self.take(peers);
+    fn take(&mut self, row: &Row<'_, N>, random: &mut fastrand::Rng) {
+        let slots = row.wanted(row.roll.alive(self.now), self.asker.complete, self.own_place);
+        if self.peers_of == Horizon::Lan {
+            return self.take_lan_peers(row, slots);
+        }
+        if self.hides_private {
+            let public = slots.ascending().filter(|slot| reach_of(&row.endpoints[*slot]) == Reach::Public);
+            return self.take_slots(row, public);
+        }
+        if slots.count() > self.wanted - self.taken {
+            let (before, from_start) = slots.split_at(random.usize(..ROLL_PEERS));
+            return self.take_slots(row, from_start.ascending().chain(before.ascending()));
+        }
+        if let Some(taken) = self.out.get_mut(self.taken..).and_then(|out| row.copy(slots, out)) {
+            self.taken += taken;
         }
     }
 
-    #[inline]
-    fn take(&mut self, peers: &[Peer<N>]) {
-        match self.peers_of {
-            Horizon::Lan => self.take_lan_peers(peers),
-            Horizon::Wan if self.hides_private => {
-                self.take_as_stored(peers, |endpoint| reach_of(endpoint) == Reach::Public);
-            }
-            Horizon::Wan => self.take_as_stored(peers, |_| true),
+    fn take_slots(&mut self, row: &Row<'_, N>, slots: impl Iterator<Item = usize>) {
+        for slot in slots.take(self.wanted - self.taken) {
+            self.out[self.taken] = row.endpoints[slot];
+            self.taken += 1;
         }
     }
 
-    /// The hot loop of the whole tracker: all it needs is in local variables, and nothing but the end of the peers is
-    /// a branch that depends on them.
-    #[inline]
-    fn take_as_stored(&mut self, peers: &[Peer<N>], is_reachable: impl Fn(&[u8; N]) -> bool) {
-        let (asker, now, mut taken) = (*self.asker, self.now, self.taken);
-        for peer in peers {
-            let Some(place) = self.out.get_mut(taken) else { break };
-            *place = peer.endpoint;
-            taken += usize::from(asker.wants(peer, now) & is_reachable(&peer.endpoint));
-        }
-        self.taken = taken;
-    }
-
-    fn take_lan_peers(&mut self, peers: &[Peer<N>]) {
-        for peer in peers.iter().filter(|peer| self.asker.wants(peer, self.now)) {
-            if self.taken == self.out.len() {
+    fn take_lan_peers(&mut self, row: &Row<'_, N>, slots: Slots) {
+        for slot in slots.ascending() {
+            if self.taken == self.wanted {
                 return;
             }
-            if let Some(endpoint) = self.asker.endpoint_of_lan_peer(peer)
+            if let Some(endpoint) = self.asker.endpoint_of_lan_peer(row.endpoints[slot])
                 && endpoint != self.asker.endpoint
                 // Two LAN peers that chose one port have one name outside.
-                && (endpoint == peer.endpoint || !self.out[..self.taken].contains(&endpoint))
+                && (endpoint == row.endpoints[slot] || !self.out[..self.taken].contains(&endpoint))
             {
                 self.out[self.taken] = endpoint;
                 self.taken += 1;
@@ -103,16 +151,8 @@ impl<const N: usize> Selection<'_, N> {
 }
 
 impl<const N: usize> Asker<N> {
-    /// Is this peer alive, of use, and another than the asker (rule 8)?
-    #[inline]
-    fn wants(&self, peer: &Peer<N>, now: Stamp) -> bool {
-        // Without short cuts: which of these fails is anybody's guess, the processor's too.
-        is_alive(peer.meta, now) & (!self.complete | (peer.role() == Role::Leecher)) & (peer.endpoint != self.endpoint)
-    }
-
     /// The endpoint under which this asker may be told of a LAN peer, if it may at all.
-    fn endpoint_of_lan_peer(&self, peer: &Peer<N>) -> Option<[u8; N]> {
-        let mut endpoint = peer.endpoint;
+    fn endpoint_of_lan_peer(&self, mut endpoint: [u8; N]) -> Option<[u8; N]> {
         let reach = reach_of(&endpoint);
         match self.horizon {
             Horizon::Lan if reach == Reach::Host && self.reach != Reach::Host => return None,
@@ -142,22 +182,26 @@ pub(super) fn external_octets<const N: usize>(external: External) -> Option<[u8;
 }
 
 impl Pool {
-    /// Fill `out` with the endpoints of peers of `swarm`, and return how many there were.
+    /// Write the endpoints of up to `wanted` peers of `swarm` to the start of `out`, which is [`SLACK`] longer than that,
+    /// and return how many there were.
     pub(super) fn select<const N: usize, F: Family<N>>(
         &mut self,
         swarm: LineIndex,
         asker: &Asker<N>,
         now: Stamp,
         out: &mut [[u8; N]],
+        wanted: usize,
     ) -> usize {
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return 0 };
         let root = own.roots[F::ROOT];
         let mut selection = Selection {
             asker,
+            own_place: self.own_place::<N, F>(swarm, asker),
             peers_of: own.horizon,
             now,
             lines_left: LINES_LOOKED_AT,
-            hides_private: self.hides_private(asker),
+            hides_private: self.hides_private(asker.horizon, asker.reach),
+            wanted: wanted.min(out.len().saturating_sub(SLACK)),
             out,
             taken: 0,
         };
@@ -168,41 +212,57 @@ impl Pool {
         }
         selection.taken
     }
-}
 
-impl Pool {
-    /// Are there peers behind a carrier's NAT, or in a provider's own network, where this asker cannot reach them?
-    fn hides_private<const N: usize>(&self, asker: &Asker<N>) -> bool {
-        self.private_beyond_lan && asker.horizon == Horizon::Wan && asker.reach == Reach::Public
+    /// Where the asker stands in `swarm`: known, if it was just stored there; but it may stand on the other side of the
+    /// horizon too, if the local networks have changed since.
+    fn own_place<const N: usize, F: Family<N>>(&self, swarm: LineIndex, asker: &Asker<N>) -> Option<Place> {
+        match asker.stored {
+            Some((stored, place)) if stored == swarm => Some(place),
+            _ if asker.endpoint == [0; N] => None,
+            _ => self.place_of::<N, F>(swarm, &asker.endpoint),
+        }
     }
 
-    /// Select from a swarm all of whose peers are of one family and fit `out`, and count them in passing: most swarms,
-    /// and so worth a way of their own. `None` where the swarm is another.
+    /// Are there peers behind a carrier's NAT, or in a provider's own network, where this asker cannot reach them?
+    pub(super) fn hides_private(&self, horizon: Horizon, reach: Reach) -> bool {
+        self.private_beyond_lan && horizon == Horizon::Wan && reach == Reach::Public
+    }
+
+    /// Select from a swarm all of whose peers are of one family and fit what is wanted, and count them in passing: most
+    /// swarms, and so worth a way of their own. The asker stands at `own_place`, and looks for leechers only if it is
+    /// `complete`. `None` where the swarm is another.
     pub(super) fn select_all<const N: usize, F: Family<N>>(
         &self,
         swarm: LineIndex,
-        asker: &Asker<N>,
+        own_place: Option<Place>,
+        complete: bool,
         now: Stamp,
         out: &mut [[u8; N]],
+        wanted: usize,
     ) -> Option<(usize, SwarmCounts)> {
         let own = tree::swarm_at(&self.lines, swarm)?;
-        if own.horizon == Horizon::Lan || self.hides_private(asker) || !F::is_only_family(own) {
+        if own.horizon == Horizon::Lan || !F::is_only_family(own) {
             return None;
         }
-        let (mut told, mut sums) = (0, RoleSums::default());
-        let chained = chain::walk::<F>(&self.lines, own.roots[F::ROOT], swarm).map(|(_, peers)| peers);
-        for peers in core::iter::once(F::few(own)).chain(chained) {
-            // Rather begin anew than look at each peer whether there is still room.
-            let places = out.get_mut(told..told + peers.len())?;
-            let mut taken = 0;
-            for peer in peers {
-                places[taken] = peer.endpoint;
-                taken += usize::from(asker.wants(peer, now));
-                sums.add(peer.meta, is_alive(peer.meta, now));
+        let mut row = Row::of(swarm, F::few(own)?);
+        let mut next = own.roots[F::ROOT];
+        let (mut taken, mut tally) = (0, Tally::default());
+        for _ in 0..LINES_OF_A_CHAIN {
+            let alive = row.roll.alive(now);
+            tally.add(row.roll, alive);
+            taken += row.copy(row.wanted(alive, complete, own_place), out.get_mut(taken..)?)?;
+            // Rather begin anew than choose among them here.
+            if taken > wanted {
+                return None;
             }
-            told += taken;
+            if next.is_none() || next == swarm {
+                return Some((taken, SwarmCounts { completed: own.completed(), ..tally.into() }));
+            }
+            let (peers, after) = F::items(&self.lines[next])?;
+            row = Row::of(next, peers);
+            next = after;
         }
-        Some((told, SwarmCounts { completed: own.completed(), ..sums.into() }))
+        None
     }
 }
 
@@ -244,31 +304,31 @@ fn select_in_chain<const N: usize, F: Family<N>>(
     random: &mut fastrand::Rng,
     selection: &mut Selection<'_, N>,
 ) {
-    let own = tree::swarm_at(lines, swarm).map_or(&[][..], F::few);
-    let chained = chain::walk::<F>(lines, head, swarm);
-    let peers_below = own.len() + chained.map(|(_, peers)| peers.len()).sum::<usize>();
+    let own = tree::swarm_at(lines, swarm).and_then(F::few).map_or(Row::EMPTY, |few| Row::of(swarm, few));
+    let chained = || chain::walk::<F>(lines, head, swarm).map(|(line, peers)| Row::of(line, peers));
+    let peers_below = own.endpoints.len() + chained().map(|row| row.endpoints.len()).sum::<usize>();
     // Where all are told, there is nothing to choose.
-    if peers_below <= selection.out.len() - selection.taken {
-        selection.take_line(own, random);
-        for (_, peers) in chain::walk::<F>(lines, head, swarm) {
-            selection.take_line(peers, random);
+    if peers_below <= selection.wanted - selection.taken {
+        selection.take(&own, random);
+        for row in chained() {
+            selection.take(&row, random);
             selection.lines_left = selection.lines_left.saturating_sub(1);
         }
         return;
     }
-    let mut all: [&[Peer<N>]; LINES_OF_A_CHAIN] = [&[]; LINES_OF_A_CHAIN];
+    let mut all = [Row::EMPTY; LINES_OF_A_CHAIN];
     all[0] = own;
-    let mut count = usize::from(!own.is_empty());
-    for (place, (_, peers)) in all[count..].iter_mut().zip(chain::walk::<F>(lines, head, swarm)) {
-        *place = peers;
+    let mut count = usize::from(!own.endpoints.is_empty());
+    for (place, row) in all[count..].iter_mut().zip(chained()) {
+        *place = row;
         count += 1;
     }
     let (before, from_start) = all[..count].split_at(random.usize(..count));
-    for peers in from_start.iter().chain(before) {
+    for row in from_start.iter().chain(before) {
         if selection.is_done() {
             return;
         }
         selection.lines_left -= 1;
-        selection.take_line(peers, random);
+        selection.take(row, random);
     }
 }

@@ -6,8 +6,9 @@
 
 use core::time::Duration;
 
+use super::columns::Columns;
 use super::horizon::Horizon;
-use super::line::{Family, Few, Line, LineIndex, Peer, Stamp, Swarm, V4, V6};
+use super::line::{Family, Few, Line, LineIndex, Peers, Stamp, Swarm, V4, V6};
 use super::lines::Lines;
 use super::pool::Pool;
 use super::quanta::{LIFETIME_QUANTA, Moment, SLACK_QUANTA, SWEEP_QUANTA};
@@ -50,10 +51,13 @@ impl Pool {
     }
 
     /// The stamp of what is stored `now`. When a quantum begins, this sees to it that the sweep has not fallen behind.
+    #[inline]
     pub(super) fn stamp(&mut self, now: Running) -> Stamp {
-        if let Some(stamp) = self.moment.stamp(now) {
-            return stamp;
-        }
+        self.moment.stamp(now).unwrap_or_else(|| self.begin_quantum(now))
+    }
+
+    #[cold]
+    fn begin_quantum(&mut self, now: Running) -> Stamp {
         self.keep_up(now);
         self.moment = Moment::of(self.quanta, now);
         self.quanta.stamp(now)
@@ -85,7 +89,7 @@ impl Pool {
 
     /// Remove the dead from one line, whatever it holds.
     fn sweep_line(&mut self, line: LineIndex, now: Stamp, is_dead: impl Fn(Stamp) -> bool) {
-        self.remove_peers(line, now, |peer| is_dead(peer.seen()));
+        self.remove_peers(line, now, |_, seen| is_dead(seen));
         match &self.lines[line] {
             Line::Swarm(swarm) => {
                 let kept_for_its_count = swarm.completed() > 0 && swarm.emptied.age(now) < LIFETIME_QUANTA;
@@ -98,8 +102,8 @@ impl Pool {
         }
     }
 
-    /// Remove those peers of one line that `goes` names.
-    pub(super) fn remove_peers(&mut self, line: LineIndex, now: Stamp, goes: impl Fn(&dyn AnyPeer) -> bool) {
+    /// Remove those peers of one line that `goes` names, by address and when they were last heard.
+    pub(super) fn remove_peers(&mut self, line: LineIndex, now: Stamp, goes: impl Fn(&[u8], Stamp) -> bool) {
         // Removing moves other peers into the line, or gives the line back: look at it anew after each.
         loop {
             let gone = match &self.lines[line] {
@@ -150,7 +154,7 @@ impl Pool {
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return };
         let forked = own.roots.iter().any(|root| !root.is_none() && matches!(self.lines[*root], Line::Fork(_)));
         if !forked && let Some(own) = tree::swarm_at_mut(&mut self.lines, swarm) {
-            own.few = Few::Four(heapless::Vec::new());
+            own.few = Few::Four(Columns::new());
         }
     }
 
@@ -163,32 +167,20 @@ impl Pool {
             let horizon = owner(&self.lines, line)
                 .and_then(|swarm| tree::swarm_at(&self.lines, swarm))
                 .map_or(Horizon::Wan, |swarm| swarm.horizon);
-            self.remove_peers(line, stamp, |peer| goes(peer.address(), horizon));
+            self.remove_peers(line, stamp, |address, _| goes(address, horizon));
         }
         peers_before - self.peers.total()
     }
 }
 
-/// A peer of either family, for what does not depend on it.
-pub(super) trait AnyPeer {
-    /// The octets of its address.
-    fn address(&self) -> &[u8];
-    /// When it was last heard.
-    fn seen(&self) -> Stamp;
+/// The address in an endpoint.
+pub(super) fn address_of<const N: usize>(endpoint: &[u8; N]) -> &[u8] {
+    endpoint.split_last_chunk::<2>().map_or(&[], |(address, _)| address)
 }
 
-impl<const N: usize> AnyPeer for Peer<N> {
-    fn address(&self) -> &[u8] {
-        self.endpoint.split_last_chunk::<2>().map_or(&[], |(address, _)| address)
-    }
-
-    fn seen(&self) -> Stamp {
-        self.seen()
-    }
-}
-
-fn first<const N: usize>(peers: &[Peer<N>], goes: impl Fn(&dyn AnyPeer) -> bool) -> Option<[u8; N]> {
-    peers.iter().find(|peer| goes(*peer)).map(|peer| peer.endpoint)
+fn first<const N: usize>(peers: &impl Peers<N>, goes: impl Fn(&[u8], Stamp) -> bool) -> Option<[u8; N]> {
+    let gone = peers.iter().find(|peer| goes(address_of(&peer.endpoint), peer.seen()))?;
+    Some(gone.endpoint)
 }
 
 /// The swarm that a line of peers belongs to: itself, or what the last line of its chain names.

@@ -6,8 +6,9 @@
 //! sweeper, which comes upon a line in no order, finds out whose it is in a few steps.
 
 use super::chain::{self, Place};
+use super::columns::Items;
 use super::index::HashKey;
-use super::line::{FORK_CHILDREN, Family, Fork, Line, LineIndex, Peer, Swarm};
+use super::line::{FORK_CHILDREN, Family, Fork, Line, LineIndex, Peer, Peers, Swarm};
 use super::lines::Lines;
 
 /// Lines of a leaf at which it is split. Leaves of 6 to 12 lines waste half a line in nine; a peer is found in six.
@@ -102,7 +103,7 @@ pub(super) fn find<const N: usize, F: Family<N>>(
     let mut seen = 0;
     for (line, peers) in chain::walk::<F>(lines, leaf.head, swarm) {
         seen += 1;
-        if let Some(slot) = peers.iter().position(|peer| peer.endpoint == *endpoint) {
+        if let Some(slot) = peers.slot_of(endpoint) {
             return Search { leaf, place: Some(Place { line, slot }), lines: seen };
         }
     }
@@ -111,7 +112,7 @@ pub(super) fn find<const N: usize, F: Family<N>>(
 
 /// Would one more peer make the leaf longer than [`LEAF_LINES`]?
 fn overflows<const N: usize, F: Family<N>>(lines: &Lines, search: &Search) -> bool {
-    let full = |head| F::items(&lines[head]).is_some_and(|(peers, _)| peers.len() == F::CAPACITY);
+    let full = |head| F::items(&lines[head]).is_some_and(|(peers, _)| peers.len() == F::Items::CAPACITY);
     search.lines >= LEAF_LINES && search.leaf.depth < MAX_DEPTH && search.leaf.head.some().is_some_and(full)
 }
 
@@ -120,8 +121,8 @@ pub(super) fn wants_first_fork<const N: usize, F: Family<N>>(lines: &Lines, sear
     search.leaf.above == Above::Swarm && overflows::<N, F>(lines, search)
 }
 
-/// Add a peer that `search` did not find, splitting its leaf if it is long and `may_split`. `None` when there is no line
-/// for the peer; then it has not been added.
+/// Add a peer that `search` did not find, splitting its leaf if it is long and `may_split`, and return its place. `None`
+/// when there is no line for the peer; then it has not been added.
 pub(super) fn insert<const N: usize, F: Family<N>>(
     lines: &mut Lines,
     key: HashKey,
@@ -129,14 +130,15 @@ pub(super) fn insert<const N: usize, F: Family<N>>(
     search: Search,
     peer: Peer<N>,
     may_split: bool,
-) -> Option<()> {
+) -> Option<Place> {
     let mut leaf = search.leaf;
     if may_split && overflows::<N, F>(lines, &search) && split::<N, F>(lines, key, swarm, leaf).is_some() {
         leaf = self::leaf::<N, F>(lines, key, swarm, &peer.endpoint);
     }
     let head = chain::push::<F>(lines, leaf.head, swarm, peer)?;
     hang::<N, F>(lines, swarm, leaf, head);
-    Some(())
+    let (peers, _) = F::items(&lines[head])?;
+    Some(Place { line: head, slot: peers.len() - 1 })
 }
 
 /// Remove the peer at `place` of `leaf`.

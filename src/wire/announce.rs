@@ -1,6 +1,7 @@
 //! What an announce says and what its reply holds, whichever transport carried them.
 
 use core::net::IpAddr;
+use core::ops::AddAssign;
 
 use super::InfoHash;
 
@@ -46,6 +47,15 @@ pub struct SwarmCounts {
     pub partial_seeds: u32,
     /// Downloads that finished while the tracker looked: `downloaded`.
     pub completed: u32,
+}
+
+impl AddAssign for SwarmCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.seeders += other.seeders;
+        self.leechers += other.leechers;
+        self.partial_seeds += other.partial_seeds;
+        self.completed = self.completed.saturating_add(other.completed);
+    }
 }
 
 /// What a peer that may announce gets.

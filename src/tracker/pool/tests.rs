@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::clock::Running;
 use crate::tracker::horizon::Reach;
-use crate::tracker::select::Asker;
+use crate::tracker::quanta::LIFETIME_QUANTA;
+use crate::tracker::select::{Asker, SLACK};
 
 const TIMEOUT: Duration = Duration::from_secs(40 * 60);
 
@@ -55,7 +56,14 @@ impl Model {
         } else {
             self.pool.upsert::<6, V4>(line, endpoint(number), role, stamp)
         };
+        let (stored, place) = stored;
         if stored != Stored::Full {
+            let expected = if v6 {
+                self.pool.place_of::<18, V6>(line, &endpoint(number))
+            } else {
+                self.pool.place_of::<6, V4>(line, &endpoint(number))
+            };
+            assert_eq!(place, expected, "where it is said to stand");
             self.twin.insert((swarm, v6, number), (role, self.pool.quanta.count(self.now)));
         }
         stored
@@ -94,6 +102,15 @@ impl Model {
             .map(|((_, v6, number), (role, _))| (*v6, *number, *role))
     }
 
+    fn select(&mut self, swarm: LineIndex, asker: &Asker<6>, wanted: usize) -> Vec<[u8; 6]> {
+        let stamp = self.stamp();
+        let mut out = vec![[0; 6]; wanted + SLACK];
+        let told = self.pool.select::<6, V4>(swarm, asker, stamp, &mut out, wanted);
+        assert!(told <= wanted);
+        out.truncate(told);
+        out
+    }
+
     /// Everything alive is there and nothing else is handed out.
     fn compare(&mut self) {
         self.pool.check_invariants().expect("the invariants hold");
@@ -111,10 +128,9 @@ impl Model {
                 assert_eq!(counts.partial_seeds, with_role(Role::PartialSeed));
                 assert_eq!(counts.leechers, with_role(Role::Leecher) + with_role(Role::PartialSeed));
             }
-            let mut out = [[0; 6]; 4000];
-            let told = self.pool.select::<6, V4>(line, &stranger(), stamp, &mut out);
-            let handed_out: BTreeSet<[u8; 6]> = out[..told].iter().copied().collect();
-            assert_eq!(handed_out.len(), told, "no peer twice");
+            let told = self.select(line, &stranger(), 4000);
+            let handed_out: BTreeSet<[u8; 6]> = told.iter().copied().collect();
+            assert_eq!(handed_out.len(), told.len(), "no peer twice");
             let known: BTreeSet<_> = alive.iter().filter(|peer| !peer.0).map(|peer| endpoint(peer.1)).collect();
             assert!(handed_out.is_subset(&known), "only the living are handed out");
             assert!(handed_out.len() >= known.len().min(400), "{} of {}", handed_out.len(), known.len());
@@ -128,7 +144,7 @@ fn horizon(swarm: u8) -> Horizon {
 
 /// An asker that is told of everybody.
 fn stranger<const N: usize>() -> Asker<N> {
-    Asker { endpoint: [0; N], horizon: Horizon::Lan, reach: Reach::Host, complete: false, external: None }
+    Asker { endpoint: [0; N], stored: None, horizon: Horizon::Lan, reach: Reach::Host, complete: false, external: None }
 }
 
 #[test]
@@ -210,7 +226,7 @@ fn an_address_that_holds_most_of_the_pool_makes_room_for_others() {
     let line = model.pool.find_or_add_swarm(&info_hash(0), Horizon::Wan, stamp).expect("room");
     for port in 1.. {
         let [high, low] = u16::to_be_bytes(port);
-        if model.pool.upsert::<6, V4>(line, [6, 6, 6, 6, high, low], Role::Leecher, stamp) == Stored::Full {
+        if model.pool.upsert::<6, V4>(line, [6, 6, 6, 6, high, low], Role::Leecher, stamp).0 == Stored::Full {
             break;
         }
     }
@@ -270,14 +286,15 @@ fn rule_08_the_asker_is_never_among_its_peers_and_seeders_get_leechers_only() {
     for number in 0..3000 {
         model.upsert(0, false, number, ROLES[number as usize % 3]);
     }
-    let (stamp, line) = (model.stamp(), model.pool.find_swarm(&info_hash(0), Horizon::Wan).expect("stored"));
+    let line = model.pool.find_swarm(&info_hash(0), Horizon::Wan).expect("stored");
     let leechers: BTreeSet<_> = (0..3000).filter(|n| n % 3 == 0).map(endpoint::<6>).collect();
     for number in 0..3000 {
         let complete = number % 3 != 0;
-        let asker = Asker { endpoint: endpoint(number), complete, ..stranger() };
-        let mut out = [[0; 6]; 50];
-        assert_eq!(model.pool.select::<6, V4>(line, &asker, stamp, &mut out), 50, "there are enough");
-        let told: BTreeSet<[u8; 6]> = out.into();
+        // Whether it is known where the asker stands, or has to be looked up.
+        let place = model.pool.place_of::<6, V4>(line, &endpoint(number)).expect("stored");
+        let stored = (number % 2 == 0).then_some((line, place));
+        let asker = Asker { endpoint: endpoint(number), stored, complete, ..stranger() };
+        let told: BTreeSet<[u8; 6]> = model.select(line, &asker, 50).into_iter().collect();
         assert!(!told.contains(&endpoint(number)) && told.len() == 50);
         assert!(!complete || told.is_subset(&leechers));
     }
@@ -290,13 +307,11 @@ fn every_peer_of_a_swarm_is_handed_out_in_the_long_run() {
         for number in 0..size {
             model.upsert(0, false, number, Role::Leecher);
         }
-        let (stamp, line) = (model.stamp(), model.pool.find_swarm(&info_hash(0), Horizon::Wan).expect("stored"));
+        let line = model.pool.find_swarm(&info_hash(0), Horizon::Wan).expect("stored");
         let mut told = BTreeMap::<[u8; 6], u32>::new();
         let asks = 40 * size;
         for _ in 0..asks {
-            let mut out = [[0; 6]; 5];
-            model.pool.select::<6, V4>(line, &stranger(), stamp, &mut out);
-            out.into_iter().for_each(|endpoint| *told.entry(endpoint).or_default() += 1);
+            model.select(line, &stranger(), 5).into_iter().for_each(|endpoint| *told.entry(endpoint).or_default() += 1);
         }
         // 200 times each on average: none is left out, none is everybody's.
         assert_eq!(told.len(), size as usize, "of {size}");
