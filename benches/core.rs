@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use nakodo::clock::Running;
 use nakodo::tracker::{Admission, Ahead, External, HashKey, LOOK_AHEAD, Policy, Seeds, Settings, Tracker, Transport};
-use nakodo::wire::udp::{MAX_REPLY_OCTETS, peek_info_hash};
+use nakodo::wire::udp::{MAX_REPLY_OCTETS, peek_announce};
 use nakodo::wire::{Announce, Event, InfoHash};
 
 const ROUNDS: usize = 7;
@@ -84,8 +84,8 @@ fn datagram(connected: &[u8], swarm: u32, peer: u32) -> [u8; 98] {
 fn answer(tracker: &mut Tracker, now: Running, batch: &[(SocketAddr, [u8; 98])], out: &mut [u8]) {
     let mut ahead = heapless::Vec::<Ahead, LOOK_AHEAD>::new();
     for (from, datagram) in batch {
-        if let Some(info_hash) = peek_info_hash(datagram) {
-            let _ = ahead.push(Ahead { info_hash, from: from.ip() });
+        if let Some((info_hash, port)) = peek_announce(datagram) {
+            let _ = ahead.push(Ahead { info_hash, from: from.ip(), port });
         }
     }
     tracker.look_ahead(&ahead);
@@ -168,7 +168,8 @@ impl Swarms {
                 (*swarm, *peer) = (self.random.u32(..self.swarms), self.random.u32(..self.peers));
             }
             if batch > 1 {
-                let ahead = who.map(|(swarm, peer)| Ahead { info_hash: info_hash(swarm), from: address(peer) });
+                let ahead =
+                    who.map(|(swarm, peer)| Ahead { info_hash: info_hash(swarm), from: address(peer), port: 6881 });
                 self.tracker.look_ahead(&ahead[..batch]);
             }
             for (swarm, peer) in &who[..batch] {

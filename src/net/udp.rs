@@ -124,8 +124,8 @@ impl UdpServer {
     fn look_ahead(&self, tracker: &mut Tracker, datagrams: &[Addressed]) {
         let mut ahead = Vec::<Ahead, BATCH>::new();
         for (datagram, bytes) in datagrams.iter().zip(self.incoming.chunks_exact(DATAGRAM_OCTETS)) {
-            if let Some(info_hash) = wire::udp::peek_info_hash(&bytes[..datagram.octets]) {
-                let _ = ahead.push(Ahead { info_hash, from: datagram.remote.ip() });
+            if let Some((info_hash, port)) = wire::udp::peek_announce(&bytes[..datagram.octets]) {
+                let _ = ahead.push(Ahead { info_hash, from: datagram.remote.ip(), port });
             }
         }
         tracker.look_ahead(&ahead);

@@ -332,7 +332,7 @@ fn count(counts: &mut SwarmCounts, asker: Role) {
 }
 
 /// An address and a port as they stand in a reply (BEP 23, BEP 7).
-fn endpoint<const N: usize>(address: &[u8], port: u16) -> [u8; N] {
+pub(super) fn endpoint<const N: usize>(address: &[u8], port: u16) -> [u8; N] {
     let mut endpoint = [0; N];
     if let Some((octets, of_port)) = endpoint.split_last_chunk_mut::<2>() {
         octets.copy_from_slice(address);

@@ -1,16 +1,19 @@
 //! Bringing what a batch of announces will need into the processor's cache, all at once.
 //!
-//! An announce to one of many swarms waits for memory three times in a row: for a line of the index, for the swarm, for
-//! its peers. One announce cannot do better, for each tells where the next is. But a server receives them in batches:
-//! going over the batch once for each of the three lets the memory answer many at a time.
+//! An announce to one of many swarms waits for memory many times in a row: for a line of the index, for the swarm, for
+//! the lines of the chain that the asker stands in, for those that it is told of. One announce cannot do better, for
+//! each tells where the next is. But a server receives them in batches: going over the batch once for each step lets the
+//! memory answer many at a time.
 
 use core::hint::black_box;
 use core::net::IpAddr;
 
 use super::Tracker;
-use super::index::SwarmHash;
-use super::line::{Line, LineIndex};
+use super::announce::endpoint;
+use super::index::{HashKey, SwarmHash};
+use super::line::{Family, Line, LineIndex, V4, V6};
 use super::pool::Pool;
+use super::tree;
 use crate::wire::InfoHash;
 
 /// Announces that are looked ahead at, at most.
@@ -23,44 +26,183 @@ pub struct Ahead {
     pub info_hash: InfoHash,
     /// Who will ask.
     pub from: IpAddr,
+    /// The port that the peer listens on.
+    pub port: u16,
 }
 
-/// What the steps find out, for each of a batch.
-type Batch<T> = heapless::Vec<T, LOOK_AHEAD>;
+/// Lines that are followed in one chain, with the forks above it: leaves have no more, but for want of memory.
+const STEPS: usize = tree::LEAF_LINES + 4;
+
+/// A way down a swarm's tree and along the chain that it ends in.
+#[derive(Clone, Copy)]
+struct Way {
+    /// The line to look at next, which is on its way to the cache.
+    at: LineIndex,
+    swarm: LineIndex,
+    /// Which child of each fork to take.
+    path: u64,
+    /// Forks that lie behind.
+    depth: u32,
+}
+
+/// Two for each announce: to where the asker stands, and to those whom it will be told of.
+type Ways = heapless::Vec<Way, { 2 * LOOK_AHEAD }>;
 
 impl Tracker {
-    /// Look up the swarms of announces that are about to be made, of the first [`LOOK_AHEAD`]. Nothing depends on it but
-    /// speed.
+    /// Look up the swarms and the peers of announces that are about to be made, of the first [`LOOK_AHEAD`]. Nothing
+    /// depends on it but speed.
     pub fn look_ahead(&mut self, announces: &[Ahead]) {
         let announces = announces.get(..LOOK_AHEAD).unwrap_or(announces);
         let Self { pool, networks, .. } = self;
-        let mut hashes = Batch::<SwarmHash>::new();
+        let mut hashes = heapless::Vec::<SwarmHash, LOOK_AHEAD>::new();
         for announce in announces {
             let horizon = networks.horizon(announce.from.to_canonical());
             let hash = pool.index.hash_ahead(&announce.info_hash, horizon);
             pool.touch(pool.index.bucket_of(hash));
             let _ = hashes.push(hash);
         }
-        let mut swarms = Batch::<LineIndex>::new();
+        let mut swarms = heapless::Vec::<LineIndex, LOOK_AHEAD>::new();
         for hash in &hashes {
             let swarm = pool.index.candidate(&pool.lines, *hash);
             pool.touch(swarm);
             let _ = swarms.push(swarm);
         }
+        let mut roots = heapless::Vec::<LineIndex, LOOK_AHEAD>::new();
         for (announce, swarm) in announces.iter().zip(&swarms) {
             pool.index.remember(&announce.info_hash, *swarm);
-            if let Some(Line::Swarm(swarm)) = swarm.some().map(|line| &pool.lines[line]) {
-                swarm.roots.iter().for_each(|root| pool.touch(*root));
-            }
+            let root = match swarm.some().map(|line| &pool.lines[line]) {
+                Some(Line::Swarm(own)) => own.roots[announce.root()],
+                _ => LineIndex::NONE,
+            };
+            pool.touch(root);
+            let _ = roots.push(root);
+        }
+        let mut ways = Ways::new();
+        for ((announce, swarm), root) in announces.iter().zip(&swarms).zip(&roots) {
+            pool.set_out(&mut ways, announce, *swarm, *root);
+        }
+        pool.follow(&mut ways);
+    }
+}
+
+impl Ahead {
+    const fn root(&self) -> usize {
+        if self.from.to_canonical().is_ipv4() { V4::ROOT } else { V6::ROOT }
+    }
+
+    fn hash(&self, key: HashKey) -> u64 {
+        match self.from.to_canonical() {
+            IpAddr::V4(v4) => key.hash(&endpoint::<6>(&v4.octets(), self.port)),
+            IpAddr::V6(v6) => key.hash(&endpoint::<18>(&v6.octets(), self.port)),
         }
     }
 }
 
 impl Pool {
+    /// Begin with the ways that an announce will go below a root, which is in the cache.
+    fn set_out(&mut self, ways: &mut Ways, announce: &Ahead, swarm: LineIndex, root: LineIndex) {
+        let Some(root_line) = root.some().map(|root| &self.lines[root]) else { return };
+        if !matches!(root_line, Line::Fork(_)) {
+            let _ = ways.push(Way { at: root, swarm, path: 0, depth: 0 });
+            return;
+        }
+        let to_others = self.random.u64(..);
+        self.index.remember_path(&announce.info_hash, to_others);
+        for path in [announce.hash(self.key), to_others] {
+            let _ = ways.push(Way { at: root, swarm, path, depth: 0 });
+        }
+    }
+
+    /// Go all ways a step at a time, to their ends.
+    fn follow(&self, ways: &mut Ways) {
+        for _ in 0..STEPS {
+            ways.retain_mut(|way| {
+                let next = self.step(way);
+                self.touch(next);
+                way.at = next;
+                !next.is_none()
+            });
+        }
+    }
+
+    /// The line after the one that `way` has come to.
+    fn step(&self, way: &mut Way) -> LineIndex {
+        let next = match &self.lines[way.at] {
+            Line::Peers4(chained) => chained.next,
+            Line::Peers6(chained) => chained.next,
+            Line::Fork(fork) => {
+                way.depth += 1;
+                fork.children[tree::child_of(way.path, way.depth - 1)]
+            }
+            Line::Free { .. } | Line::Swarm(_) | Line::Bucket(_) => LineIndex::NONE,
+        };
+        if next == way.swarm { LineIndex::NONE } else { next }
+    }
+
     /// Read one octet of a line, if there is one; the processor does not wait for it before it goes on to the next.
     fn touch(&self, line: LineIndex) {
         if let Some(line) = line.some() {
             black_box(matches!(self.lines[line], Line::Free { .. }));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::super::{Admission, External, Policy, Seeds, Settings, Tracker, Transport};
+    use super::*;
+    use crate::clock::Running;
+    use crate::wire::{Announce, Event};
+
+    fn tracker() -> Tracker {
+        let hour = Duration::from_secs(3600);
+        let policy = Policy {
+            interval: hour,
+            min_interval: Duration::ZERO,
+            max_peers: 200,
+            default_peers: 50,
+            lan: Admission::Open,
+            wan: Admission::Open,
+            retire_after: hour,
+            retry_in: hour,
+            external: External::default(),
+            proxies: Vec::new(),
+        };
+        let (memory_octets, lan) = (1 << 20, vec!["10.0.0.0/8".parse().expect("a prefix")]);
+        let settings = Settings { memory_octets, whitelist_capacity: 1, peer_timeout: hour * 2, lan, policy };
+        Tracker::new(settings, Seeds { hash: HashKey(1, 2), connection_ids: HashKey(3, 4), random: 5 }).expect("memory")
+    }
+
+    fn ahead(number: u32, swarms: u8) -> Ahead {
+        let from = match number % 3 {
+            0 => IpAddr::from([10, 0, (number >> 8) as u8, number as u8]),
+            1 => IpAddr::from([11, 0, (number >> 8) as u8, number as u8]),
+            _ => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, (number >> 16) as u16, number as u16]),
+        };
+        Ahead { info_hash: InfoHash([(number % u32::from(swarms)) as u8; 20]), from, port: 6881 }
+    }
+
+    #[test]
+    fn looking_ahead_changes_nothing_but_whom_one_happens_to_be_told_of() {
+        for swarms in [1, 7, 100] {
+            let (mut plain, mut looking) = (tracker(), tracker());
+            for first in (0..6000).step_by(40) {
+                let batch: Vec<Ahead> = (first..first + 40).map(|number| ahead(number % 4500, swarms)).collect();
+                looking.look_ahead(&batch);
+                for Ahead { info_hash, from, port } in batch {
+                    let event = if first > 5000 { Event::Stopped } else { Event::Update };
+                    let announce = Announce { info_hash, port, left: 1, event, num_want: Some(200) };
+                    let now = Running::from_seconds(1);
+                    let [one, other] = [&mut plain, &mut looking].map(|tracker| {
+                        let reply = tracker.announce(now, from, Transport::Udp, &announce).expect("open to all");
+                        (reply.counts, reply.peers4.len(), reply.peers6.len())
+                    });
+                    assert_eq!(one, other);
+                }
+                looking.check_invariants().expect("nothing has changed");
+            }
         }
     }
 }

@@ -194,6 +194,7 @@ impl Pool {
     ) -> usize {
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return 0 };
         let root = own.roots[F::ROOT];
+        let path = self.index.take_path(&own.info_hash).unwrap_or_else(|| self.random.u64(..));
         let mut selection = Selection {
             asker,
             own_place: self.own_place::<N, F>(swarm, asker),
@@ -206,7 +207,7 @@ impl Pool {
             taken: 0,
         };
         if !root.is_none() && matches!(self.lines[root], Line::Fork(_)) {
-            select_in_fork::<N, F>(&self.lines, swarm, root, &mut self.random, &mut selection);
+            select_in_fork::<N, F>(&self.lines, swarm, (root, 0), path, &mut self.random, &mut selection);
         } else {
             select_in_chain::<N, F>(&self.lines, swarm, root, &mut self.random, &mut selection);
         }
@@ -266,16 +267,17 @@ impl Pool {
     }
 }
 
-/// Select below a fork, from a random child on.
+/// Select below a fork, from the child that `path` names on.
 fn select_in_fork<const N: usize, F: Family<N>>(
     lines: &Lines,
     swarm: LineIndex,
-    fork: LineIndex,
+    (fork, depth): (LineIndex, u32),
+    path: u64,
     random: &mut fastrand::Rng,
     selection: &mut Selection<'_, N>,
 ) {
     let Line::Fork(fork) = &lines[fork] else { return };
-    let start = random.usize(..FORK_CHILDREN);
+    let start = tree::child_of(path, depth);
     let first = fork.children[start];
     let mut previous = LineIndex::NONE;
     for step in 0..FORK_CHILDREN {
@@ -286,7 +288,7 @@ fn select_in_fork<const N: usize, F: Family<N>>(
         }
         previous = child;
         if matches!(lines[child], Line::Fork(_)) {
-            select_in_fork::<N, F>(lines, swarm, child, random, selection);
+            select_in_fork::<N, F>(lines, swarm, (child, depth + 1), path, random, selection);
         } else {
             select_in_chain::<N, F>(lines, swarm, child, random, selection);
         }

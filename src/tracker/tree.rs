@@ -66,8 +66,8 @@ fn fork_at(lines: &Lines, line: LineIndex) -> Option<&Fork> {
 
 /// Which child of a fork at `depth` an endpoint with this hash belongs to. The top bits come first, so that aligned
 /// neighbours share a prefix.
-const fn child_of(hash: u64, depth: u32) -> usize {
-    (hash >> (u64::BITS - FORK_BITS * (depth + 1))) as usize % FORK_CHILDREN
+pub(super) const fn child_of(hash: u64, depth: u32) -> usize {
+    hash.rotate_left(FORK_BITS * (depth + 1)) as usize % FORK_CHILDREN
 }
 
 /// The leaf for `endpoint`. The hash is only computed where there is a fork.
