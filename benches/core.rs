@@ -1,9 +1,9 @@
 //! What an announce costs in the core, without sockets: `cargo bench --bench core`.
 //!
 //! Figures are medians of several rounds, taken in turn, on whatever machine this is: quote their ratios. For figures
-//! that do not depend on the machine's mood, `cargo bench --bench core -- --datagrams N` only answers N announces that
-//! came over UDP, from the datagram to the reply's octets, in 100,000 swarms of 10: `benches/instructions` has callgrind
-//! count what [`answer`] takes for one.
+//! that do not depend on the machine's mood, `cargo bench --bench core -- --announces N` only makes N announces in 100,000
+//! swarms of 10, and `--datagrams N` answers as many that came over UDP, from the datagram to the reply's octets:
+//! `benches/instructions` has callgrind count what [`announce`] and [`answer`] take.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,9 +19,14 @@ const ANNOUNCES_A_ROUND: u32 = 1_000_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    if let Some(at) = arguments.iter().position(|argument| argument == "--datagrams") {
-        let datagrams =
-            arguments.get(at + 1).and_then(|number| number.parse().ok()).expect("--datagrams takes a number");
+    let number_after = |option: &str| -> Option<u32> {
+        let at = arguments.iter().position(|argument| argument == option)?;
+        Some(arguments.get(at + 1).and_then(|number| number.parse().ok()).expect("the option takes a number"))
+    };
+    if let Some(announces) = number_after("--announces") {
+        return Swarms::new(100_000, 10).announce_at_random(announces);
+    }
+    if let Some(datagrams) = number_after("--datagrams") {
         return Swarms::new(100_000, 10).answer_datagrams(datagrams);
     }
     let mut cases = [
@@ -77,6 +82,18 @@ fn datagram(connected: &[u8], swarm: u32, peer: u32) -> [u8; 98] {
     datagram[95] = 30;
     datagram[96..].copy_from_slice(&6881_u16.to_be_bytes());
     datagram
+}
+
+fn what_is_announced(swarm: u32, peer: u32) -> Announce {
+    let left = u64::from(peer % 4);
+    Announce { info_hash: info_hash(swarm), port: 6881, left, event: Event::Update, num_want: Some(30) }
+}
+
+/// Make one announce. A function of its own, so that its instructions can be counted.
+#[inline(never)]
+fn announce(tracker: &mut Tracker, now: Running, from: IpAddr, announce: &Announce) -> usize {
+    let reply = tracker.announce(now, from, Transport::Udp, announce).expect("open to all");
+    reply.peers4.len()
 }
 
 /// Answer a batch as the UDP server does. A function of its own, so that its instructions can be counted.
@@ -146,16 +163,7 @@ impl Swarms {
     }
 
     fn announce(&mut self, swarm: u32, peer: u32) -> usize {
-        let from = address(peer);
-        let announce = Announce {
-            info_hash: info_hash(swarm),
-            port: 6881,
-            left: u64::from(peer % 4),
-            event: Event::Update,
-            num_want: Some(30),
-        };
-        let reply = self.tracker.announce(self.now, from, Transport::Udp, &announce).expect("open to all");
-        reply.peers4.len()
+        announce(&mut self.tracker, self.now, address(peer), &what_is_announced(swarm, peer))
     }
 
     /// In batches, as the UDP server does: it looks ahead at those that one system call received.
