@@ -262,7 +262,9 @@ impl Tracker {
 
     /// The interval with up to a tenth added, so that clients that came together do not come back together (rule 11).
     fn interval_seconds(&mut self) -> u32 {
-        self.pace.interval_seconds + self.pool.random.u32(..=self.pace.jitter_seconds)
+        // A fraction of the range, in 32 bits after the point.
+        let random = u64::from(self.pool.random.u32(..));
+        self.pace.interval_seconds + (random * (u64::from(self.pace.jitter_seconds) + 1) >> u32::BITS) as u32
     }
 }
 
@@ -273,7 +275,7 @@ struct Upserted {
     place: Option<Place>,
 }
 
-#[inline]
+#[inline(always)]
 fn upsert<const N: usize, F: Family<N>>(
     pool: &mut Pool,
     horizon: Horizon,

@@ -103,11 +103,8 @@ impl Meta {
 
     #[inline]
     pub(super) const fn role(self) -> Role {
-        match self.0 & 3 {
-            0 => Role::Leecher,
-            1 => Role::PartialSeed,
-            _ => Role::Seeder,
-        }
+        const ROLES: [Role; 4] = [Role::Leecher, Role::PartialSeed, Role::Seeder, Role::Seeder];
+        ROLES[self.0 as usize % ROLES.len()]
     }
 
     #[inline]

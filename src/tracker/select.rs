@@ -73,11 +73,11 @@ impl<'a, const N: usize> Row<'a, N> {
     fn copy(&self, slots: Slots, out: &mut [[u8; N]]) -> Option<usize> {
         let mut length = self.endpoints.len();
         let places = out.get_mut(..length)?;
-        // Four at a time: lengths that are known make short copies.
-        let (quads, rest) = self.endpoints.as_chunks::<4>();
-        let (quad_places, rest_places) = places.as_chunks_mut::<4>();
-        quad_places.iter_mut().zip(quads).for_each(|(place, quad)| *place = *quad);
-        rest_places.iter_mut().zip(rest).for_each(|(place, endpoint)| *place = *endpoint);
+        // Most lines are full, and a length that is known makes a short copy.
+        match (places.as_chunks_mut().0, self.endpoints.as_chunks::<ROLL_PEERS>().0) {
+            ([all_places], [all]) => *all_places = *all,
+            _ => places.copy_from_slice(self.endpoints),
+        }
         for hole in self.roll.everybody().but(slots).descending() {
             length -= 1;
             *places.get_mut(hole)? = *places.get(length)?;

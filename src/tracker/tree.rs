@@ -71,28 +71,30 @@ pub(super) const fn child_of(hash: u64, depth: u32) -> usize {
 }
 
 /// The leaf for `endpoint`. The hash is only computed where there is a fork.
+#[inline]
 pub(super) fn leaf<const N: usize, F: Family<N>>(
     lines: &Lines,
     key: HashKey,
     swarm: LineIndex,
     endpoint: &[u8; N],
 ) -> Leaf {
-    let mut leaf = Leaf { above: Above::Swarm, head: root::<N, F>(lines, swarm), depth: 0 };
-    let Some(mut fork) = fork_at(lines, leaf.head) else { return leaf };
-    let hash = key.hash(endpoint);
-    loop {
+    let leaf = Leaf { above: Above::Swarm, head: root::<N, F>(lines, swarm), depth: 0 };
+    if fork_at(lines, leaf.head).is_some() { leaf_below(lines, leaf, key.hash(endpoint)) } else { leaf }
+}
+
+#[inline(never)]
+fn leaf_below(lines: &Lines, mut leaf: Leaf, hash: u64) -> Leaf {
+    while let Some(fork) = fork_at(lines, leaf.head) {
         let child = child_of(hash, leaf.depth);
         leaf.above = Above::Fork { line: leaf.head, child };
         leaf.head = fork.children[child];
         leaf.depth += 1;
-        match fork_at(lines, leaf.head) {
-            Some(below) => fork = below,
-            None => return leaf,
-        }
     }
+    leaf
 }
 
 /// Look for `endpoint` in the tree.
+#[inline]
 pub(super) fn find<const N: usize, F: Family<N>>(
     lines: &Lines,
     key: HashKey,
