@@ -5,7 +5,8 @@ use core::net::IpAddr;
 use super::chain::Place;
 use super::counters::Transport;
 use super::horizon::{Horizon, Reach};
-use super::line::{Family, LineIndex, Role, Stamp, V4, V6};
+use super::kind::{Family, V4, V6};
+use super::line::{LineIndex, Role, Stamp};
 use super::pool::{Pool, Stored};
 use super::select::{Asker, external_octets};
 use super::{Caller, Refusal, Tracker};
@@ -264,7 +265,7 @@ impl Tracker {
     fn interval_seconds(&mut self) -> u32 {
         // A fraction of the range, in 32 bits after the point.
         let random = u64::from(self.pool.random.u32(..));
-        self.pace.interval_seconds + (random * (u64::from(self.pace.jitter_seconds) + 1) >> u32::BITS) as u32
+        self.pace.interval_seconds + ((random * (u64::from(self.pace.jitter_seconds) + 1)) >> u32::BITS) as u32
     }
 }
 

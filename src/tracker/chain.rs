@@ -1,7 +1,8 @@
 //! Chains of lines: every line full but the head, so that a chain wastes half a line on average, however long it is.
 
 use super::columns::Items;
-use super::line::{Kind, Line, LineIndex};
+use super::kind::Kind;
+use super::line::{Line, LineIndex};
 use super::lines::Lines;
 
 /// An item of a chain: its line, and its place in there.
@@ -68,7 +69,8 @@ pub(super) fn swap_remove<K: Kind>(lines: &mut Lines, head: LineIndex, end: Line
 
 #[cfg(test)]
 mod tests {
-    use super::super::line::{Buckets, Indexed, SWARMS_PER_BUCKET};
+    use super::super::kind::Buckets;
+    use super::super::line::{Indexed, SWARMS_PER_BUCKET};
     use super::*;
 
     const END: LineIndex = LineIndex::NONE;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::chain;
 use super::columns::Items;
 use super::horizon::Horizon;
-use super::line::{Counted, FORK_CHILDREN, Family, Few, Line, LineIndex, Role, Swarm, V4, V6};
+use super::kind::{Family, V4, V6};
+use super::line::{Counted, FORK_CHILDREN, Few, Line, LineIndex, Role, Swarm};
 use super::pool::{Pool, Population};
 use super::tree;
 

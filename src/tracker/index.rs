@@ -11,7 +11,8 @@ use siphasher::sip::SipHasher13;
 use super::chain::{self, Place};
 use super::columns::{Columns, Items};
 use super::horizon::Horizon;
-use super::line::{Buckets, Indexed, Line, LineIndex, SWARMS_PER_BUCKET};
+use super::kind::Buckets;
+use super::line::{Indexed, Line, LineIndex, SWARMS_PER_BUCKET};
 use super::lines::Lines;
 use crate::wire::InfoHash;
 

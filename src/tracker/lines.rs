@@ -106,7 +106,7 @@ impl IndexMut<LineIndex> for Lines {
 
 #[cfg(test)]
 mod tests {
-    use super::super::line::{Buckets, Kind};
+    use super::super::kind::{Buckets, Kind};
     use super::*;
 
     #[test]

@@ -14,6 +14,7 @@ mod datagram;
 mod evict;
 mod horizon;
 mod index;
+mod kind;
 mod line;
 mod lines;
 mod look_ahead;

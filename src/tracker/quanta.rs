@@ -15,8 +15,11 @@ pub(super) const LIFETIME_QUANTA: u8 = 40;
 /// Quanta that one pass of the sweeper over all lines takes.
 pub(super) const SWEEP_QUANTA: u64 = 2;
 
+/// Quanta by which the sweeper lets itself fall behind where so many are dead that removing them at once were a pause.
+pub(super) const LATE_QUANTA: u64 = 8;
+
 /// Quanta by which the sweeper may be late (the process was stopped, the machine slept) before stamps come round.
-pub(super) const SLACK_QUANTA: u64 = Stamp::MODULUS - LIFETIME_QUANTA as u64 - 2 * SWEEP_QUANTA;
+pub(super) const SLACK_QUANTA: u64 = Stamp::MODULUS - LIFETIME_QUANTA as u64 - 2 * SWEEP_QUANTA - LATE_QUANTA;
 
 /// How long a quantum is.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,8 @@
 
 use super::chain::{self, Place};
 use super::horizon::{External, Horizon, Reach, reach};
-use super::line::{FORK_CHILDREN, Family, Line, LineIndex, Peers, Role, Stamp};
+use super::kind::Family;
+use super::line::{FORK_CHILDREN, Line, LineIndex, Peers, Role, Stamp};
 use super::lines::Lines;
 use super::pool::Pool;
 use super::roll::{ROLL_PEERS, Roll, Slots, Tally};

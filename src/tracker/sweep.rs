@@ -1,31 +1,40 @@
 //! The sweeper: visits a few lines at a time, removes the dead, gives back what they leave.
 //!
-//! A pass over all lines takes [`SWEEP_QUANTA`]; each call does the part of it that is due, so there is never a pause.
-//! Only if the process stood still for so long that stamps could come round (with the default timeout, 20 minutes) does
-//! one call go over everything.
+//! A pass over all lines takes [`SWEEP_QUANTA`]; each call does the part of it that is due. Where many die at once, as
+//! after an outage, a call stops after [`REMOVALS_A_STEP`] and asks to be made again soon: so there is never a pause.
+//! Only if the sweep is so late that stamps could come round (with the default timeout, the process stood still for 13
+//! minutes) does one call go over everything.
 
 use core::time::Duration;
 
 use super::columns::Columns;
 use super::horizon::Horizon;
-use super::line::{Family, Few, Line, LineIndex, Peers, Stamp, Swarm, V4, V6};
+use super::kind::{Family, V4, V6};
+use super::line::{Few, Line, LineIndex, Peers, Stamp, Swarm};
 use super::lines::Lines;
 use super::pool::Pool;
-use super::quanta::{LIFETIME_QUANTA, Moment, SLACK_QUANTA, SWEEP_QUANTA};
+use super::quanta::{LATE_QUANTA, LIFETIME_QUANTA, Moment, SLACK_QUANTA, SWEEP_QUANTA};
 use super::tree;
 use crate::clock::Running;
 
 /// Lines that a call visits, if it is made as often as it asks to be.
 const LINES_A_STEP: usize = 128;
 
-/// The longest time to ask for between two calls.
+/// Peers that a call removes: some hundred nanoseconds each, when their lines are not in the cache.
+const REMOVALS_A_STEP: usize = 64;
+
+/// The shortest time to ask for between two calls.
+const MIN_WAIT: Duration = Duration::from_millis(1);
+
+/// The longest.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// How far the sweep has come.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Position {
     next: usize,
-    /// When the last step was made, and what fraction of a line, in lines × milliseconds, it left undone.
+    /// When the last step was made, and what it left undone, in lines × milliseconds of a pass: the fraction of a line,
+    /// and more if it had to stop.
     last: Running,
     remainder: u64,
 }
@@ -37,16 +46,21 @@ impl Pool {
         let peers_before = self.peers.total();
         let pass_millis = self.quanta.length().as_millis() as u64 * SWEEP_QUANTA;
         let elapsed_millis = now.since(self.sweep.last).as_millis() as u64;
-        let work = elapsed_millis.min(pass_millis) * self.lines.touched() as u64 + self.sweep.remainder;
-        self.sweep.remainder = work % pass_millis;
-        self.sweep.last = now;
-        for _ in 0..work / pass_millis {
+        let lines = self.lines.touched() as u64;
+        let work = elapsed_millis.min(pass_millis) * lines + self.sweep.remainder;
+        // Rather a pause than the dead alive again.
+        let is_late = work > pass_millis * lines * (LATE_QUANTA / SWEEP_QUANTA);
+        let mut done = 0;
+        while done < work / pass_millis && (is_late || peers_before - self.peers.total() < REMOVALS_A_STEP) {
             if self.sweep.next >= self.lines.touched() {
                 self.sweep.next = 0;
             }
             self.sweep_line(LineIndex::new(self.sweep.next), stamp, |seen| seen.age(stamp) >= LIFETIME_QUANTA);
             self.sweep.next += 1;
+            done += 1;
         }
+        self.sweep.remainder = work - done * pass_millis;
+        self.sweep.last = now;
         self.expired += (peers_before - self.peers.total()) as u64;
     }
 
@@ -77,14 +91,18 @@ impl Pool {
             self.sweep_line(line, now_stamp, |seen| u64::from(seen.age(last)) + late >= u64::from(LIFETIME_QUANTA));
         }
         self.sweep.last = now;
+        self.sweep.remainder = 0;
         self.expired += (peers_before - self.peers.total()) as u64;
     }
 
     /// How long to wait before the next call.
     pub(super) fn sweep_wait(&self) -> Duration {
         let pass = self.quanta.length() * SWEEP_QUANTA as u32;
+        if self.sweep.remainder >= pass.as_millis() as u64 {
+            return MIN_WAIT;
+        }
         let steps = self.lines.touched().div_ceil(LINES_A_STEP).max(1) as u32;
-        (pass / steps).clamp(Duration::from_millis(1), MAX_WAIT)
+        (pass / steps).clamp(MIN_WAIT, MAX_WAIT)
     }
 
     /// Remove the dead from one line, whatever it holds.

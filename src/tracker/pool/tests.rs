@@ -39,7 +39,9 @@ struct Model {
 
 impl Model {
     fn new(octets: usize) -> Self {
-        Self { pool: pool(octets), twin: Twin::new(), now: Running::from_seconds(1_000) }
+        let (mut pool, now) = (pool(octets), Running::from_seconds(1_000));
+        pool.stamp(now);
+        Self { pool, twin: Twin::new(), now }
     }
 
     fn stamp(&self) -> Stamp {
@@ -278,6 +280,45 @@ fn a_process_that_stood_still_for_hours_does_not_wake_the_dead() {
     model.pool.stamp(model.now);
     model.compare();
     assert_eq!(model.pool.peers.total(), 500, "half an hour is no reason to die");
+}
+
+#[test]
+fn many_that_die_at_once_are_removed_a_few_at_a_time_and_in_time() {
+    let mut model = Model::new(4 << 20);
+    for number in 0..30_000 {
+        model.upsert(0, false, number, Role::Leecher);
+    }
+    let died = model.now.after(TIMEOUT);
+    let quantum = model.pool.quanta.length();
+    while model.pool.peers.total() > 0 {
+        let before = model.pool.peers.total();
+        let wait = model.pool.sweep_wait();
+        model.now = model.now.after(wait);
+        model.pool.sweep(model.now);
+        let removed = before - model.pool.peers.total();
+        // A line whose peers all die draws in the rest of its chain.
+        assert!(removed < 64 + 12 * 8, "{removed} in one step");
+        assert!(model.now < died.after(quantum * 4), "the dead stay");
+    }
+    model.compare();
+}
+
+#[test]
+fn a_sweeper_that_is_seldom_called_does_not_fall_behind_for_good() {
+    let mut model = Model::new(4 << 20);
+    let quantum = model.pool.quanta.length();
+    for _ in 0..40 {
+        for number in 0..20_000 {
+            model.upsert(0, false, number, Role::Leecher);
+        }
+        // Far too seldom for 64 removals a call.
+        for _ in 0..60 {
+            model.now = model.now.after(quantum);
+            model.pool.sweep(model.now);
+        }
+        assert_eq!(model.pool.peers.total(), 0, "20 quanta after their death");
+        model.now = model.now.after(quantum / 3);
+    }
 }
 
 #[test]
