@@ -99,6 +99,8 @@ pub fn tcp(address: SocketAddr) -> Result<TcpListener, BindError> {
         let fd = open_socket(address, SockType::Stream, SockProtocol::Tcp)?;
         // A restart must not wait for the connections of the run before to be forgotten.
         setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+        // Inherited by each connection: a response is sent in as few pieces as it can be.
+        setsockopt(&fd, sockopt::TcpNoDelay, &true)?;
         bind_to(&fd, address)?;
         listen(&fd, Backlog::new(BACKLOG)?)?;
         Ok(TcpListener::from(fd))

@@ -6,9 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
-use std::rc::Rc;
 
-use async_io::Async;
 use heapless::Vec;
 use nix::errno::Errno;
 use nix::libc::{in_pktinfo, in6_pktinfo};
@@ -17,7 +15,6 @@ use nix::sys::socket::{
 };
 
 use crate::clock::Running;
-use crate::daemon::Daemon;
 use crate::tracker::{Ahead, LOOK_AHEAD, Tracker};
 use crate::wire;
 use crate::wire::udp::MAX_REPLY_OCTETS;
@@ -48,7 +45,7 @@ struct Addressed {
 
 /// A UDP socket and the buffers of its batches, all taken once.
 pub struct UdpServer {
-    socket: Async<UdpSocket>,
+    socket: UdpSocket,
     is_ipv4: bool,
     /// `DATAGRAM_OCTETS` for each datagram of a batch.
     incoming: Box<[u8]>,
@@ -69,11 +66,11 @@ impl UdpServer {
     /// Serve on `socket`, which [`super::bind::udp`] has opened.
     ///
     /// # Errors
-    /// When the reactor does not take the socket.
+    /// When the socket does not know its address.
     pub fn new(socket: UdpSocket) -> io::Result<Self> {
         let is_ipv4 = socket.local_addr()?.is_ipv4();
         Ok(Self {
-            socket: Async::new_nonblocking(socket)?,
+            socket,
             is_ipv4,
             // Zeroes that the system gives: they take memory only once a batch is so large.
             incoming: vec![0; BATCH * DATAGRAM_OCTETS].into_boxed_slice(),
@@ -82,22 +79,6 @@ impl UdpServer {
             send_headers: headers(is_ipv4),
             send_headers_without_source: MultiHeaders::preallocate(BATCH, None),
         })
-    }
-
-    /// Serve for as long as the socket works.
-    ///
-    /// # Errors
-    /// When waiting for the socket fails, which it does not do for anything that comes from outside.
-    pub async fn serve(mut self, daemon: Rc<Daemon>) -> io::Result<()> {
-        loop {
-            let received = self.exchange(&mut daemon.tracker.borrow_mut(), daemon.now());
-            if received < BATCH {
-                self.socket.readable().await?;
-            } else {
-                // There may be more, but a flood must not starve HTTP.
-                smol::future::yield_now().await;
-            }
-        }
     }
 
     /// Receive a batch, answer it, and return how many datagrams it had. Nothing is allocated.
@@ -213,7 +194,7 @@ impl UdpServer {
     /// # Errors
     /// When the socket does not know.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.get_ref().local_addr()
+        self.socket.local_addr()
     }
 }
 
