@@ -60,7 +60,7 @@ pub struct HttpServer {
     interest: Interest,
     slots: Vec<Option<Occupied>>,
     /// The slots that are free, the last one used last, so that few pages are touched where few connections are open.
-    pub(super) free: Vec<usize>,
+    free: Vec<usize>,
     /// [`CONNECTION_OCTETS`] for each slot.
     buffers: Box<[u8]>,
     /// Where responses are written, whoever they are for.
