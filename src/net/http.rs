@@ -59,7 +59,8 @@ pub struct HttpServer {
     /// What the listeners are watched for.
     interest: Interest,
     slots: Vec<Option<Occupied>>,
-    /// The slots that are free, the last one used last, so that few pages are touched where few connections are open.
+    /// The slots that are free. The one that became so last is taken first, so that few pages are ever touched where few
+    /// connections are open at once.
     free: Vec<usize>,
     /// [`CONNECTION_OCTETS`] for each slot.
     buffers: Box<[u8]>,

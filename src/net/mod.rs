@@ -1,4 +1,4 @@
-//! Sockets, and nothing else: receive, hand to the core, send.
+//! Sockets, and nothing else: wait until one is ready, receive, hand to the core, send.
 
 pub mod admin;
 mod bell;
