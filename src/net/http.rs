@@ -18,6 +18,9 @@ use crate::tracker::Tracker;
 /// Connections that a listener accepts before others get their turn.
 const ACCEPTED_A_TURN: usize = 32;
 
+/// Idle connections that are looked at for one that has nothing to ask, before a newcomer has to wait for the next turn.
+const ASKED_TO_GIVE_WAY: usize = 8;
+
 /// How long a client may take to close its end after ours.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -114,10 +117,7 @@ impl HttpServer {
     /// Accept connections from a listener that is ready, and serve what they have sent already.
     pub(super) fn accept(&mut self, number: usize, tracker: &mut Tracker, now: Running, readiness: &Readiness) {
         for _ in 0..ACCEPTED_A_TURN {
-            let Some(slot) = self.free.last().copied().or_else(|| self.longest_idle()) else {
-                self.wants_connections = false;
-                return;
-            };
+            let Some(slot) = self.room(tracker, now, readiness) else { return };
             let (stream, client) = match self.listeners[number].accept() {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -134,6 +134,30 @@ impl HttpServer {
             tracker.counters.http_connections += 1;
             self.advance(slot, tracker, now, readiness);
         }
+    }
+
+    /// A slot that is free, or may be given up. Where there is none, no connections are wanted until there is.
+    fn room(&mut self, tracker: &mut Tracker, now: Running, readiness: &Readiness) -> Option<usize> {
+        for _ in 0..ASKED_TO_GIVE_WAY {
+            let Some(slot) = self.free.last().copied().or_else(|| self.longest_idle()) else {
+                self.wants_connections = false;
+                return None;
+            };
+            let before = self.progress(slot);
+            if before.is_some() {
+                // Where more are ready than one wait tells of, its request may be there, and just not have had its turn.
+                self.advance(slot, tracker, now, readiness);
+            }
+            if self.progress(slot) == before {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    /// How far the connection in a slot has come, if there is one.
+    fn progress(&self, slot: usize) -> Option<(Wait, u64)> {
+        self.slots[slot].as_ref().map(|occupied| (occupied.connection.waits_for(), occupied.connection.answered()))
     }
 
     fn occupy(&mut self, slot: usize, stream: TcpStream, client: IpAddr, now: Running) {

@@ -192,6 +192,26 @@ fn the_longest_idle_gives_way_at_once() {
     assert_eq!(served.counter("http_connections_given_up"), 1);
 }
 
+/// One wait tells of 64 sockets: those after them look idle, and are not.
+#[test]
+fn nobody_gives_way_whose_request_is_there() {
+    let mut served = Served::new(100);
+    let mut streams: Vec<TcpStream> = (0..100).map(|_| served.connect_and_say(REQUEST)).collect();
+    for stream in &mut streams {
+        assert!(served.response(stream, 50).starts_with(b"HTTP/1.1 200 "));
+    }
+    let newcomer = served.connect_and_say(LAST_REQUEST);
+    thread::sleep(Duration::from_millis(20));
+    for stream in &mut streams {
+        stream.write_all(b"GET /x HTTP/1.1\r\n\r\n").expect("there is room");
+    }
+    assert!(served.rest(newcomer).starts_with(b"HTTP/1.1 200 "));
+    for (number, stream) in streams.iter_mut().enumerate() {
+        assert!(served.response(stream, 50).starts_with(b"HTTP/1.1 404 "), "{number}");
+    }
+    assert_eq!(served.counter("http_connections_given_up"), 1);
+}
+
 #[test]
 fn who_closes_its_end_after_asking_is_answered() {
     let mut served = Served::new(4);
