@@ -1,5 +1,5 @@
-//! What all tasks of the running tracker share. They run on one thread, so a `RefCell` is borrowed between two awaits
-//! and never across one.
+//! What the server and all tasks of the running tracker share. They run on one thread, so a `RefCell` is borrowed for a
+//! turn of the server or between two awaits, and never across one.
 
 use std::cell::RefCell;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};

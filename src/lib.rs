@@ -14,10 +14,10 @@
 //! # Layers
 //!
 //! ```text
-//!  main ─► cli ─► run ─┬─► net/udp ──────────────┬─► tracker ─┬─► wire
-//!           │          ├─► net/http ─► connection ┘     ▲      └─► access ─► clock
-//!           │          ├─► net/admin ─► admin ──────────┤
-//!           │          ├─► chores (by the clock) ───────┘
+//!  main ─► cli ─► run ─┬─► net/server ─┬─► udp ────────┬─► tracker ─┬─► wire
+//!           │          │               └─► http ───────┘     ▲      └─► access ─► clock
+//!           │          ├─► net/admin ─► admin ───────────────┤
+//!           │          ├─► chores (by the clock) ────────────┘
 //!           │          └─► store (whitelist on disk) ◄── admin, chores
 //!           └─► client ─ ─ Unix socket ─ ─► net/admin
 //! ```
@@ -32,7 +32,7 @@
 //! | [`access`] | the whitelist as a table of fixed capacity |
 //! | [`clock`] | running time and the wall clock, as plain numbers |
 //! | [`tracker`] | everything decided: admission, the swarm pool, selection, sweeping, eviction, counters |
-//! | [`net`] | sockets: receive, hand to the core, send |
+//! | [`net`] | sockets: wait until one is ready, receive, hand to the core, send |
 //! | [`store`] | the whitelist on disk, and what is done when the database is damaged; the only one to name sled |
 //! | [`api`] | the admin API's JSON, shared by both of its ends |
 //! | [`admin`] | the tracker's end: what each request does |
@@ -40,20 +40,20 @@
 //! | [`config`] | one table of keys, from which reading, errors and the sample come |
 //! | [`cli`] | the command line and the exit codes |
 //! | [`daemon`] | what all tasks share: the tracker, the store, the clocks |
-//! | [`run`] | builds everything once, spawns the tasks, obeys signals |
+//! | [`run`] | builds everything once, spawns the tasks beside the sockets, obeys signals |
 //!
 //! # The life of an announce
 //!
-//! Over UDP, [`net::udp`] receives up to 32 datagrams with one call, and each with the address that it was sent to. For
-//! each, [`tracker::Tracker::answer_datagram`] parses it with [`wire::udp`] and verifies the connection id. Then comes
-//! the sentence that both transports share, `tracker/announce.rs`: who is it (LAN or WAN), may they (the policy, the
-//! whitelist, which notes that they came), store them (room is made by eviction if need be), tell them of others
-//! (their own side of the gateway first). The outcome is counted in one place. The reply is written into a buffer of the
-//! batch, and the batch is sent with one call.
+//! [`net::server`] waits until a socket is ready. Over UDP, [`net::udp`] receives up to 32 datagrams with one call, and
+//! each with the address that it was sent to. For each, [`tracker::Tracker::answer_datagram`] parses it with
+//! [`wire::udp`] and verifies the connection id. Then comes the sentence that both transports share,
+//! `tracker/announce.rs`: who is it (LAN or WAN), may they (the policy, the whitelist, which notes that they came), store
+//! them (room is made by eviction if need be), tell them of others (their own side of the gateway first). The outcome is
+//! counted in one place. The reply is written into a buffer of the batch, and the batch is sent with one call.
 //!
-//! Over HTTP a connection has a slot with fixed buffers. [`net::connection`] reads into it, and when a head is whole
-//! [`tracker::Tracker::answer_request`] parses it, does the same, and writes the response; it is sent at once, and what
-//! the client does not take waits in the slot.
+//! Over HTTP a connection has a slot of [`net::http`] with fixed buffers. [`net::connection`] reads into it, and when a
+//! head is whole [`tracker::Tracker::answer_request`] parses it, does the same, and writes the response; it is sent at
+//! once, and what the client does not take waits in the slot.
 //!
 //! # The life of a change of the whitelist
 //!
@@ -72,7 +72,6 @@
 //! | the whitelist | once, at start | `access.capacity` × [`tracker::WHITELIST_ENTRY_OCTETS`] |
 //! | UDP batches | once for each socket | [`net::udp::BUFFERS_OCTETS`] |
 //! | HTTP buffers | once, at start | `http.connections` × [`net::http::CONNECTION_OCTETS`] |
-//! | the task of an HTTP connection | when it is accepted | little, until it ends; nothing for a request |
 //! | the admin API | for each request | [`net::admin::REQUEST_OCTETS`], at most 8 connections a listener |
 //! | the database | at start, and for a change | its cache of 64 KiB; the list as it is read |
 //!

@@ -3,7 +3,7 @@
 mod common;
 
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -185,8 +185,8 @@ fn rule_24_too_long_a_head_gets_431() {
     for octets in [8_192, 10_000, 300_000] {
         let head = format!("GET /announce?{} HTTP/1.1\r\n\r\n", "x".repeat(octets));
         let mut client = HttpClient::connect(daemon.address());
-        // It may stop listening before all of it is sent, and still has to be heard.
-        let _ = client.stream.write_all(head.as_bytes());
+        // It is answered before all of it is sent, and still listens, so that the answer is heard.
+        client.send(head.as_bytes());
         let response = client.try_response().unwrap_or_else(|error| unreachable!("{octets} octets: {error}"));
         assert_eq!((response.status, response.keep_alive), (431, false));
         assert_eq!(client.rest(), b"");
@@ -361,6 +361,115 @@ fn who_does_not_read_is_cut_off_and_harms_nobody() {
     let asked = asking.join().expect("it ends");
     assert!(started.elapsed() >= Duration::from_millis(1900) && asked > 1, "{asked} asked in {:?}", started.elapsed());
     drop(deaf);
+}
+
+#[test]
+fn who_reads_slowly_gets_everything() {
+    let folder = Folder::new("slow-reader");
+    let daemon = Daemon::configured(&folder, &hasty(8, "1m", "5m"));
+    let hashes: Vec<_> = (0..74).map(info_hash).collect();
+    let requests = 100;
+    let mut client = HttpClient::over(with_small_window(daemon.address()));
+    let mut sender = client.stream.try_clone().expect("a copy");
+    let scrape = http::scrape(&hashes);
+    let asking = thread::spawn(move || {
+        sender.write_all(&scrape.repeat(requests)).expect("it is taken in the end");
+        // Whoever has asked for all may close that end.
+        sender.shutdown(Shutdown::Write).expect("it is open");
+    });
+    // Until neither end takes any more.
+    thread::sleep(Duration::from_millis(300));
+    for number in 0..requests {
+        let response = client.try_response().unwrap_or_else(|error| unreachable!("{number}: {error}"));
+        assert_eq!(response.scraped(&info_hash(73)), (0, 0, 0));
+        if number % 10 == 0 {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    asking.join().expect("everything was sent");
+    assert_eq!(client.rest(), b"");
+    assert_eq!(daemon.counter("http_connections_timed_out"), 0);
+}
+
+#[test]
+fn who_closes_its_end_after_asking_is_answered() {
+    let folder = Folder::new("half-closed");
+    let daemon = Daemon::configured(&folder, "listen = [\"127.0.0.1:0\"]\n");
+    for requests in [1, 20] {
+        let mut client = HttpClient::connect(daemon.address());
+        client.send(&http_announce().repeat(requests));
+        client.stream.shutdown(Shutdown::Write).expect("it is open");
+        for _ in 0..requests {
+            client.response().told().expect("the LAN is open");
+        }
+        assert_eq!(client.rest(), b"");
+    }
+}
+
+#[test]
+fn where_none_can_give_way_waiting_takes_no_time_of_the_processor() {
+    let folder = Folder::new("full");
+    let daemon = Daemon::configured(&folder, &hasty(2, "5m", "5m"));
+    let mut busy: Vec<HttpClient> = (0..2)
+        .map(|_| {
+            let mut client = HttpClient::connect(daemon.address());
+            client.send(b"GET /announce?");
+            client
+        })
+        .collect();
+    wait_for("two connections", || (daemon.counter("http_connections") == 2).then_some(()));
+    let mut newcomer = HttpClient::connect(daemon.address());
+    newcomer.send(&http_announce());
+    let before = daemon.processor_time();
+    thread::sleep(Duration::from_secs(2));
+    let taken = daemon.processor_time() - before;
+    assert!(taken < Duration::from_millis(500), "{taken:?}");
+    assert_eq!(daemon.counter("http_connections"), 2);
+    drop(busy.pop());
+    newcomer.response().told().expect("the LAN is open");
+    assert_eq!(daemon.counter("http_connections_given_up"), 0);
+}
+
+#[test]
+fn a_flood_of_connections_does_not_keep_udp_waiting() {
+    let folder = Folder::new("connections");
+    let daemon = Daemon::configured(&folder, &hasty(16, "5m", "5m"));
+    let tracker = daemon.address();
+    let over = AtomicBool::new(false);
+    let (connected, asked) = thread::scope(|scope| {
+        let flooders: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut connected = 0;
+                    let mut open = std::collections::VecDeque::new();
+                    while !over.load(Ordering::Relaxed) {
+                        // Where the queue is full, the kernel lets a client wait.
+                        if let Ok(mut stream) = TcpStream::connect_timeout(&tracker, Duration::from_millis(100)) {
+                            let _ = stream.write_all(if connected % 2 == 0 { b"GET /" } else { b"nonsense\r\n\r\n" });
+                            connected += 1;
+                            open.push_back(stream);
+                        }
+                        // Those that are held stay slow; the others make room for more.
+                        if open.len() > 12 {
+                            open.pop_front();
+                        }
+                    }
+                    connected
+                })
+            })
+            .collect();
+        let mut client = UdpClient::new("127.0.0.1", tracker);
+        let (started, mut asked) = (Instant::now(), 0);
+        while started.elapsed() < Duration::from_secs(2) {
+            client.announce(&leecher()).expect("the LAN is open");
+            asked += 1;
+        }
+        over.store(true, Ordering::Relaxed);
+        (flooders.into_iter().map(|flooder| flooder.join().expect("it ends")).sum::<usize>(), asked)
+    });
+    println!("{asked} announces over UDP beside {connected} connections");
+    // Where UDP is kept waiting, a few are answered at best.
+    assert!(asked > 20 && connected > 100, "{asked} beside {connected}");
 }
 
 /// Datagrams that each of two threads sends.

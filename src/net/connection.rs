@@ -1,11 +1,15 @@
 //! One HTTP connection: octets in, through the core, octets out.
 //!
-//! [`Connection::step`] does all that can be done without waiting, with buffers that are its slot's; so a request that
-//! has arrived whole is read, answered and sent in one read and one write.
+//! [`Connection::step`] does what can be done without waiting, with buffers that are its slot's: it reads once, answers
+//! all requests that are whole, and writes once for as many responses as there is room for. So a request costs one read
+//! and one write, and nothing is read only to hear that there is nothing: readiness tells.
 
 use core::net::IpAddr;
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsRawFd;
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv, send};
 
 use crate::clock::Running;
 use crate::tracker::{Answer, MAX_RESPONSE_OCTETS, Tracker};
@@ -13,11 +17,17 @@ use crate::tracker::{Answer, MAX_RESPONSE_OCTETS, Tracker};
 /// Octets of requests that a connection holds: a scrape of 74 swarms has 5,300 in its path alone.
 pub const RECEIVE_OCTETS: usize = 8 * 1024;
 
-/// Octets of responses that wait for a slow client.
-pub const SEND_OCTETS: usize = MAX_RESPONSE_OCTETS;
+/// Octets of responses that leave in one piece, before one more that may be of any length.
+const TOGETHER_OCTETS: usize = 1024;
 
-/// Reads after which others get their turn.
-const READS_A_TURN: usize = 8;
+/// Octets of responses that wait for a slow client.
+pub const SEND_OCTETS: usize = TOGETHER_OCTETS + MAX_RESPONSE_OCTETS;
+
+/// Requests that are answered before others get their turn.
+const REQUESTS_A_TURN: usize = 32;
+
+/// Octets that are read and left unused before a connection is closed.
+const UNUSED_OCTETS: usize = 1 << 20;
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,26 +40,51 @@ pub enum Wait {
     Room,
     /// Nothing but its turn.
     Turn,
+    /// The client's end, all having been said from ours: a kernel that has to close on what was not read resets the
+    /// connection, and the client may never see the response.
+    End,
     /// Nothing: it is over.
     Over,
 }
 
-/// A connection and the buffers of its slot.
+/// What a step works with.
 #[derive(Debug)]
-pub struct Connection<'a> {
-    client: IpAddr,
-    received: &'a mut [u8],
-    received_octets: usize,
-    unsent: &'a mut [u8],
-    unsent_octets: usize,
-    answered: u64,
-    ends: bool,
+pub struct Buffers<'a> {
+    /// The slot's [`RECEIVE_OCTETS`].
+    pub received: &'a mut [u8],
+    /// The slot's [`SEND_OCTETS`].
+    pub unsent: &'a mut [u8],
+    /// [`SEND_OCTETS`] that all connections share.
+    pub responses: &'a mut [u8],
 }
 
-impl<'a> Connection<'a> {
-    /// A connection from `client`, with buffers of [`RECEIVE_OCTETS`] and [`SEND_OCTETS`].
-    pub fn new(client: IpAddr, received: &'a mut [u8], unsent: &'a mut [u8]) -> Self {
-        Self { client, received, received_octets: 0, unsent, unsent_octets: 0, answered: 0, ends: false }
+/// A connection, without its buffers.
+#[derive(Debug)]
+pub struct Connection {
+    client: IpAddr,
+    waits_for: Wait,
+    received_octets: usize,
+    unsent_octets: usize,
+    unused_octets: usize,
+    answered: u64,
+    ends: bool,
+    /// Whether the client may send something, or have sent it, that is not going to be answered.
+    may_send_more: bool,
+}
+
+impl Connection {
+    /// A connection from `client`.
+    pub const fn new(client: IpAddr) -> Self {
+        Self {
+            client,
+            waits_for: Wait::Request,
+            received_octets: 0,
+            unsent_octets: 0,
+            unused_octets: 0,
+            answered: 0,
+            ends: false,
+            may_send_more: false,
+        }
     }
 
     /// How many requests have been answered.
@@ -57,83 +92,147 @@ impl<'a> Connection<'a> {
         self.answered
     }
 
-    /// Do what can be done at once. `response` is scratch of [`MAX_RESPONSE_OCTETS`] that connections share; `stream`
-    /// must not block. Nothing is allocated.
-    pub fn step(&mut self, tracker: &mut Tracker, now: Running, mut stream: &TcpStream, response: &mut [u8]) -> Wait {
-        for _ in 0..READS_A_TURN {
-            match self.send_unsent(stream) {
-                Ok(true) if self.ends => return Wait::Over,
-                Ok(true) => {}
-                Ok(false) => return Wait::Room,
-                Err(_) => return Wait::Over,
-            }
-            let answered = self.answer_received(tracker, now, stream, response);
-            match answered {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(_) => return Wait::Over,
-            }
-            match stream.read(&mut self.received[self.received_octets..]) {
-                Ok(0) => return Wait::Over,
-                Ok(octets) => self.received_octets += octets,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return if self.received_octets == 0 { Wait::Request } else { Wait::Rest };
-                }
-                Err(_) => return Wait::Over,
+    /// What it waits for.
+    pub const fn waits_for(&self) -> Wait {
+        self.waits_for
+    }
+
+    /// Do what can be done at once, and tell what it waits for then. Nothing is allocated, and `stream` may be one that
+    /// blocks. Once it is over, it stays so.
+    pub fn step(&mut self, tracker: &mut Tracker, now: Running, stream: &TcpStream, mut buffers: Buffers<'_>) -> Wait {
+        let done = match self.waits_for {
+            Wait::Request | Wait::Rest => self.receive(stream, &mut buffers).and_then(|received| {
+                if received { self.answer(tracker, now, stream, &mut buffers) } else { Ok(self.waits_for) }
+            }),
+            Wait::Room | Wait::Turn => self
+                .send_unsent(stream, &mut buffers)
+                .and_then(|sent| if sent { self.answer(tracker, now, stream, &mut buffers) } else { Ok(Wait::Room) }),
+            Wait::End => self.receive_unused(stream, &mut buffers),
+            Wait::Over => Ok(Wait::Over),
+        };
+        // The client has gone; or its network has, which comes to the same.
+        self.waits_for = done.unwrap_or(Wait::Over);
+        self.waits_for
+    }
+
+    /// Read what has come. Tell whether anything has; the end is an error.
+    fn receive(&mut self, stream: &TcpStream, buffers: &mut Buffers<'_>) -> nix::Result<bool> {
+        let space = &mut buffers.received[self.received_octets..];
+        let octets = match recv(stream.as_raw_fd(), space, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => return Err(Errno::EPIPE),
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(false),
+            octets => octets?,
+        };
+        self.may_send_more = octets == space.len();
+        self.received_octets += octets;
+        Ok(true)
+    }
+
+    /// Read what nobody asked for, until the client has closed or it is too much.
+    fn receive_unused(&mut self, stream: &TcpStream, buffers: &mut Buffers<'_>) -> nix::Result<Wait> {
+        match recv(stream.as_raw_fd(), buffers.received, MsgFlags::MSG_DONTWAIT) {
+            Ok(0) => Ok(Wait::Over),
+            Err(Errno::EAGAIN | Errno::EINTR) => Ok(Wait::End),
+            octets => {
+                self.unused_octets += octets?;
+                Ok(if self.unused_octets < UNUSED_OCTETS { Wait::End } else { Wait::Over })
             }
         }
-        Wait::Turn
     }
 
-    /// Send what an earlier response left over; true when nothing is left.
-    fn send_unsent(&mut self, stream: &TcpStream) -> io::Result<bool> {
-        let sent = send(stream, &self.unsent[..self.unsent_octets])?;
-        self.unsent.copy_within(sent..self.unsent_octets, 0);
-        self.unsent_octets -= sent;
-        Ok(self.unsent_octets == 0)
-    }
-
-    /// Answer the first request that has arrived whole, if one has, and tell whether it has.
-    fn answer_received(
+    /// Answer the requests that have arrived whole.
+    fn answer(
         &mut self,
         tracker: &mut Tracker,
         now: Running,
         stream: &TcpStream,
-        response: &mut [u8],
-    ) -> io::Result<bool> {
-        let received = &self.received[..self.received_octets];
-        if received.is_empty() {
-            return Ok(false);
+        buffers: &mut Buffers<'_>,
+    ) -> nix::Result<Wait> {
+        let (mut begin, mut written, mut is_last) = (0, 0, false);
+        for _ in 0..REQUESTS_A_TURN {
+            is_last = self.ends || !self.answer_one(tracker, now, buffers, &mut begin, &mut written);
+            if is_last {
+                break;
+            }
+            // Where there is no room for one more of any length, what there is must leave.
+            if written > TOGETHER_OCTETS {
+                self.send_responses(stream, buffers, written)?;
+                written = 0;
+                if self.unsent_octets > 0 {
+                    break;
+                }
+            }
         }
+        buffers.received.copy_within(begin..self.received_octets, 0);
+        self.received_octets -= begin;
+        if written > 0 {
+            self.send_responses(stream, buffers, written)?;
+        }
+        Ok(match () {
+            () if self.unsent_octets > 0 => Wait::Room,
+            () if self.ends => self.end(stream),
+            () if self.received_octets == 0 => Wait::Request,
+            () if is_last => Wait::Rest,
+            () => Wait::Turn,
+        })
+    }
+
+    /// Answer the request at `begin`, behind the `written` octets of other responses. Tell whether it was whole.
+    fn answer_one(
+        &mut self,
+        tracker: &mut Tracker,
+        now: Running,
+        buffers: &mut Buffers<'_>,
+        begin: &mut usize,
+        written: &mut usize,
+    ) -> bool {
+        let received = &buffers.received[*begin..self.received_octets];
+        if received.is_empty() {
+            return false;
+        }
+        let response = &mut buffers.responses[*written..];
         let mut answer = tracker.answer_request(now, self.client, received, response);
-        if answer == Answer::Incomplete && self.received_octets == self.received.len() {
+        if answer == Answer::Incomplete && received.len() == buffers.received.len() {
             answer = tracker.answer_long_head(received, response);
         }
-        let Answer::Response { consumed, written, keep_alive } = answer else { return Ok(false) };
-        self.received.copy_within(consumed..self.received_octets, 0);
-        self.received_octets -= consumed;
+        let Answer::Response { consumed, written: octets, keep_alive } = answer else { return false };
+        *begin += consumed;
+        *written += octets;
         self.answered += 1;
         self.ends = !keep_alive;
-        let sent = send(stream, &response[..written])?;
-        let left = &response[sent..written];
-        self.unsent[..left.len()].copy_from_slice(left);
+        // Who was told that the request is none may be in the midst of it.
+        self.may_send_more |= *begin < self.received_octets || !response.starts_with(b"HTTP/1.1 200 ");
+        true
+    }
+
+    /// Close our end: at once, where the client has said all that it has to say.
+    fn end(&self, stream: &TcpStream) -> Wait {
+        if self.may_send_more && stream.shutdown(Shutdown::Write).is_ok() { Wait::End } else { Wait::Over }
+    }
+
+    /// Send the first `written` octets of the responses, and keep what the client does not take.
+    fn send_responses(&mut self, stream: &TcpStream, buffers: &mut Buffers<'_>, written: usize) -> nix::Result<()> {
+        let left = &buffers.responses[send_some(stream, &buffers.responses[..written])?..written];
+        buffers.unsent[..left.len()].copy_from_slice(left);
         self.unsent_octets = left.len();
-        Ok(true)
+        Ok(())
+    }
+
+    /// Send what the client did not take before; true when nothing is left.
+    fn send_unsent(&mut self, stream: &TcpStream, buffers: &mut Buffers<'_>) -> nix::Result<bool> {
+        if self.unsent_octets > 0 {
+            let sent = send_some(stream, &buffers.unsent[..self.unsent_octets])?;
+            buffers.unsent.copy_within(sent..self.unsent_octets, 0);
+            self.unsent_octets -= sent;
+        }
+        Ok(self.unsent_octets == 0)
     }
 }
 
-/// Send as much as the kernel takes at once.
-fn send(mut stream: &TcpStream, octets: &[u8]) -> io::Result<usize> {
-    let mut sent = 0;
-    while sent < octets.len() {
-        match stream.write(&octets[sent..]) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(more) => sent += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error),
-        }
+/// Send as much as the kernel takes at once. What it takes only a part of fills its buffer, so that there is no second try.
+fn send_some(stream: &TcpStream, octets: &[u8]) -> nix::Result<usize> {
+    match send(stream.as_raw_fd(), octets, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
+        Err(Errno::EAGAIN | Errno::EINTR) => Ok(0),
+        sent => sent,
     }
-    Ok(sent)
 }

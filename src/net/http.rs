@@ -1,29 +1,28 @@
 //! The HTTP server: a fixed number of connections with fixed buffers.
 //!
-//! A connection takes one of the slots. Where none is free, the one that has been idle for longest is given up; where
-//! none is idle, new connections wait in the kernel until one is, or ends, or is out of time. Nothing is allocated for a request
-//! on a connection that is kept.
+//! A connection takes one of the slots, and is read from as soon as it is accepted: one that is answered and closed then
+//! is never watched for readiness. Where no slot is free, the connection that has been idle for longest is given up;
+//! where none is idle, new connections wait in the kernel until one is, or ends, or is out of time. Nothing is allocated
+//! for a connection or a request.
 
 use core::net::IpAddr;
 use core::time::Duration;
-use std::cell::{Cell, RefCell};
 use std::io;
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::rc::Rc;
-use std::sync::Arc;
+use std::net::{TcpListener, TcpStream};
 
-use async_io::{Async, Timer};
-use smol::LocalExecutor;
-use smol::channel::{Receiver, Sender};
-use smol::future::FutureExt as _;
-
-use super::connection::{Connection, RECEIVE_OCTETS, SEND_OCTETS, Wait};
+use super::connection::{Buffers, Connection, RECEIVE_OCTETS, SEND_OCTETS, Wait};
+use super::readiness::{Interest, Readiness, Token};
 use crate::clock::Running;
-use crate::daemon::Daemon;
-use crate::tracker::MAX_RESPONSE_OCTETS;
+use crate::tracker::Tracker;
 
-/// Time to wait when the system has no descriptor left for a connection.
-const AFTER_ACCEPT_ERROR: Duration = Duration::from_millis(100);
+/// Connections that a listener accepts before others get their turn.
+const ACCEPTED_A_TURN: usize = 32;
+
+/// Idle connections that are looked at for one that has nothing to ask, before a newcomer has to wait for the next turn.
+const ASKED_TO_GIVE_WAY: usize = 8;
+
+/// How long a client may take to close its end after ours.
+const END_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How long a connection may take.
 #[derive(Clone, Copy, Debug)]
@@ -34,210 +33,213 @@ pub struct Timeouts {
     pub idle: Duration,
 }
 
-/// A connection as seen from outside of it.
-#[derive(Debug)]
-struct Occupied {
-    stream: Arc<Async<TcpStream>>,
-    waits_for: Wait,
-    deadline: Running,
+impl Timeouts {
+    const fn of(&self, waits_for: Wait) -> Duration {
+        match waits_for {
+            Wait::Request => self.idle,
+            Wait::End => END_PATIENCE,
+            Wait::Rest | Wait::Room | Wait::Turn | Wait::Over => self.head,
+        }
+    }
 }
 
-/// Where a connection keeps its octets.
+/// A connection in its slot.
 #[derive(Debug)]
-struct Buffers {
-    received: &'static mut [u8],
-    unsent: &'static mut [u8],
+struct Occupied {
+    stream: TcpStream,
+    connection: Connection,
+    deadline: Running,
+    /// What its socket is watched for, if it is watched.
+    interest: Option<Interest>,
 }
 
 /// The slots and what is in them.
 #[derive(Debug)]
 pub struct HttpServer {
-    slots: RefCell<Vec<Option<Occupied>>>,
-    buffers: RefCell<Vec<Buffers>>,
-    free: (Sender<usize>, Receiver<usize>),
-    /// Rung when a connection becomes idle, and so could be given up.
-    idle: (Sender<()>, Receiver<()>),
-    response: RefCell<Box<[u8]>>,
-    timeouts: Cell<Timeouts>,
-    daemon: Rc<Daemon>,
+    listeners: Vec<TcpListener>,
+    /// Whether connections are wanted: not where all slots are busy, nor where the system has no descriptors left.
+    wants_connections: bool,
+    /// What the listeners are watched for.
+    interest: Interest,
+    slots: Vec<Option<Occupied>>,
+    /// The slots that are free. The one that became so last is taken first, so that few pages are ever touched where few
+    /// connections are open at once.
+    free: Vec<usize>,
+    /// [`CONNECTION_OCTETS`] for each slot.
+    buffers: Box<[u8]>,
+    /// Where responses are written, whoever they are for.
+    responses: Box<[u8]>,
+    timeouts: Timeouts,
 }
 
 /// Octets that one connection takes, all of them from the start; pages that no connection has used yet cost nothing.
 pub const CONNECTION_OCTETS: usize = RECEIVE_OCTETS + SEND_OCTETS;
 
 impl HttpServer {
-    /// A server with `connections` slots. Their buffers live as long as the process.
-    pub fn new(daemon: Rc<Daemon>, connections: usize, timeouts: Timeouts) -> Self {
-        let free = smol::channel::bounded(connections.max(1));
-        let memory = Box::leak(vec![0; connections.max(1) * CONNECTION_OCTETS].into_boxed_slice());
-        let buffers = memory.chunks_exact_mut(CONNECTION_OCTETS).map(|slot| {
-            let (received, unsent) = slot.split_at_mut(RECEIVE_OCTETS);
-            Buffers { received, unsent }
-        });
-        let buffers: Vec<_> = buffers.collect();
-        for slot in 0..buffers.len() {
-            // There is room for each slot exactly once.
-            let _ = free.0.try_send(slot);
-        }
+    /// A server on `listeners` with `connections` slots.
+    pub fn new(listeners: Vec<TcpListener>, connections: usize, timeouts: Timeouts) -> Self {
+        let connections = connections.max(1);
         Self {
-            slots: RefCell::new(buffers.iter().map(|_| None).collect()),
-            buffers: RefCell::new(buffers),
-            free,
-            idle: smol::channel::bounded(1),
-            response: RefCell::new(vec![0; MAX_RESPONSE_OCTETS].into_boxed_slice()),
-            timeouts: Cell::new(timeouts),
-            daemon,
+            listeners,
+            wants_connections: true,
+            interest: Interest::Readable,
+            slots: (0..connections).map(|_| None).collect(),
+            free: (0..connections).rev().collect(),
+            buffers: vec![0; connections * CONNECTION_OCTETS].into_boxed_slice(),
+            responses: vec![0; SEND_OCTETS].into_boxed_slice(),
+            timeouts,
         }
     }
 
     /// Use other timeouts from now on.
-    pub fn set_timeouts(&self, timeouts: Timeouts) {
-        self.timeouts.set(timeouts);
+    pub fn set_timeouts(&mut self, timeouts: Timeouts) {
+        self.timeouts = timeouts;
     }
 
-    /// Accept connections for as long as the socket works.
-    ///
-    /// # Errors
-    /// When the reactor does not take the socket.
-    pub async fn serve<'a>(self: Rc<Self>, socket: TcpListener, executor: Rc<LocalExecutor<'a>>) -> io::Result<()>
-    where
-        Self: 'a,
-    {
-        let listener = async_net::TcpListener::from(Async::new_nonblocking(socket)?);
-        loop {
-            let (stream, client) = match listener.accept().await {
+    /// Begin to watch the listeners.
+    pub(super) fn watch(&self, readiness: &Readiness) -> nix::Result<()> {
+        let mut numbered = self.listeners.iter().enumerate();
+        numbered.try_for_each(|(number, listener)| readiness.add(listener, Token::Listener(number), self.interest))
+    }
+
+    /// Watch the listeners for connections if there is room for one, and not otherwise: they would be ready all the time.
+    pub(super) fn watch_where_there_is_room(&mut self, readiness: &Readiness) -> nix::Result<()> {
+        let interest = if self.wants_connections { Interest::Readable } else { Interest::Nothing };
+        if interest != self.interest {
+            for (number, listener) in self.listeners.iter().enumerate() {
+                readiness.change(listener, Token::Listener(number), interest)?;
+            }
+            self.interest = interest;
+        }
+        Ok(())
+    }
+
+    /// Accept connections from a listener that is ready, and serve what they have sent already.
+    pub(super) fn accept(&mut self, number: usize, tracker: &mut Tracker, now: Running, readiness: &Readiness) {
+        for _ in 0..ACCEPTED_A_TURN {
+            let Some(slot) = self.room(tracker, now, readiness) else { return };
+            let (stream, client) = match self.listeners[number].accept() {
                 Ok(accepted) => accepted,
-                // Out of descriptors, or a connection that was gone before it was accepted.
-                Err(_) => {
-                    Timer::after(AFTER_ACCEPT_ERROR).await;
-                    continue;
+                Err(error) => {
+                    // Without descriptors or memory there is no use in trying before something has been closed.
+                    self.wants_connections = passes(&error);
+                    return;
                 }
             };
-            let slot = self.free_slot().await;
-            self.daemon.tracker.borrow_mut().counters.http_connections += 1;
-            let connection = Rc::clone(&self).converse(slot, stream.into(), client.ip());
-            executor.spawn(connection).detach();
-        }
-    }
-
-    /// Take a free slot, giving up the longest idle connection for it if need be.
-    async fn free_slot(&self) -> usize {
-        loop {
-            if let Ok(slot) = self.free.1.try_recv() {
-                return slot;
+            if self.slots[slot].is_some() {
+                self.give_up(slot, tracker);
             }
-            if self.give_up_longest_idle() {
-                // The channel is never closed while there is a server.
-                return self.free.1.recv().await.unwrap_or_default();
-            }
-            // One that is busy now may be idle for long before it ends.
-            let freed = async { self.free.1.recv().await.ok() };
-            let idle = async { self.idle.1.recv().await.err().map(|_| 0) };
-            if let Some(slot) = freed.or(idle).await {
-                return slot;
-            }
+            self.free.pop();
+            self.occupy(slot, stream, client.ip(), now);
+            tracker.counters.http_connections += 1;
+            self.advance(slot, tracker, now, readiness);
         }
     }
 
-    /// Whether there was one to give up.
-    fn give_up_longest_idle(&self) -> bool {
-        let mut slots = self.slots.borrow_mut();
-        let idle = slots.iter_mut().flatten().filter(|occupied| occupied.waits_for == Wait::Request);
-        let Some(longest_idle) = idle.min_by_key(|occupied| occupied.deadline) else { return false };
-        longest_idle.waits_for = Wait::Over;
-        // Its task wakes to the end of the stream.
-        let _ = longest_idle.stream.get_ref().shutdown(Shutdown::Both);
-        self.daemon.tracker.borrow_mut().counters.http_connections_given_up += 1;
-        true
-    }
-
-    async fn converse(self: Rc<Self>, slot: usize, stream: Arc<Async<TcpStream>>, client: IpAddr) {
-        let buffers = {
-            let mut all = self.buffers.borrow_mut();
-            let Some(buffers) = all.get_mut(slot) else { return };
-            Buffers { received: core::mem::take(&mut buffers.received), unsent: core::mem::take(&mut buffers.unsent) }
-        };
-        let Buffers { received, unsent } = buffers;
-        self.occupy(slot, &stream, Wait::Rest);
-        self.exchange(slot, &stream, Connection::new(client, &mut *received, &mut *unsent)).await;
-        if let Some(vacated) = self.slots.borrow_mut().get_mut(slot) {
-            *vacated = None;
-        }
-        if let Some(returned) = self.buffers.borrow_mut().get_mut(slot) {
-            *returned = Buffers { received, unsent };
-        }
-        drop(stream);
-        let _ = self.free.0.try_send(slot);
-    }
-
-    async fn exchange(&self, slot: usize, stream: &Async<TcpStream>, mut connection: Connection<'_>) {
-        let mut before = (Wait::Rest, 0);
-        loop {
-            let waits_for = {
-                let mut tracker = self.daemon.tracker.borrow_mut();
-                let mut response = self.response.borrow_mut();
-                connection.step(&mut tracker, self.daemon.now(), stream.get_ref(), &mut response)
+    /// A slot that is free, or may be given up. Where there is none, no connections are wanted until there is.
+    fn room(&mut self, tracker: &mut Tracker, now: Running, readiness: &Readiness) -> Option<usize> {
+        for _ in 0..ASKED_TO_GIVE_WAY {
+            let Some(slot) = self.free.last().copied().or_else(|| self.longest_idle()) else {
+                self.wants_connections = false;
+                return None;
             };
-            // The time for a request does not begin anew with each of its pieces, but with each request.
-            let now = (waits_for, connection.answered());
-            if now != before || waits_for == Wait::Request {
-                self.wait_from_now(slot, waits_for);
+            let before = self.progress(slot);
+            if before.is_some() {
+                // Where more are ready than one wait tells of, its request may be there, and just not have had its turn.
+                self.advance(slot, tracker, now, readiness);
             }
-            before = now;
-            let ready = match waits_for {
-                Wait::Request | Wait::Rest => stream.readable().await,
-                Wait::Room => stream.writable().await,
-                Wait::Turn => {
-                    smol::future::yield_now().await;
-                    Ok(())
-                }
-                Wait::Over => return,
-            };
-            if ready.is_err() {
-                return;
+            if self.progress(slot) == before {
+                return Some(slot);
             }
+        }
+        None
+    }
+
+    /// How far the connection in a slot has come, if there is one.
+    fn progress(&self, slot: usize) -> Option<(Wait, u64)> {
+        self.slots[slot].as_ref().map(|occupied| (occupied.connection.waits_for(), occupied.connection.answered()))
+    }
+
+    fn occupy(&mut self, slot: usize, stream: TcpStream, client: IpAddr, now: Running) {
+        let deadline = now.after(self.timeouts.of(Wait::Request));
+        self.slots[slot] = Some(Occupied { stream, connection: Connection::new(client), deadline, interest: None });
+    }
+
+    /// The slot of the connection that has been idle for longest. One that only waits for the client's end is as good.
+    fn longest_idle(&self) -> Option<usize> {
+        let occupied = self.slots.iter().enumerate().filter_map(|(slot, occupied)| Some((slot, occupied.as_ref()?)));
+        let idle =
+            occupied.filter(|(_, occupied)| matches!(occupied.connection.waits_for(), Wait::Request | Wait::End));
+        idle.min_by_key(|(_, occupied)| occupied.deadline).map(|(slot, _)| slot)
+    }
+
+    fn give_up(&mut self, slot: usize, tracker: &mut Tracker) {
+        let was_idle = |occupied: &Occupied| occupied.connection.waits_for() == Wait::Request;
+        tracker.counters.http_connections_given_up += u64::from(self.slots[slot].as_ref().is_some_and(was_idle));
+        self.vacate(slot);
+    }
+
+    /// Close what is in a slot; that ends its being watched as well.
+    fn vacate(&mut self, slot: usize) {
+        if self.slots[slot].take().is_some() {
+            self.free.push(slot);
+            self.wants_connections = true;
         }
     }
 
-    fn occupy(&self, slot: usize, stream: &Arc<Async<TcpStream>>, waits_for: Wait) {
-        let deadline = self.deadline(waits_for);
-        if let Some(slot) = self.slots.borrow_mut().get_mut(slot) {
-            *slot = Some(Occupied { stream: Arc::clone(stream), waits_for, deadline });
+    /// Do what a connection can do now.
+    pub(super) fn advance(&mut self, slot: usize, tracker: &mut Tracker, now: Running, readiness: &Readiness) {
+        let Some(Some(occupied)) = self.slots.get_mut(slot) else { return };
+        let (received, unsent) =
+            self.buffers[slot * CONNECTION_OCTETS..][..CONNECTION_OCTETS].split_at_mut(RECEIVE_OCTETS);
+        let buffers = Buffers { received, unsent, responses: &mut self.responses };
+        let before = (occupied.connection.waits_for(), occupied.connection.answered());
+        let waits_for = occupied.connection.step(tracker, now, &occupied.stream, buffers);
+        // The time for a request does not begin anew with each of its pieces, but with each request.
+        if (waits_for, occupied.connection.answered()) != before {
+            occupied.deadline = now.after(self.timeouts.of(waits_for));
         }
-    }
-
-    fn wait_from_now(&self, slot: usize, waits_for: Wait) {
-        let deadline = self.deadline(waits_for);
-        if let Some(Some(occupied)) = self.slots.borrow_mut().get_mut(slot) {
-            // One that was given up stays given up.
-            if occupied.waits_for != Wait::Over {
-                occupied.waits_for = waits_for;
-                occupied.deadline = deadline;
-            }
+        self.wants_connections |= matches!(waits_for, Wait::Request | Wait::End);
+        if waits_for == Wait::Over || occupied.watch(slot, waits_for, readiness).is_err() {
+            self.vacate(slot);
         }
-        if waits_for == Wait::Request {
-            // It has been rung already, then.
-            let _ = self.idle.0.try_send(());
-        }
-    }
-
-    fn deadline(&self, waits_for: Wait) -> Running {
-        let Timeouts { head, idle } = self.timeouts.get();
-        self.daemon.now().after(if waits_for == Wait::Request { idle } else { head })
     }
 
     /// Close the connections that are out of time. To be called every second or so.
-    pub fn close_overdue(&self) {
-        let now = self.daemon.now();
-        let mut timed_out = 0;
-        for occupied in self.slots.borrow_mut().iter_mut().flatten() {
-            if occupied.deadline <= now && occupied.waits_for != Wait::Over {
+    pub fn close_overdue(&mut self, tracker: &mut Tracker, now: Running) {
+        for slot in 0..self.slots.len() {
+            let Some(occupied) = &self.slots[slot] else { continue };
+            if occupied.deadline <= now {
                 // An idle connection that ends is no matter; one that was slow is counted.
-                timed_out += u64::from(occupied.waits_for != Wait::Request);
-                occupied.waits_for = Wait::Over;
-                let _ = occupied.stream.get_ref().shutdown(Shutdown::Both);
+                let slow = !matches!(occupied.connection.waits_for(), Wait::Request | Wait::End);
+                tracker.counters.http_connections_timed_out += u64::from(slow);
+                self.vacate(slot);
             }
         }
-        self.daemon.tracker.borrow_mut().counters.http_connections_timed_out += timed_out;
+        // Descriptors may have become free elsewhere.
+        self.wants_connections = true;
     }
+}
+
+impl Occupied {
+    /// Watch the socket for what its connection waits for.
+    fn watch(&mut self, slot: usize, waits_for: Wait, readiness: &Readiness) -> nix::Result<()> {
+        let interest = match waits_for {
+            Wait::Request | Wait::Rest | Wait::End | Wait::Over => Interest::Readable,
+            // There is room when its turn comes, for everything was sent.
+            Wait::Room | Wait::Turn => Interest::Writable,
+        };
+        let token = Token::Connection(slot);
+        match self.interest.replace(interest) {
+            None => readiness.add(&self.stream, token, interest),
+            Some(before) if before != interest => readiness.change(&self.stream, token, interest),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// Whether an error of accepting is one connection's, so that the next may be accepted.
+fn passes(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
+    matches!(error.kind(), WouldBlock | Interrupted | ConnectionAborted)
 }

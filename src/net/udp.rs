@@ -2,22 +2,21 @@
 
 use core::array;
 use core::ffi::c_uint;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
+use core::ops::Range;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::UdpSocket;
-use std::os::fd::AsRawFd;
-use std::rc::Rc;
+use std::os::fd::{AsRawFd, RawFd};
 
-use async_io::Async;
 use heapless::Vec;
 use nix::errno::Errno;
 use nix::libc::{in_pktinfo, in6_pktinfo};
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg,
+    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike, recvmmsg,
+    sendmmsg, sendto,
 };
 
 use crate::clock::Running;
-use crate::daemon::Daemon;
 use crate::tracker::{Ahead, LOOK_AHEAD, Tracker};
 use crate::wire;
 use crate::wire::udp::MAX_REPLY_OCTETS;
@@ -38,30 +37,49 @@ enum Local {
     V6 { address: [u8; 16], interface: c_uint },
 }
 
-/// One datagram, or one reply, of a batch.
+/// One datagram of a batch, from an address of the socket's family.
 #[derive(Clone, Copy, Debug)]
-struct Addressed {
-    remote: SocketAddr,
+struct Datagram<S> {
+    remote: S,
     local: Option<Local>,
     octets: usize,
 }
 
+/// The replies of a batch, in the form in which the kernel is told them.
+struct Replies<'a, S> {
+    octets: Vec<[IoSlice<'a>; 1], BATCH>,
+    remotes: Vec<Option<S>, BATCH>,
+    locals: Vec<Option<Local>, BATCH>,
+}
+
 /// A UDP socket and the buffers of its batches, all taken once.
-pub struct UdpServer {
-    socket: Async<UdpSocket>,
-    is_ipv4: bool,
+#[derive(Debug)]
+pub struct UdpServer(Family);
+
+/// The kernel's form of addresses is the family's, so that nothing is converted but what the core is told.
+#[derive(Debug)]
+enum Family {
+    V4(Batches<SockaddrIn>),
+    V6(Batches<SockaddrIn6>),
+}
+
+/// Room for the kernel to tell, or to be told, the local address of a datagram, and nothing else.
+type LocalAddressSpace = fn() -> std::vec::Vec<u8>;
+
+struct Batches<S> {
+    socket: UdpSocket,
+    local_address_space: LocalAddressSpace,
     /// `DATAGRAM_OCTETS` for each datagram of a batch.
     incoming: Box<[u8]>,
     /// `MAX_REPLY_OCTETS` for each reply.
     outgoing: Box<[u8]>,
-    receive_headers: MultiHeaders<SockaddrStorage>,
-    send_headers: MultiHeaders<SockaddrStorage>,
-    send_headers_without_source: MultiHeaders<SockaddrStorage>,
+    receive_headers: MultiHeaders<S>,
+    send_headers: MultiHeaders<S>,
 }
 
-impl core::fmt::Debug for UdpServer {
+impl<S> core::fmt::Debug for Batches<S> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("UdpServer").field("socket", &self.socket).finish_non_exhaustive()
+        f.debug_struct("Batches").field("socket", &self.socket).finish_non_exhaustive()
     }
 }
 
@@ -69,69 +87,87 @@ impl UdpServer {
     /// Serve on `socket`, which [`super::bind::udp`] has opened.
     ///
     /// # Errors
-    /// When the reactor does not take the socket.
+    /// When the socket does not know its address.
     pub fn new(socket: UdpSocket) -> io::Result<Self> {
-        let is_ipv4 = socket.local_addr()?.is_ipv4();
-        Ok(Self {
-            socket: Async::new_nonblocking(socket)?,
-            is_ipv4,
-            // Zeroes that the system gives: they take memory only once a batch is so large.
-            incoming: vec![0; BATCH * DATAGRAM_OCTETS].into_boxed_slice(),
-            outgoing: vec![0; BATCH * MAX_REPLY_OCTETS].into_boxed_slice(),
-            receive_headers: headers(is_ipv4),
-            send_headers: headers(is_ipv4),
-            send_headers_without_source: MultiHeaders::preallocate(BATCH, None),
-        })
-    }
-
-    /// Serve for as long as the socket works.
-    ///
-    /// # Errors
-    /// When waiting for the socket fails, which it does not do for anything that comes from outside.
-    pub async fn serve(mut self, daemon: Rc<Daemon>) -> io::Result<()> {
-        loop {
-            let received = self.exchange(&mut daemon.tracker.borrow_mut(), daemon.now());
-            if received < BATCH {
-                self.socket.readable().await?;
-            } else {
-                // There may be more, but a flood must not starve HTTP.
-                smol::future::yield_now().await;
-            }
-        }
+        Ok(Self(match socket.local_addr()? {
+            SocketAddr::V4(_) => Family::V4(Batches::new(socket, || nix::cmsg_space!(in_pktinfo))),
+            SocketAddr::V6(_) => Family::V6(Batches::new(socket, || nix::cmsg_space!(in6_pktinfo))),
+        }))
     }
 
     /// Receive a batch, answer it, and return how many datagrams it had. Nothing is allocated.
     pub fn exchange(&mut self, tracker: &mut Tracker, now: Running) -> usize {
+        match &mut self.0 {
+            Family::V4(batches) => batches.exchange(tracker, now),
+            Family::V6(batches) => batches.exchange(tracker, now),
+        }
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the socket does not know.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        match &self.0 {
+            Family::V4(batches) => batches.socket.local_addr(),
+            Family::V6(batches) => batches.socket.local_addr(),
+        }
+    }
+}
+
+impl<S: SockaddrLike + Copy + Into<SocketAddr>> Batches<S> {
+    fn new(socket: UdpSocket, local_address_space: LocalAddressSpace) -> Self {
+        let headers = || MultiHeaders::preallocate(BATCH, Some(local_address_space()));
+        Self {
+            socket,
+            local_address_space,
+            // Zeroes that the system gives: they take memory only once a batch is so large.
+            incoming: vec![0; BATCH * DATAGRAM_OCTETS].into_boxed_slice(),
+            outgoing: vec![0; BATCH * MAX_REPLY_OCTETS].into_boxed_slice(),
+            receive_headers: headers(),
+            send_headers: headers(),
+        }
+    }
+
+    fn exchange(&mut self, tracker: &mut Tracker, now: Running) -> usize {
         let datagrams = self.receive();
         if datagrams.len() > 1 {
             self.look_ahead(tracker, &datagrams);
         }
-        let mut replies = Vec::<Addressed, BATCH>::new();
-        let (outgoing, _) = self.outgoing.as_chunks_mut::<MAX_REPLY_OCTETS>();
+        let mut replies = Replies { octets: Vec::new(), remotes: Vec::new(), locals: Vec::new() };
+        let mut outgoing = self.outgoing.chunks_exact_mut(MAX_REPLY_OCTETS);
+        let mut spare = outgoing.next();
         for (datagram, bytes) in datagrams.iter().zip(self.incoming.chunks_exact(DATAGRAM_OCTETS)) {
-            let Some(out) = outgoing.get_mut(replies.len()) else { break };
-            let octets = tracker.answer_datagram(now, datagram.remote, &bytes[..datagram.octets], out);
-            if octets > 0 {
-                let _ = replies.push(Addressed { octets, ..*datagram });
+            let Some(out) = spare.take() else { break };
+            let octets = tracker.answer_datagram(now, datagram.remote.into(), &bytes[..datagram.octets], out);
+            if octets == 0 {
+                spare = Some(out);
+                continue;
             }
+            spare = outgoing.next();
+            // There is room for as many as can be received.
+            let _ = replies.octets.push([IoSlice::new(&out[..octets])]);
+            let _ = replies.remotes.push(Some(datagram.remote));
+            let _ = replies.locals.push(datagram.local);
         }
-        let sent = self.send(&replies);
-        tracker.counters.udp_replies_dropped += (replies.len() - sent) as u64;
+        let sent = replies.send(self.socket.as_raw_fd(), &mut self.send_headers);
+        tracker.counters.udp_replies_dropped += (replies.locals.len() - sent) as u64;
         datagrams.len()
     }
 
     /// Let the core bring what these datagrams ask for into the cache.
-    fn look_ahead(&self, tracker: &mut Tracker, datagrams: &[Addressed]) {
+    fn look_ahead(&self, tracker: &mut Tracker, datagrams: &[Datagram<S>]) {
         let mut ahead = Vec::<Ahead, BATCH>::new();
         for (datagram, bytes) in datagrams.iter().zip(self.incoming.chunks_exact(DATAGRAM_OCTETS)) {
             if let Some((info_hash, port)) = wire::udp::peek_announce(&bytes[..datagram.octets]) {
-                let _ = ahead.push(Ahead { info_hash, from: datagram.remote.ip(), port });
+                let remote: SocketAddr = datagram.remote.into();
+                let _ = ahead.push(Ahead { info_hash, from: remote.ip(), port });
             }
         }
         tracker.look_ahead(&ahead);
     }
 
-    fn receive(&mut self) -> Vec<Addressed, BATCH> {
+    fn receive(&mut self) -> Vec<Datagram<S>, BATCH> {
         let mut datagrams = Vec::new();
         let mut told_where = true;
         let mut buffers = self.incoming.chunks_exact_mut(DATAGRAM_OCTETS);
@@ -142,27 +178,28 @@ impl UdpServer {
         for message in received.into_iter().flatten() {
             let local = message.cmsgs().ok().and_then(|mut messages| messages.find_map(local_of));
             told_where &= local.is_some();
-            let remote = message.address.as_ref().and_then(socket_address);
-            // A datagram from nowhere keeps its place, and is dropped as one from port 0 is.
-            let remote = remote.unwrap_or_else(|| SocketAddr::from(([0; 4], 0)));
-            let _ = datagrams.push(Addressed { remote, local, octets: message.bytes });
+            // The kernel tells of each datagram where it comes from: without that there is no use in those after it.
+            let Some(remote) = message.address else { break };
+            let _ = datagrams.push(Datagram { remote, local, octets: message.bytes });
         }
         if !told_where {
             // The kernel has shortened the control buffer's length in the header, which would stay so.
-            self.receive_headers = headers(self.is_ipv4);
+            self.receive_headers = MultiHeaders::preallocate(BATCH, Some((self.local_address_space)()));
         }
         datagrams
     }
+}
 
-    /// Send the replies that stand in `outgoing` and return how many the kernel took. What it does not take is dropped,
-    /// as UDP may: the client asks again.
-    fn send(&mut self, replies: &[Addressed]) -> usize {
+impl<'a, S: SockaddrLike + Copy> Replies<'a, S> {
+    /// Send them and return how many the kernel took. What it does not take is dropped, as UDP may: the client asks
+    /// again.
+    fn send(&self, fd: RawFd, headers: &mut MultiHeaders<S>) -> usize {
         let mut taken = 0;
         let mut first = 0;
-        while let Some(reply) = replies.get(first) {
+        while let Some(local) = self.locals.get(first) {
             // One call has one source address; but for multi-homed hosts under load that is the whole batch.
-            let together = replies[first..].iter().take_while(|other| other.local == reply.local).count();
-            match self.send_from(reply.local, first, &replies[first..first + together]) {
+            let together = self.locals[first..].iter().take_while(|other| *other == local).count();
+            match self.send_from(*local, first..first + together, fd, headers) {
                 Ok(sent) => {
                     taken += sent;
                     first += sent.max(1);
@@ -176,14 +213,15 @@ impl UdpServer {
         taken
     }
 
-    fn send_from(&mut self, local: Option<Local>, first: usize, replies: &[Addressed]) -> nix::Result<usize> {
-        let buffers = self.outgoing.chunks_exact(MAX_REPLY_OCTETS).skip(first);
-        let slices: Vec<[IoSlice<'_>; 1], BATCH> =
-            buffers.zip(replies).map(|(buffer, reply)| [IoSlice::new(&buffer[..reply.octets])]).collect();
-        let remotes: Vec<Option<SockaddrStorage>, BATCH> =
-            replies.iter().map(|reply| Some(SockaddrStorage::from(reply.remote))).collect();
-        let (fd, flags) = (self.socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
-        let with_source = &mut self.send_headers;
+    fn send_from(
+        &self,
+        local: Option<Local>,
+        which: Range<usize>,
+        fd: RawFd,
+        headers: &mut MultiHeaders<S>,
+    ) -> nix::Result<usize> {
+        let (octets, remotes) = (&self.octets[which.clone()], &self.remotes[which]);
+        let flags = MsgFlags::MSG_DONTWAIT;
         let sent = match local {
             Some(Local::V4(address)) => {
                 let info = in_pktinfo {
@@ -192,28 +230,21 @@ impl UdpServer {
                     ipi_addr: nix::libc::in_addr { s_addr: 0 },
                 };
                 let source = [ControlMessage::Ipv4PacketInfo(&info)];
-                sendmmsg(fd, with_source, &slices, &remotes[..], source, flags)?.count()
+                sendmmsg(fd, headers, octets, remotes, source, flags)?.count()
             }
             Some(Local::V6 { address, interface }) => {
                 let ipi6_addr = nix::libc::in6_addr { s6_addr: address };
                 let info = in6_pktinfo { ipi6_addr, ipi6_ifindex: interface };
                 let source = [ControlMessage::Ipv6PacketInfo(&info)];
-                sendmmsg(fd, with_source, &slices, &remotes[..], source, flags)?.count()
+                sendmmsg(fd, headers, octets, remotes, source, flags)?.count()
             }
+            // The kernel has not told, which it does not do: it may choose then.
             None => {
-                let headers = &mut self.send_headers_without_source;
-                sendmmsg(fd, headers, &slices, &remotes[..], [], flags)?.count()
+                let ([[octets], ..], [Some(remote), ..]) = (octets, remotes) else { return Ok(0) };
+                sendto(fd, octets, remote, flags).map(|_| 1)?
             }
         };
         Ok(sent)
-    }
-
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// When the socket does not know.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket.get_ref().local_addr()
     }
 }
 
@@ -228,17 +259,4 @@ fn local_of(message: ControlMessageOwned) -> Option<Local> {
         }
         _ => None,
     }
-}
-
-fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
-    if let Some(v4) = address.as_sockaddr_in() {
-        return Some(SocketAddr::new(IpAddr::V4(v4.ip()), v4.port()));
-    }
-    address.as_sockaddr_in6().map(|v6| SocketAddr::V6((*v6).into()))
-}
-
-/// Headers of a batch, with room to name the local address of each datagram.
-fn headers(is_ipv4: bool) -> MultiHeaders<SockaddrStorage> {
-    let control = if is_ipv4 { nix::cmsg_space!(in_pktinfo) } else { nix::cmsg_space!(in6_pktinfo) };
-    MultiHeaders::preallocate(BATCH, Some(control))
 }

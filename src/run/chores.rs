@@ -26,7 +26,7 @@ const WORTH_SAVING: Duration = Duration::from_secs(3600);
 /// The chores and what they need.
 pub(super) struct Chores {
     daemon: Rc<Daemon>,
-    http: Rc<HttpServer>,
+    http: Rc<RefCell<HttpServer>>,
     /// What this run was started with: some of it cannot change any more.
     started_with: Config,
     config: RefCell<Config>,
@@ -35,7 +35,7 @@ pub(super) struct Chores {
 }
 
 impl Chores {
-    pub(super) fn new(daemon: Rc<Daemon>, http: Rc<HttpServer>, config: Config) -> Self {
+    pub(super) fn new(daemon: Rc<Daemon>, http: Rc<RefCell<HttpServer>>, config: Config) -> Self {
         Self {
             daemon,
             http,
@@ -70,7 +70,8 @@ impl Chores {
 
     async fn keep_house(&self) {
         loop {
-            self.http.close_overdue();
+            let now = self.daemon.now();
+            self.http.borrow_mut().close_overdue(&mut self.daemon.tracker.borrow_mut(), now);
             self.tell_of_nat();
             Timer::after(HOUSEKEEPING).await;
         }
@@ -170,7 +171,7 @@ impl Chores {
             warn!("{key} has changed: that takes a restart");
         }
         log::set_max_level(config.log.level);
-        self.http.set_timeouts(settings::http_timeouts(&config));
+        self.http.borrow_mut().set_timeouts(settings::http_timeouts(&config));
         let policy = settings::policy(&config, self.external(&config));
         self.daemon.tracker.borrow_mut().set_policy(policy);
         *self.config.borrow_mut() = config;

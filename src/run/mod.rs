@@ -1,9 +1,10 @@
-//! Running the tracker: everything is built once, in order, and then a few tasks share one thread.
+//! Running the tracker: everything is built once, in order, and then one thread does it all, in turns.
+//!
+//! [`Server::run`] waits for the sockets that peers talk to and serves them. Between two turns it polls the executor if
+//! one of these tasks has something to do:
 //!
 //! | task | what it does |
 //! |---|---|
-//! | one for each UDP socket | receives, answers and sends in batches |
-//! | one for each HTTP socket, one for each connection | accepts; reads, answers, writes |
 //! | the administration's | the control socket |
 //! | sweeping | removes dead peers, a few lines at a time |
 //! | keeping house | once a second: closes slow connections |
@@ -22,6 +23,7 @@ mod supervisor;
 
 use core::fmt;
 use core::net::SocketAddr;
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::process::ExitCode;
@@ -42,7 +44,7 @@ use crate::daemon::Daemon;
 use crate::net::admin::{Limits, SocketFile, TcpServer, UnixServer};
 use crate::net::bind::{self, BindError};
 use crate::net::http::HttpServer;
-use crate::net::udp::UdpServer;
+use crate::net::server::Server;
 use crate::store::Store;
 use crate::tracker::{HashKey, Seeds, Tracker};
 use supervisor::State;
@@ -76,38 +78,40 @@ pub fn serve(config: Config, source: &Source) -> ExitCode {
     log::set_max_level(config.log.level);
     // Customers' addresses and names are nobody else's business; our group may use the control socket.
     umask(Mode::S_IWGRP | Mode::S_IRWXO);
-    let executor = Rc::new(LocalExecutor::new());
-    let outcome = smol::block_on(executor.run(run(&config, source, &executor)));
-    match outcome {
+    match run(&config, source) {
         Ok(()) => ExitCode::from(exit::OK),
         Err(Failure { code, message }) => fail(code, &message),
     }
 }
 
-async fn run(config: &Config, source: &Source, executor: &Rc<LocalExecutor<'static>>) -> Result<(), Failure> {
+fn run(config: &Config, source: &Source) -> Result<(), Failure> {
     // First of all, so that no signal ends us with something unsaved.
     let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
         .map_err(|error| Failure::new(exit::OSERR, format_args!("cannot watch for signals: {error}")))?;
     // The sockets before the database: a second nakodo on the same port must not touch the first one's data.
-    let sockets = open_sockets(config)?;
+    let Sockets { udp, tcp } = open_sockets(config)?;
     let places = config.places(is_writable);
     let daemon = Rc::new(open_daemon(config, &places.data_dir)?);
-    let http =
-        Rc::new(HttpServer::new(Rc::clone(&daemon), config.http.connections as usize, settings::http_timeouts(config)));
+    let executor = LocalExecutor::new();
     // Taken away when this ends; the database's lock is ours, so whoever had the socket before is gone.
-    let _socket_file = spawn_administration(config, &places.socket, &daemon, executor)?;
-    let urls = announce_urls::of(&sockets.tcp);
-    spawn_servers(sockets, &daemon, &http, executor)?;
-    let chores = Rc::new(chores::Chores::new(Rc::clone(&daemon), Rc::clone(&http), config.clone()));
-    chores.spawn(executor);
+    let _socket_file = spawn_administration(config, &places.socket, &daemon, &executor)?;
+    let urls = announce_urls::of(&tcp);
+    let http = HttpServer::new(tcp, config.http.connections as usize, settings::http_timeouts(config));
+    let http = Rc::new(RefCell::new(http));
+    let unwatched = |error: io::Error| Failure::new(exit::OSERR, format_args!("cannot watch the sockets: {error}"));
+    let mut server = Server::new(udp, Rc::clone(&http), Rc::clone(&daemon)).map_err(unwatched)?;
+    let chores = Rc::new(chores::Chores::new(daemon, http, config.clone()));
+    chores.spawn(&executor);
     executor.spawn(supervisor::keep_reporting()).detach();
     greet(config, &urls);
     supervisor::tell(State::Ready);
-    obey(signals, source, &chores).await;
-    supervisor::tell(State::Stopping);
-    info!("stopping: saving the whitelist");
-    chores.save_all().await;
-    Ok(())
+    let until_told = async {
+        obey(signals, source, &chores).await;
+        supervisor::tell(State::Stopping);
+        info!("stopping: saving the whitelist");
+        chores.save_all().await;
+    };
+    server.run(executor.run(until_told)).map_err(unwatched)
 }
 
 fn open_sockets(config: &Config) -> Result<Sockets, Failure> {
@@ -186,37 +190,6 @@ fn seeds() -> Result<Seeds, Failure> {
     };
     let hash = HashKey(word()?, word()?);
     Ok(Seeds { hash, connection_ids: HashKey(word()?, word()?), random: word()? })
-}
-
-fn spawn_servers(
-    sockets: Sockets,
-    daemon: &Rc<Daemon>,
-    http: &Rc<HttpServer>,
-    executor: &Rc<LocalExecutor<'static>>,
-) -> Result<(), Failure> {
-    let refused = |error: io::Error| Failure::new(exit::OSERR, format_args!("cannot watch a socket: {error}"));
-    for socket in sockets.udp {
-        let server = UdpServer::new(socket).map_err(refused)?;
-        let daemon = Rc::clone(daemon);
-        executor
-            .spawn(async move {
-                if let Err(error) = server.serve(daemon).await {
-                    error!("UDP is not served any more: {error}");
-                }
-            })
-            .detach();
-    }
-    for socket in sockets.tcp {
-        let (http, executor_of_connections) = (Rc::clone(http), Rc::clone(executor));
-        executor
-            .spawn(async move {
-                if let Err(error) = http.serve(socket, executor_of_connections).await {
-                    error!("HTTP is not served any more: {error}");
-                }
-            })
-            .detach();
-    }
-    Ok(())
 }
 
 fn spawn_administration(

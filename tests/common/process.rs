@@ -277,6 +277,14 @@ impl<'f> Daemon<'f> {
         signal::kill(Pid::from_raw(self.child.0.id().cast_signed()), signal).expect("it is there");
     }
 
+    /// The time of the processor that it has taken so far, as `proc(5)` tells it: in ticks of 10 ms.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.0.id())).expect("it is there");
+        let after_name = stat.rsplit(')').next().expect("a name in brackets");
+        let ticks = after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks"));
+        Duration::from_millis(ticks.sum::<u64>() * 10)
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.0.try_wait().expect("it is our child").is_some()
     }

@@ -1,0 +1,106 @@
+//! The server: all sockets that peers talk to, and the work beside them, on one thread.
+//!
+//! A turn waits until a socket is ready, or the bell rings, and then gives each of the ready ones a bounded share: a
+//! batch of datagrams, a step of a connection, some new connections. What is not done in a turn is still ready in the
+//! next, so nobody keeps others from being served. The work beside (timers, signals, the administration) is a future: it
+//! is polled between two turns when its waker has rung the bell.
+
+use core::future::Future;
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+use std::cell::RefCell;
+use std::io;
+use std::net::UdpSocket;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::bell::Bell;
+use super::http::HttpServer;
+pub use super::readiness::Patience;
+use super::readiness::{Interest, Readiness, Ready, Token};
+use super::udp::UdpServer;
+use crate::daemon::Daemon;
+
+/// The sockets and what they are served with.
+#[derive(Debug)]
+pub struct Server {
+    readiness: Readiness,
+    ready: Ready,
+    bell: Arc<Bell>,
+    udp: Vec<UdpServer>,
+    http: Rc<RefCell<HttpServer>>,
+    daemon: Rc<Daemon>,
+}
+
+impl Server {
+    /// Serve UDP on `sockets` and HTTP where `http` listens.
+    ///
+    /// # Errors
+    /// When the kernel does not watch the sockets.
+    pub fn new(sockets: Vec<UdpSocket>, http: Rc<RefCell<HttpServer>>, daemon: Rc<Daemon>) -> io::Result<Self> {
+        let (readiness, bell) = (Readiness::new()?, Arc::new(Bell::new()?));
+        readiness.add(&*bell, Token::Bell, Interest::Edge)?;
+        let mut udp = Vec::with_capacity(sockets.len());
+        for (number, socket) in sockets.into_iter().enumerate() {
+            readiness.add(&socket, Token::Udp(number), Interest::Readable)?;
+            udp.push(UdpServer::new(socket)?);
+        }
+        http.borrow().watch(&readiness)?;
+        Ok(Self { readiness, ready: Ready::new(), bell, udp, http, daemon })
+    }
+
+    /// Serve until `work` is done, and return what came of it.
+    ///
+    /// # Errors
+    /// When waiting for the sockets fails, which it does not do for anything that comes from outside.
+    pub fn run<T>(&mut self, work: impl Future<Output = T>) -> io::Result<T> {
+        let mut work = pin!(work);
+        let waker = Waker::from(Arc::clone(&self.bell));
+        let mut context = Context::from_waker(&waker);
+        // Whatever was there to be done before was not known to this waker.
+        waker.wake_by_ref();
+        loop {
+            if self.bell.answer()
+                && let Poll::Ready(result) = work.as_mut().poll(&mut context)
+            {
+                return Ok(result);
+            }
+            self.turn(if self.bell.is_rung() { Patience::None } else { Patience::Endless })?;
+        }
+    }
+
+    /// Wait until something is ready, and give everything that is a bounded share of the time. Nothing is allocated.
+    ///
+    /// # Errors
+    /// As with [`Self::run`].
+    pub fn turn(&mut self, patience: Patience) -> io::Result<()> {
+        let mut http = self.http.borrow_mut();
+        http.watch_where_there_is_room(&self.readiness)?;
+        self.readiness.wait(&mut self.ready, patience)?;
+        let tracker = &mut *self.daemon.tracker.borrow_mut();
+        let now = self.daemon.now();
+        let mut somebody_came = false;
+        for token in self.ready.tokens() {
+            match token {
+                Token::Bell => {}
+                Token::Udp(number) => {
+                    self.udp[number].exchange(tracker, now);
+                }
+                Token::Connection(slot) => http.advance(slot, tracker, now, &self.readiness),
+                Token::Listener(_) => somebody_came = true,
+            }
+        }
+        // Last, for then no connection is given up that has a request waiting, and newcomers have had time to send theirs.
+        if somebody_came {
+            for token in self.ready.tokens() {
+                if let Token::Listener(number) = token {
+                    http.accept(number, tracker, now, &self.readiness);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,335 @@
+//! Turn by turn, with clients on this thread.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+use std::time::Instant;
+
+use smol::channel;
+
+use super::*;
+use crate::net::bind;
+use crate::net::http::Timeouts;
+use crate::testing::{self, TempDir};
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
+const LAST_REQUEST: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
+
+struct Served {
+    server: Server,
+    daemon: Rc<Daemon>,
+    http: SocketAddr,
+    udp: SocketAddr,
+    _dir: TempDir,
+}
+
+impl Served {
+    fn new(connections: usize) -> Self {
+        let dir = TempDir::new();
+        let daemon = Rc::new(testing::daemon(&dir, testing::settings(1)));
+        let tcp = bind::tcp(([127, 0, 0, 1], 0).into()).expect("a port");
+        let udp = bind::udp(([127, 0, 0, 1], 0).into()).expect("a port");
+        let (http, udp_address) = (tcp.local_addr().expect("bound"), udp.local_addr().expect("bound"));
+        let patience = Duration::from_secs(60);
+        let server = HttpServer::new(vec![tcp], connections, Timeouts { head: patience, idle: patience });
+        let server = Server::new(vec![udp], Rc::new(RefCell::new(server)), Rc::clone(&daemon)).expect("an epoll");
+        Self { server, daemon, http, udp: udp_address, _dir: dir }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.http).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
+        stream
+    }
+
+    fn connect_and_say(&self, octets: &[u8]) -> TcpStream {
+        let mut stream = self.connect();
+        stream.write_all(octets).expect("there is room");
+        stream
+    }
+
+    /// Take turns until there is nothing to do, and return how many had something.
+    fn settle(&mut self) -> usize {
+        for turns in 0..10_000 {
+            self.server.turn(Patience::None).expect("the sockets work");
+            if self.server.ready.tokens().next().is_none() {
+                return turns;
+            }
+        }
+        unreachable!("it never rests")
+    }
+
+    /// Take turns until `stream` has had `octets` octets or its end.
+    fn response(&mut self, stream: &mut TcpStream, octets: usize) -> Vec<u8> {
+        let (started, mut response, mut piece) = (Instant::now(), Vec::new(), [0; 4096]);
+        while response.len() < octets && started.elapsed() < Duration::from_secs(20) {
+            self.settle();
+            match stream.read(&mut piece) {
+                Ok(0) => break,
+                Ok(octets) => response.extend_from_slice(&piece[..octets]),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+        response
+    }
+
+    /// Everything up to the end, which must be an orderly one.
+    fn rest(&mut self, mut stream: TcpStream) -> Vec<u8> {
+        self.response(&mut stream, usize::MAX)
+    }
+
+    /// What one request is answered with.
+    fn front_page(&mut self) -> Vec<u8> {
+        let stream = self.connect_and_say(LAST_REQUEST);
+        self.rest(stream)
+    }
+
+    fn counter(&self, name: &str) -> u64 {
+        let counters = self.daemon.tracker.borrow().counters;
+        counters.named().into_iter().find(|(named, _)| *named == name).expect(name).1
+    }
+}
+
+#[test]
+fn who_has_asked_already_is_answered_and_closed_in_one_turn() {
+    let mut served = Served::new(4);
+    let stream = served.connect_and_say(LAST_REQUEST);
+    served.server.turn(Patience::Endless).expect("the sockets work");
+    // Nothing is watched but the listener, which has nobody.
+    assert_eq!(served.settle(), 0);
+    assert!(served.rest(stream).starts_with(b"HTTP/1.1 200 "));
+}
+
+#[test]
+fn who_says_nothing_is_left_to_the_kernel_for_now() {
+    let mut served = Served::new(4);
+    let mut silent = served.connect();
+    thread::sleep(Duration::from_millis(20));
+    assert_eq!((served.settle(), served.counter("http_connections")), (0, 0));
+    silent.write_all(LAST_REQUEST).expect("there is room");
+    assert!(served.rest(silent).starts_with(b"HTTP/1.1 200 "));
+}
+
+#[test]
+fn requests_in_one_segment_are_answered_in_order_and_at_once() {
+    let mut served = Served::new(4);
+    let [front, other] = [&b"GET / HTTP/1.1\r\n\r\n"[..], b"GET /x HTTP/1.1\r\n\r\n"];
+    let mut stream = served.connect_and_say(&[front, other, front, other, front].concat());
+    served.server.turn(Patience::Endless).expect("the sockets work");
+    assert_eq!(served.settle(), 0, "all of it in one turn");
+    let text = served.response(&mut stream, 5 * 150);
+    let text = String::from_utf8(text).expect("text");
+    let statuses: Vec<&str> = text.split("HTTP/1.1 ").skip(1).filter_map(|response| response.get(..3)).collect();
+    assert_eq!(statuses, ["200", "404", "200", "404", "200"], "{text}");
+    // Split anywhere, with the next one's beginning.
+    for split in 1..front.len() {
+        stream.write_all(&front[..split]).expect("there is room");
+        served.settle();
+        stream.write_all(&[&front[split..], other].concat()).expect("there is room");
+        let text = String::from_utf8(served.response(&mut stream, 200)).expect("text");
+        assert!(text.starts_with("HTTP/1.1 200 ") && text.matches("HTTP/1.1 404 ").count() == 1, "{split}: {text}");
+    }
+}
+
+#[test]
+fn a_greedy_client_gives_others_their_turn() {
+    let mut served = Served::new(4);
+    let mut greedy = served.connect_and_say(&REQUEST.repeat(400));
+    served.server.turn(Patience::Endless).expect("the sockets work");
+    let page = served.front_page().len() + "keep-alive".len() - "close".len();
+    assert!(served.settle() == 0 && served.counter("http_connections") == 2);
+    assert_eq!(served.response(&mut greedy, 400 * page).len(), 400 * page);
+}
+
+#[test]
+fn in_a_house_full_of_busy_ones_a_newcomer_waits_and_nobody_spins() {
+    let mut served = Served::new(2);
+    let mut busy = [served.connect_and_say(b"GET "), served.connect_and_say(b"GET ")];
+    served.settle();
+    assert_eq!(served.counter("http_connections"), 2);
+    let newcomer = served.connect_and_say(LAST_REQUEST);
+    thread::sleep(Duration::from_millis(20));
+    assert!(served.settle() <= 1, "the newcomer is seen once");
+    assert_eq!(served.settle(), 0);
+    assert_eq!(served.counter("http_connections"), 2);
+    // One of them comes to rest, and gives way.
+    busy[0].write_all(b"/ HTTP/1.1\r\n\r\n").expect("there is room");
+    assert!(served.rest(newcomer).starts_with(b"HTTP/1.1 200 "));
+    assert_eq!(served.counter("http_connections_given_up"), 1);
+    // The other one ends.
+    let [_, other] = busy;
+    let _third = served.connect_and_say(b"GET ");
+    served.settle();
+    let newcomer = served.connect_and_say(LAST_REQUEST);
+    served.settle();
+    assert_eq!(served.counter("http_connections"), 4);
+    drop(other);
+    assert!(served.rest(newcomer).starts_with(b"HTTP/1.1 200 "));
+    assert_eq!(served.counter("http_connections_given_up"), 1);
+}
+
+#[test]
+fn the_longest_idle_gives_way_at_once() {
+    let mut served = Served::new(3);
+    let mut streams: Vec<TcpStream> = (0..3)
+        .map(|_| {
+            let mut stream = served.connect_and_say(REQUEST);
+            served.response(&mut stream, 50);
+            thread::sleep(Duration::from_millis(5));
+            stream
+        })
+        .collect();
+    streams[0].write_all(REQUEST).expect("there is room");
+    served.response(&mut streams[0], 50);
+    assert!(served.front_page().starts_with(b"HTTP/1.1 200 "));
+    assert_eq!(served.rest(streams.remove(1)), b"", "the second had been idle for longest");
+    for mut stream in streams {
+        stream.write_all(REQUEST).expect("there is room");
+        assert!(served.response(&mut stream, 50).starts_with(b"HTTP/1.1 200 "));
+    }
+    assert_eq!(served.counter("http_connections_given_up"), 1);
+}
+
+/// One wait tells of 64 sockets: those after them look idle, and are not.
+#[test]
+fn nobody_gives_way_whose_request_is_there() {
+    let mut served = Served::new(100);
+    let mut streams: Vec<TcpStream> = (0..100).map(|_| served.connect_and_say(REQUEST)).collect();
+    for stream in &mut streams {
+        assert!(served.response(stream, 50).starts_with(b"HTTP/1.1 200 "));
+    }
+    let newcomer = served.connect_and_say(LAST_REQUEST);
+    thread::sleep(Duration::from_millis(20));
+    for stream in &mut streams {
+        stream.write_all(b"GET /x HTTP/1.1\r\n\r\n").expect("there is room");
+    }
+    assert!(served.rest(newcomer).starts_with(b"HTTP/1.1 200 "));
+    for (number, stream) in streams.iter_mut().enumerate() {
+        assert!(served.response(stream, 50).starts_with(b"HTTP/1.1 404 "), "{number}");
+    }
+    assert_eq!(served.counter("http_connections_given_up"), 1);
+}
+
+#[test]
+fn who_closes_its_end_after_asking_is_answered() {
+    let mut served = Served::new(4);
+    for request in [REQUEST.to_vec(), LAST_REQUEST.to_vec(), REQUEST.repeat(100)] {
+        let stream = served.connect_and_say(&request);
+        stream.shutdown(Shutdown::Write).expect("it can be");
+        let text = String::from_utf8(served.rest(stream)).expect("text");
+        assert_eq!(text.matches("HTTP/1.1 200 ").count(), request.len() / REQUEST.len(), "{text}");
+        // A part of a request is not answered.
+        let stream = served.connect_and_say(&request[..request.len() - 1]);
+        stream.shutdown(Shutdown::Write).expect("it can be");
+        let text = String::from_utf8(served.rest(stream)).expect("text");
+        assert_eq!(text.matches("HTTP/1.1 200 ").count(), request.len() / REQUEST.len() - 1, "{text}");
+    }
+}
+
+/// A kernel that closes on what was not read resets the connection, and the response may be lost with it.
+#[test]
+fn who_says_more_than_is_read_hears_the_response_and_an_orderly_end() {
+    let mut served = Served::new(4);
+    let body = vec![b'x'; 100_000];
+    for (head, more, status) in [
+        (LAST_REQUEST, REQUEST, "200"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n", &body, "405"),
+        (b"nonsense\r\n\r\n", &body, "400"),
+    ] {
+        // Together, and only once it has been answered.
+        let together = served.connect_and_say(&[head, more].concat());
+        let text = String::from_utf8(served.rest(together)).expect("text");
+        assert!(text.starts_with(&format!("HTTP/1.1 {status} ")) && text.matches("HTTP/1.1").count() == 1, "{text}");
+        if status != "200" {
+            let mut stream = served.connect_and_say(head);
+            served.settle();
+            stream.write_all(more).expect("it is taken");
+            let text = String::from_utf8(served.rest(stream)).expect("text");
+            assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{text}");
+        }
+    }
+    // But not for ever, and not without end.
+    let mut stream = served.connect_and_say(b"nonsense\r\n\r\n");
+    served.settle();
+    let mut sent = 0;
+    while stream.write_all(&body).is_ok() {
+        served.settle();
+        sent += body.len();
+        assert!(sent < 64 << 20, "it ends");
+    }
+    let mut waiting = served.connect_and_say(b"nonsense\r\n\r\n");
+    served.settle();
+    thread::sleep(Duration::from_millis(1_050));
+    let now = served.daemon.now();
+    served.server.http.borrow_mut().close_overdue(&mut served.daemon.tracker.borrow_mut(), now);
+    let closed = (0..100).any(|_| {
+        thread::sleep(Duration::from_millis(10));
+        waiting.write_all(b"x").is_err()
+    });
+    assert!(closed && served.counter("http_connections_timed_out") == 0);
+}
+
+#[test]
+fn connections_and_datagrams_have_their_turn_side_by_side() {
+    let mut served = Served::new(8);
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket.connect(served.udp).expect("a route");
+    let connect = [&0x0417_2710_1980_u64.to_be_bytes()[..], &[0; 8]].concat();
+    let mut streams = Vec::new();
+    for _ in 0..100 {
+        streams.push(served.connect_and_say(LAST_REQUEST));
+        socket.send(&connect).expect("loopback takes datagrams");
+    }
+    let share = |served: &mut Served| {
+        served.server.turn(Patience::None).expect("the sockets work");
+        (served.counter("connects_udp"), served.counter("http_connections"))
+    };
+    assert_eq!([share(&mut served), share(&mut served)], [(32, 32), (64, 64)]);
+    served.settle();
+    assert_eq!(share(&mut served), (100, 100));
+    for stream in streams {
+        assert!(served.rest(stream).starts_with(b"HTTP/1.1 200 "));
+    }
+}
+
+#[test]
+fn no_waking_from_another_thread_is_lost() {
+    let mut served = Served::new(1);
+    let ((ask, asked), (answer, answered)) = (channel::bounded::<u32>(1), channel::bounded::<u32>(1));
+    let echo = thread::spawn(move || {
+        while let Ok(number) = asked.recv_blocking() {
+            // Now and then so late that it is waited for.
+            if number % 64 == 0 {
+                thread::sleep(Duration::from_micros(u64::from(number % 7) * 50));
+            }
+            answer.send_blocking(number).expect("it is listened to");
+        }
+    });
+    let asking = async {
+        for number in 0..20_000 {
+            ask.send(number).await.expect("the other thread listens");
+            assert_eq!(answered.recv().await, Ok(number));
+        }
+        drop(ask);
+    };
+    served.server.run(asking).expect("the sockets work");
+    echo.join().expect("it ends well");
+}
+
+#[test]
+fn work_that_is_always_ready_does_not_keep_sockets_waiting() {
+    let mut served = Served::new(1);
+    let mut stream = served.connect_and_say(LAST_REQUEST);
+    let http = Rc::clone(&served.daemon);
+    let busy = async {
+        while http.tracker.borrow().counters.http_connections == 0 {
+            smol::future::yield_now().await;
+        }
+    };
+    served.server.run(busy).expect("the sockets work");
+    assert!(served.response(&mut stream, usize::MAX).starts_with(b"HTTP/1.1 200 "));
+    // What is done at once needs no waking.
+    assert_eq!(served.server.run(async { 7 }).expect("the sockets work"), 7);
+}
