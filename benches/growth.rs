@@ -1,5 +1,5 @@
 //! What the core does as it grows, without sockets: `cargo bench --bench growth`, with `-- --largest 100000000
-//! --repeats 5` unless it says otherwise.
+//! --repeats 5` unless it says otherwise, which takes some minutes.
 //!
 //! The cost of an announce and of a peer for a thousand to a hundred million peers, as far as memory goes; and the
 //! longest that the tracker stands still while a swarm gathers a crowd, or a million peers expire.
