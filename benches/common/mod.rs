@@ -1,7 +1,20 @@
-//! What the benches share: a tracker in a process of its own, and a UDP client that asks many things at once.
+//! What the benches share: a tracker in a process of its own, and a UDP client that asks many things at once; and, for
+//! those that measure speed beside others, one file for each concept.
 
 #![allow(dead_code, reason = "each bench uses some of it")]
 #![allow(clippy::panic, reason = "a bench that cannot go on says so")]
+
+pub(crate) mod arguments;
+pub(crate) mod contestants;
+pub(crate) mod cores;
+pub(crate) mod http;
+pub(crate) mod latency;
+pub(crate) mod mix;
+pub(crate) mod program;
+pub(crate) mod table;
+pub(crate) mod turn;
+pub(crate) mod udp;
+pub(crate) mod whitelist_writer;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;

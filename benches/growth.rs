@@ -1,0 +1,248 @@
+//! What the core does as it grows, without sockets: `cargo bench --bench growth`, with `-- --largest 100000000
+//! --repeats 5` unless it says otherwise, which takes some minutes.
+//!
+//! The cost of an announce and of a peer for a thousand to a hundred million peers, as far as memory goes; and the
+//! longest that the tracker stands still while a swarm gathers a crowd, or a million peers expire.
+
+#![allow(clippy::panic, reason = "a bench that cannot go on says so")]
+
+mod common;
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use common::arguments::value;
+use common::latency::Latency;
+use common::mix::info_hash;
+use common::table::{Table, median, thousands};
+use nakodo::clock::Running;
+use nakodo::tracker::{Admission, Ahead, External, HashKey, LOOK_AHEAD, Policy, Seeds, Settings, Tracker, Transport};
+use nakodo::wire::{Announce, Event, InfoHash};
+
+/// The most that the configuration allows.
+const MEMORY_OCTETS: usize = 1 << 30;
+/// The share of it that peers are to fill at most: the index is in it too.
+const FILLED: f64 = 0.9;
+
+const PEER_TIMEOUT: Duration = Duration::from_secs(2700);
+const ROUNDS: usize = 5;
+const ANNOUNCES_A_ROUND: u32 = 500_000;
+const CROWD: u32 = 200_000;
+const EXPIRING: u32 = 1_000_000;
+/// What takes longer than this is counted.
+const LONG: Duration = Duration::from_micros(100);
+
+fn main() {
+    let largest: u32 = value("--largest").unwrap_or(100_000_000);
+    let repeats: usize = value("--repeats").unwrap_or(5);
+    sizes(largest);
+    flash_crowd(repeats);
+    expiry(repeats);
+}
+
+/// A swarm for every ten peers, and peers in them by Zipf's law: so a few swarms are large, and half have one peer or
+/// none.
+fn sizes(largest: u32) {
+    println!("IPv4 peers in a tenth as many swarms by Zipf's law, 50 peers wanted, in batches of {LOOK_AHEAD}:");
+    let mut table = Table::new(&["peers", "swarms", "joining", "announcing again", "octets of lines a peer"]);
+    let memory = MEMORY_OCTETS.min(free_octets() / 2);
+    let mut octets_a_peer = 16.0;
+    for power in 3..=8 {
+        let fit = memory as f64 * FILLED / octets_a_peer;
+        let peers = 10_u32.pow(power).min(fit as u32);
+        if peers > largest || peers < 10_u32.pow(power - 1) {
+            break;
+        }
+        let mut crowd = Crowd::new(memory);
+        let joining = crowd.fill(peers);
+        let again = median((0..ROUNDS).map(|_| crowd.announce_again(peers)));
+        let usage = crowd.tracker.usage();
+        let stored = usage.seeders + usage.leechers;
+        assert!(stored >= peers as usize * 999 / 1000, "{stored} of {peers} are stored");
+        octets_a_peer = usage.lines_in_use as f64 * 64.0 / stored as f64;
+        table.row(vec![
+            thousands(stored as f64),
+            thousands(usage.swarms as f64),
+            format!("{joining:.0} ns"),
+            format!("{again:.0} ns"),
+            format!("{octets_a_peer:.2}"),
+        ]);
+    }
+    table.print();
+}
+
+/// One swarm, joined within a minute by one peer after the other, with sweeps between as the tracker makes them: the
+/// growth of a swarm is where a pause would be.
+fn flash_crowd(repeats: usize) {
+    println!(
+        "\n{} peers join one torrent, one by one; of {repeats} times, the one with the least maximum:",
+        thousands(CROWD.into())
+    );
+    let once = |_| {
+        let mut crowd = Crowd::new(64 << 20);
+        let mut timed = Timed::default();
+        let mut sweep_at = crowd.began;
+        for peer in 0..CROWD {
+            crowd.now = crowd.began.after(Duration::from_millis(u64::from(peer) * 60_000 / u64::from(CROWD)));
+            if crowd.now >= sweep_at {
+                sweep_at = crowd.now.after(crowd.sweep());
+            }
+            timed.time(|| black_box(crowd.announce(0, peer)));
+        }
+        timed
+    };
+    let best = (0..repeats.max(1)).map(once).min_by_key(|timed| timed.longest).expect("once at least");
+    best.print("announce");
+}
+
+/// A million peers that were announced within a minute, and expire in the calls that the tracker makes.
+fn expiry(repeats: usize) {
+    println!("\n{} peers expire; of {repeats} times, the one with the least maximum:", thousands(EXPIRING.into()));
+    let once = |_| {
+        let mut crowd = Crowd::new(64 << 20);
+        crowd.fill(EXPIRING);
+        // The tracker would have done this all the while.
+        crowd.sweep();
+        let mut timed = Timed::default();
+        while crowd.tracker.counters.peers_expired < u64::from(EXPIRING)
+            && crowd.now < crowd.began.after(PEER_TIMEOUT * 2)
+        {
+            let wait = timed.time(|| crowd.sweep());
+            crowd.now = crowd.now.after(wait);
+        }
+        (timed, crowd.tracker.counters.peers_expired)
+    };
+    let best = (0..repeats.max(1)).map(once).min_by_key(|(timed, _)| timed.longest).expect("once at least");
+    assert_eq!(best.1, u64::from(EXPIRING), "all expire");
+    best.0.print("sweep");
+}
+
+/// How long calls took. What takes long may be the machine that did something else meanwhile.
+#[derive(Clone, Debug, Default)]
+struct Timed {
+    latency: Latency,
+    longest: Duration,
+    long: u64,
+}
+
+impl Timed {
+    fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
+        let done = work();
+        let took = started.elapsed();
+        self.latency.record(took.as_nanos() as u64);
+        self.longest = self.longest.max(took);
+        self.long += u64::from(took > LONG);
+        done
+    }
+
+    fn print(&self, what: &str) {
+        let mut table = Table::new(&["a call", "p50", "p99.9", "max", "over 100 µs"]);
+        let nanos = |duration: Duration| format!("{} ns", thousands(duration.as_nanos() as f64));
+        let quantile = |share: f64| nanos(self.latency.quantile(share));
+        table.row(vec![what.to_owned(), quantile(0.5), quantile(0.999), nanos(self.longest), self.long.to_string()]);
+        table.print();
+    }
+}
+
+fn free_octets() -> usize {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kibibytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<usize>().ok());
+    kibibytes.map_or(MEMORY_OCTETS, |kibibytes| kibibytes * 1024)
+}
+
+/// A tracker and who announces to it.
+struct Crowd {
+    tracker: Tracker,
+    began: Running,
+    now: Running,
+    random: fastrand::Rng,
+}
+
+impl Crowd {
+    fn new(memory_octets: usize) -> Self {
+        let policy = Policy {
+            interval: Duration::from_secs(1800),
+            min_interval: Duration::ZERO,
+            max_peers: 200,
+            default_peers: 50,
+            lan: Admission::Open,
+            wan: Admission::Open,
+            retire_after: Duration::from_secs(86_400 * 30),
+            retry_in: Duration::from_secs(1800),
+            external: External::default(),
+            proxies: Vec::new(),
+        };
+        let settings =
+            Settings { memory_octets, whitelist_capacity: 1, peer_timeout: PEER_TIMEOUT, lan: Vec::new(), policy };
+        let seeds = Seeds { hash: HashKey(1, 2), connection_ids: HashKey(3, 4), random: 5 };
+        let tracker = Tracker::new(settings, seeds).expect("memory");
+        let now = Running::from_seconds(10);
+        Self { tracker, began: now, now, random: fastrand::Rng::with_seed(6) }
+    }
+
+    fn sweep(&mut self) -> Duration {
+        self.tracker.sweep(self.now)
+    }
+
+    fn announce(&mut self, swarm: u32, peer: u32) -> usize {
+        let announce = Announce {
+            info_hash: InfoHash(info_hash(swarm)),
+            port: 6881,
+            left: u64::from(peer % 4),
+            event: Event::Update,
+            num_want: Some(50),
+        };
+        let reply = self.tracker.announce(self.now, address(peer), Transport::Udp, &announce).expect("open to all");
+        reply.peers4.len()
+    }
+
+    /// As the UDP server has them: it looks ahead at those that one system call received.
+    fn announce_batch(&mut self, peers: impl Iterator<Item = u32>, swarms: u32) {
+        let who: heapless::Vec<(u32, u32), LOOK_AHEAD> = peers.map(|peer| (swarm_of(peer, swarms), peer)).collect();
+        let ahead: heapless::Vec<Ahead, LOOK_AHEAD> = who
+            .iter()
+            .map(|(swarm, peer)| Ahead { info_hash: InfoHash(info_hash(*swarm)), from: address(*peer) })
+            .collect();
+        self.tracker.look_ahead(&ahead);
+        for (swarm, peer) in who {
+            black_box(self.announce(swarm, peer));
+        }
+    }
+
+    /// All peers join, within a minute of the tracker's time; returns nanoseconds an announce.
+    fn fill(&mut self, peers: u32) -> f64 {
+        let started = Instant::now();
+        for first in (0..peers).step_by(LOOK_AHEAD) {
+            let millis = u64::from(first) * 60_000 / u64::from(peers);
+            self.now = self.began.after(Duration::from_millis(millis));
+            self.announce_batch(first..peers.min(first + LOOK_AHEAD as u32), peers / 10);
+        }
+        started.elapsed().as_nanos() as f64 / f64::from(peers)
+    }
+
+    /// Peers at random announce again; returns nanoseconds an announce.
+    fn announce_again(&mut self, peers: u32) -> f64 {
+        let mut random = self.random.clone();
+        let started = Instant::now();
+        for _ in 0..ANNOUNCES_A_ROUND / LOOK_AHEAD as u32 {
+            self.announce_batch((0..LOOK_AHEAD).map(|_| random.u32(..peers)), peers / 10);
+        }
+        self.random = random;
+        started.elapsed().as_nanos() as f64 / f64::from(ANNOUNCES_A_ROUND)
+    }
+}
+
+fn address(peer: u32) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from(0x0100_0000 + peer))
+}
+
+/// The swarm of a peer, that of rank r with a weight of 1/r, without a table of all peers.
+fn swarm_of(peer: u32, swarms: u32) -> u32 {
+    let random = u64::from(peer).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let random = (random ^ (random >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let share = (random >> 11) as f64 / (1_u64 << 53) as f64;
+    (((share * f64::from(swarms + 1).ln()).exp() - 1.0) as u32).min(swarms - 1)
+}

@@ -1,0 +1,199 @@
+//! What a tracker takes for a UDP request, beside others and beside what the system itself takes:
+//! `cargo bench --bench udp`, with `-- --rounds 5 --seconds 3 --fill 2000000` unless it says otherwise.
+//!
+//! aquatic_udp and opentracker take part where they are on the PATH. Quote the ratios: the ceiling is a program that
+//! answers fixed octets, so that it takes what the system's calls take on this machine, in this hour.
+
+#![allow(clippy::panic, reason = "a bench that cannot go on says so")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+use std::{process, thread};
+
+use common::arguments::Arguments;
+use common::contestants::{Contestant, NAKODO};
+use common::cores::Cores;
+use common::mix::{Kind, Mix};
+use common::table::{median, thousands};
+use common::turn::{Turn, latencies, latency_table, lost, malformed, saturated, saturated_table};
+use common::udp::ceiling;
+use common::udp::load::{Load, SOCKETS};
+use common::whitelist_writer::WhitelistWriter;
+
+/// The net of the clients that are measured, and that of those whose peers expire meanwhile.
+const MEASURED_NET: u8 = 0;
+const EXPIRING_NET: u8 = 1;
+
+fn main() {
+    ceiling::run_if_asked();
+    let arguments = Arguments::or(5, 3.0, usize::MAX);
+    let cores = Cores::choose();
+    let mut failures = Vec::new();
+    let mixes = [
+        (Kind::Aquatic, "as aquatic_udp_load_test asks: 50 connects, 50 announces, 1 scrape, of 1,000,000 torrents"),
+        (Kind::Skewed, "announces to swarms as they are: 100,000 torrents by Zipf's law, 50 peers wanted"),
+    ];
+    for (kind, name) in mixes {
+        println!("\n{name}");
+        let mut field = Field::enter(cores, kind, arguments);
+        let rate = field.saturate(arguments);
+        field.at_half(rate / 2.0, arguments);
+        failures.append(&mut field.failures);
+        let mut mix = field.mix;
+        drop(field.contestants);
+        if kind == Kind::Skewed {
+            disturbed(cores, &mut mix, rate, arguments, &mut failures);
+        }
+    }
+    failures.iter().for_each(|failure| eprintln!("FAILED: {failure}"));
+    process::exit(i32::from(!failures.is_empty()));
+}
+
+/// All who take part, with the same peers.
+struct Field {
+    cores: Cores,
+    contestants: Vec<Contestant>,
+    mix: Mix,
+    failures: Vec<String>,
+}
+
+impl Field {
+    /// Start everybody and announce the peers. The ceiling's replies are as large as nakodo's, once it has them.
+    fn enter(cores: Cores, kind: Kind, arguments: Arguments) -> Self {
+        let mut mix = Mix::new(kind, SOCKETS);
+        let nakodo = Contestant::nakodo(cores, "");
+        let octets = announce_octets(cores, &nakodo, &mut mix, arguments);
+        println!(
+            "replies to announces have {octets} octets; {} peers were announced",
+            thousands(arguments.fill.min(kind.peers()) as f64)
+        );
+        let ceiling = Contestant::ceiling(cores, ceiling::ARGUMENT, octets);
+        let others = [Contestant::aquatic_udp(cores), Contestant::opentracker(cores, kind.torrents())];
+        let mut field = Self { cores, contestants: vec![ceiling, nakodo], mix, failures: Vec::new() };
+        for other in others.into_iter().flatten() {
+            match Load::connect(cores, other.port, MEASURED_NET) {
+                Ok(mut load) => {
+                    let filled = load.fill(&mut field.mix.each_once(arguments.fill), &other.program);
+                    field.failures.extend(filled.err().map(|reason| other.silent(&reason)));
+                    field.contestants.push(other);
+                }
+                Err(reason) => field.failures.push(other.silent(&reason)),
+            }
+        }
+        field
+    }
+
+    /// Print what everybody reaches, and return how many replies a second nakodo gives.
+    fn saturate(&mut self, arguments: Arguments) -> f64 {
+        let Self { cores, contestants, mix, failures } = self;
+        let mut rows: Vec<(&Contestant, Vec<Turn>)> =
+            contestants.iter().map(|contestant| (contestant, Vec::new())).collect();
+        for _ in 0..arguments.rounds {
+            for (contestant, turns) in &mut rows {
+                let mut load = load(*cores, contestant);
+                turns.push(load.saturate(mix, Some(arguments.turn), &contestant.program));
+            }
+        }
+        let mut table = saturated_table("saturated");
+        for (contestant, turns) in &rows {
+            table.row(saturated(contestant, turns, &rows[0].1));
+            failures.extend(malformed(&contestant.name, turns));
+        }
+        table.print();
+        let (_, turns) = rows.iter().find(|(contestant, _)| contestant.name == NAKODO).expect("nakodo");
+        median(turns.iter().map(Turn::replies_a_second))
+    }
+
+    /// Print how long everybody takes at a rate that is half of nakodo's.
+    fn at_half(&mut self, per_second: f64, arguments: Arguments) {
+        let Self { cores, contestants, mix, failures } = self;
+        let mut rows: Vec<(&Contestant, Vec<Turn>)> =
+            contestants.iter().map(|contestant| (contestant, Vec::new())).collect();
+        for _ in 0..arguments.rounds {
+            for (contestant, turns) in &mut rows {
+                let mut load = load(*cores, contestant);
+                turns.push(load.at_rate(mix, (per_second, arguments.turn), &contestant.program, &mut || {}));
+            }
+        }
+        let mut table = latency_table(per_second);
+        for (Contestant { name, .. }, turns) in &rows {
+            table.row(latencies(name, turns));
+            failures.extend(malformed(name, turns));
+            failures.extend(lost(name, turns).filter(|_| name == NAKODO));
+        }
+        table.print();
+    }
+}
+
+fn load(cores: Cores, contestant: &Contestant) -> Load {
+    connect(cores, contestant, MEASURED_NET)
+}
+
+fn connect(cores: Cores, contestant: &Contestant, net: u8) -> Load {
+    Load::connect(cores, contestant.port, net).unwrap_or_else(|reason| panic!("{}", contestant.silent(&reason)))
+}
+
+/// Have nakodo know the peers, and see how large its replies to announces are then: whole peers.
+fn announce_octets(cores: Cores, nakodo: &Contestant, mix: &mut Mix, arguments: Arguments) -> usize {
+    let mut load = load(cores, nakodo);
+    load.fill(&mut mix.each_once(arguments.fill), &nakodo.program).expect("nakodo answers");
+    load.saturate(mix, Some(Duration::from_millis(500)), &nakodo.program);
+    20 + ((load.announce_octets() - 20.0) / 6.0).round() as usize * 6
+}
+
+/// Print how long nakodo takes at half its rate while it has other things to do.
+fn disturbed(cores: Cores, mix: &mut Mix, rate: f64, arguments: Arguments, failures: &mut Vec<String>) {
+    let mut table = latency_table(rate / 2.0);
+    let mut notes = Vec::new();
+    for (name, measure) in [
+        ("nakodo, peers expiring", while_peers_expire as Measure),
+        ("nakodo, whitelist written", while_whitelist_is_written),
+    ] {
+        let (turns, note) = measure(cores, mix, rate, arguments);
+        table.row(latencies(name, &turns));
+        notes.push(note);
+        failures.extend(malformed(name, &turns));
+        failures.extend(lost(name, &turns));
+    }
+    table.print();
+    notes.iter().for_each(|note| println!("  {note}"));
+}
+
+type Measure = fn(Cores, &mut Mix, f64, Arguments) -> (Vec<Turn>, String);
+
+fn while_peers_expire(cores: Cores, mix: &mut Mix, rate: f64, arguments: Arguments) -> (Vec<Turn>, String) {
+    let peers = arguments.fill.min(Kind::Skewed.peers());
+    // All must have been announced by the time that the first expire, on a machine that has other things to do as well.
+    let timeout = (peers as f64 / rate * 2.0).ceil().max(4.0);
+    let config = format!("announce.interval = \"{}s\"\nannounce.peer_timeout = \"{timeout}s\"", (timeout / 1.2) as u64);
+    let nakodo = Contestant::nakodo(cores, &config);
+    let mut expiring = connect(cores, &nakodo, EXPIRING_NET);
+    let began = Instant::now();
+    expiring.fill(&mut mix.each_once(peers), &nakodo.program).expect("nakodo answers");
+    let announcing = began.elapsed();
+    thread::sleep(Duration::from_secs_f64(timeout).saturating_sub(announcing));
+    let mut load = load(cores, &nakodo);
+    let before = nakodo.counter("peers_expired");
+    // A pass of the sweeper takes a twentieth of the timeout.
+    let time = announcing + Duration::from_secs_f64(timeout / 20.0);
+    let turn = load.at_rate(mix, (rate / 2.0, time), &nakodo.program, &mut || {});
+    let expired = nakodo.counter("peers_expired") - before;
+    let note = format!("{} peers expired in {:.1} s", thousands(expired as f64), time.as_secs_f64());
+    (vec![turn], note)
+}
+
+fn while_whitelist_is_written(cores: Cores, mix: &mut Mix, rate: f64, arguments: Arguments) -> (Vec<Turn>, String) {
+    let nakodo = Contestant::nakodo(cores, "");
+    load(cores, &nakodo).fill(&mut mix.each_once(arguments.fill), &nakodo.program).expect("nakodo answers");
+    let mut writer = WhitelistWriter::new(nakodo.control_socket());
+    let turns = (0..arguments.rounds).map(|_| {
+        let mut load = load(cores, &nakodo);
+        load.at_rate(mix, (rate / 2.0, arguments.turn), &nakodo.program, &mut || writer.go_on())
+    });
+    let turns: Vec<Turn> = turns.collect();
+    let seconds: f64 = turns.iter().map(|turn| turn.elapsed.as_secs_f64()).sum();
+    let note =
+        format!("{:.0} changes of the whitelist a second reached the disk", writer.acknowledged as f64 / seconds);
+    (turns, note)
+}
