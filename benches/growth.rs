@@ -204,7 +204,7 @@ impl Crowd {
         let who: heapless::Vec<(u32, u32), LOOK_AHEAD> = peers.map(|peer| (swarm_of(peer, swarms), peer)).collect();
         let ahead: heapless::Vec<Ahead, LOOK_AHEAD> = who
             .iter()
-            .map(|(swarm, peer)| Ahead { info_hash: InfoHash(info_hash(*swarm)), from: address(*peer) })
+            .map(|(swarm, peer)| Ahead { info_hash: InfoHash(info_hash(*swarm)), from: address(*peer), port: 6881 })
             .collect();
         self.tracker.look_ahead(&ahead);
         for (swarm, peer) in who {

@@ -8,7 +8,7 @@ use super::horizon::{Horizon, Reach};
 use super::kind::{Family, V4, V6};
 use super::line::{LineIndex, Role, Stamp};
 use super::pool::{Pool, Stored};
-use super::select::{Asker, external_octets};
+use super::select::{Asker, Shows, external_octets};
 use super::{Caller, Refusal, Tracker};
 use crate::clock::Running;
 use crate::wire::{Announce, AnnounceReply, Event, SwarmCounts, udp};
@@ -120,6 +120,7 @@ impl Tracker {
             return Kept { outcome: Outcome::Left, swarms: [own, other], place: None };
         }
         self.pool.private_beyond_lan |= caller.horizon == Horizon::Wan && caller.reach != Reach::Public;
+        self.pool.host_on_lan |= caller.horizon == Horizon::Lan && caller.reach == Reach::Host;
         let role = role(announce);
         let mut upserted = upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, role, stamp);
         if upserted.stored == Stored::Full {
@@ -195,7 +196,7 @@ impl Tracker {
             return None;
         }
         if let [Some(swarm), None] = kept.swarms
-            && !self.pool.hides_private(caller.horizon, caller.reach)
+            && self.pool.shows(caller.horizon, caller.horizon, caller.reach) == Shows::All
         {
             let complete = role(announce) != Role::Leecher;
             let all = match caller.address {

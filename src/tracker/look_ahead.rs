@@ -46,6 +46,9 @@ struct Way {
     depth: u32,
 }
 
+/// What a step finds out, for each announce.
+type Batch<T> = heapless::Vec<T, LOOK_AHEAD>;
+
 /// Two for each announce: to where the asker stands, and to those whom it will be told of.
 type Ways = heapless::Vec<Way, { 2 * LOOK_AHEAD }>;
 
@@ -55,31 +58,26 @@ impl Tracker {
     pub fn look_ahead(&mut self, announces: &[Ahead]) {
         let announces = announces.get(..LOOK_AHEAD).unwrap_or(announces);
         let Self { pool, networks, .. } = self;
-        let mut hashes = heapless::Vec::<SwarmHash, LOOK_AHEAD>::new();
-        for announce in announces {
+        let mut hashes = Batch::<SwarmHash>::new();
+        hashes.extend(announces.iter().map(|announce| {
             let horizon = networks.horizon(announce.from.to_canonical());
-            let hash = pool.index.hash_ahead(&announce.info_hash, horizon);
-            pool.touch(pool.index.bucket_of(hash));
-            let _ = hashes.push(hash);
-        }
-        let mut swarms = heapless::Vec::<LineIndex, LOOK_AHEAD>::new();
-        for hash in &hashes {
-            let swarm = pool.index.candidate(&pool.lines, *hash);
-            pool.touch(swarm);
-            let _ = swarms.push(swarm);
-        }
-        let mut roots = heapless::Vec::<LineIndex, LOOK_AHEAD>::new();
-        for (announce, swarm) in announces.iter().zip(&swarms) {
-            pool.index.remember(&announce.info_hash, *swarm);
-            let root = match swarm.some().map(|line| &pool.lines[line]) {
+            pool.index.hash_ahead(&announce.info_hash, horizon)
+        }));
+        pool.touch(hashes.iter().map(|hash| pool.index.bucket_of(*hash)));
+        let mut swarms = Batch::<LineIndex>::new();
+        swarms.extend(hashes.iter().map(|hash| pool.index.candidate(&pool.lines, *hash)));
+        pool.touch(swarms.iter().copied());
+        let mut roots = Batch::<LineIndex>::new();
+        roots.extend(announces.iter().zip(&swarms).map(|(announce, swarm)| {
+            match swarm.some().map(|line| &pool.lines[line]) {
                 Some(Line::Swarm(own)) => own.roots[announce.root()],
                 _ => LineIndex::NONE,
-            };
-            pool.touch(root);
-            let _ = roots.push(root);
-        }
+            }
+        }));
+        pool.touch(roots.iter().copied());
         let mut ways = Ways::new();
         for ((announce, swarm), root) in announces.iter().zip(&swarms).zip(&roots) {
+            pool.index.remember(&announce.info_hash, *swarm);
             pool.set_out(&mut ways, announce, *swarm, *root);
         }
         pool.follow(&mut ways);
@@ -118,11 +116,10 @@ impl Pool {
     fn follow(&self, ways: &mut Ways) {
         for _ in 0..STEPS {
             ways.retain_mut(|way| {
-                let next = self.step(way);
-                self.touch(next);
-                way.at = next;
-                !next.is_none()
+                way.at = self.step(way);
+                !way.at.is_none()
             });
+            self.touch(ways.iter().map(|way| way.at));
         }
     }
 
@@ -140,9 +137,10 @@ impl Pool {
         if next == way.swarm { LineIndex::NONE } else { next }
     }
 
-    /// Read one octet of a line, if there is one; the processor does not wait for it before it goes on to the next.
-    fn touch(&self, line: LineIndex) {
-        if let Some(line) = line.some() {
+    /// Read one octet of each of the lines that there are. The processor does not wait for one before it asks for the next,
+    /// as long as little is done between them.
+    fn touch(&self, lines: impl Iterator<Item = LineIndex>) {
+        for line in lines.filter_map(LineIndex::some) {
             black_box(matches!(self.lines[line], Line::Free { .. }));
         }
     }

@@ -32,12 +32,14 @@ pub(super) struct Pool {
     pub(super) quanta: Quanta,
     pub(super) moment: Moment,
     pub(super) peers: Population,
-    /// Swarms on the LAN's side: while there are none, nobody needs to look for them.
+    /// Swarms on the LAN's side: while there are none, or no others, nobody needs to look for them.
     pub(super) lan_swarms: usize,
     pub(super) sweep: super::sweep::Position,
     /// Whether any peer outside the local networks ever had an address that not everybody there can reach. Hardly ever,
     /// and until then nobody needs to look.
     pub(super) private_beyond_lan: bool,
+    /// Whether any peer on the local networks ever was on this very host, where only those who are, too, can reach it.
+    pub(super) host_on_lan: bool,
     /// Peers that the sweeper has found dead so far.
     pub(super) expired: u64,
     /// Newcomers to let go by before the next try to make room: see [`super::evict`].
@@ -104,6 +106,7 @@ impl Pool {
             lan_swarms: 0,
             sweep: super::sweep::Position::default(),
             private_beyond_lan: false,
+            host_on_lan: false,
             expired: 0,
             barren: 0,
             random: fastrand::Rng::with_seed(seed),
@@ -112,7 +115,11 @@ impl Pool {
 
     #[inline]
     pub(super) fn find_swarm(&self, info_hash: &InfoHash, horizon: Horizon) -> Option<LineIndex> {
-        if horizon == Horizon::Lan && self.lan_swarms == 0 {
+        let there = match horizon {
+            Horizon::Lan => self.lan_swarms,
+            Horizon::Wan => self.index.swarms() - self.lan_swarms,
+        };
+        if there == 0 {
             return None;
         }
         self.index.find(&self.lines, info_hash, horizon)

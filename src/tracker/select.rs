@@ -87,16 +87,25 @@ impl<'a, const N: usize> Row<'a, N> {
     }
 }
 
+/// What an asker may be told of the peers on one side of the horizon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shows {
+    /// Each of them, as it is stored.
+    All,
+    /// Those with public addresses: the others are behind a carrier's NAT, or in a provider's own network.
+    Public,
+    /// Those whom it can reach, under the address by which it reaches them.
+    Reachable,
+}
+
 /// One selection under way.
 struct Selection<'a, const N: usize> {
     asker: &'a Asker<N>,
     /// Where the asker stands in the swarm that is looked at.
     own_place: Option<Place>,
-    peers_of: Horizon,
+    shows: Shows,
     now: Stamp,
     lines_left: usize,
-    /// What [`Pool::hides_private`] says.
-    hides_private: bool,
     /// [`SLACK`] longer than what is `wanted`.
     out: &'a mut [[u8; N]],
     wanted: usize,
@@ -111,12 +120,13 @@ impl<const N: usize> Selection<'_, N> {
     /// Hand out the peers of one line, from a random one on if not all of them are wanted.
     fn take(&mut self, row: &Row<'_, N>, random: &mut fastrand::Rng) {
         let slots = row.wanted(row.roll.alive(self.now), self.asker.complete, self.own_place);
-        if self.peers_of == Horizon::Lan {
-            return self.take_lan_peers(row, slots);
-        }
-        if self.hides_private {
-            let public = slots.ascending().filter(|slot| reach_of(&row.endpoints[*slot]) == Reach::Public);
-            return self.take_slots(row, public);
+        match self.shows {
+            Shows::All => {}
+            Shows::Public => {
+                let public = slots.ascending().filter(|slot| reach_of(&row.endpoints[*slot]) == Reach::Public);
+                return self.take_slots(row, public);
+            }
+            Shows::Reachable => return self.take_lan_peers(row, slots),
         }
         if slots.count() > self.wanted - self.taken {
             let (before, from_start) = slots.split_at(random.usize(..ROLL_PEERS));
@@ -199,10 +209,9 @@ impl Pool {
         let mut selection = Selection {
             asker,
             own_place: self.own_place::<N, F>(swarm, asker),
-            peers_of: own.horizon,
+            shows: self.shows(own.horizon, asker.horizon, asker.reach),
             now,
             lines_left: LINES_LOOKED_AT,
-            hides_private: self.hides_private(asker.horizon, asker.reach),
             wanted: wanted.min(out.len().saturating_sub(SLACK)),
             out,
             taken: 0,
@@ -225,13 +234,19 @@ impl Pool {
         }
     }
 
-    /// Are there peers behind a carrier's NAT, or in a provider's own network, where this asker cannot reach them?
-    pub(super) fn hides_private(&self, horizon: Horizon, reach: Reach) -> bool {
-        self.private_beyond_lan && horizon == Horizon::Wan && reach == Reach::Public
+    /// What an asker may be told of those on the side `peers_of`. Most pools hold nobody whom that must be thought over
+    /// for.
+    pub(super) fn shows(&self, peers_of: Horizon, asker: Horizon, reach: Reach) -> Shows {
+        match (peers_of, asker) {
+            (Horizon::Wan, Horizon::Wan) if self.private_beyond_lan && reach == Reach::Public => Shows::Public,
+            (Horizon::Wan, _) => Shows::All,
+            (Horizon::Lan, Horizon::Lan) if reach == Reach::Host || !self.host_on_lan => Shows::All,
+            (Horizon::Lan, _) => Shows::Reachable,
+        }
     }
 
-    /// Select from a swarm all of whose peers are of one family and fit what is wanted, and count them in passing: most
-    /// swarms, and so worth a way of their own. The asker stands at `own_place`, and looks for leechers only if it is
+    /// Select from a swarm that shows all its peers, who are of one family and fit what is wanted, and count them in
+    /// passing: most swarms, and so worth a way of their own. The asker stands at `own_place`, and looks for leechers only if it is
     /// `complete`. `None` where the swarm is another.
     pub(super) fn select_all<const N: usize, F: Family<N>>(
         &self,
@@ -243,7 +258,7 @@ impl Pool {
         wanted: usize,
     ) -> Option<(usize, SwarmCounts)> {
         let own = tree::swarm_at(&self.lines, swarm)?;
-        if own.horizon == Horizon::Lan || !F::is_only_family(own) {
+        if !F::is_only_family(own) {
             return None;
         }
         let mut row = Row::of(swarm, F::few(own)?);
@@ -307,24 +322,22 @@ fn select_in_chain<const N: usize, F: Family<N>>(
     random: &mut fastrand::Rng,
     selection: &mut Selection<'_, N>,
 ) {
-    let own = tree::swarm_at(lines, swarm).and_then(F::few).map_or(Row::EMPTY, |few| Row::of(swarm, few));
-    let chained = || chain::walk::<F>(lines, head, swarm).map(|(line, peers)| Row::of(line, peers));
-    let peers_below = own.endpoints.len() + chained().map(|row| row.endpoints.len()).sum::<usize>();
-    // Where all are told, there is nothing to choose.
-    if peers_below <= selection.wanted - selection.taken {
-        selection.take(&own, random);
-        for row in chained() {
-            selection.take(&row, random);
-            selection.lines_left = selection.lines_left.saturating_sub(1);
-        }
-        return;
-    }
+    let own = tree::swarm_at(lines, swarm).and_then(F::few).map(|few| Row::of(swarm, few));
+    let chained = chain::walk::<F>(lines, head, swarm).map(|(line, peers)| Row::of(line, peers));
     let mut all = [Row::EMPTY; LINES_OF_A_CHAIN];
-    all[0] = own;
-    let mut count = usize::from(!own.endpoints.is_empty());
-    for (place, row) in all[count..].iter_mut().zip(chained()) {
+    let (mut count, mut peers) = (0, 0);
+    for (place, row) in all.iter_mut().zip(own.into_iter().chain(chained)) {
+        peers += row.endpoints.len();
         *place = row;
         count += 1;
+    }
+    // Where all are told, there is nothing to choose.
+    if peers <= selection.wanted - selection.taken {
+        for row in &all[..count] {
+            selection.take(row, random);
+        }
+        selection.lines_left = selection.lines_left.saturating_sub(count);
+        return;
     }
     let (before, from_start) = all[..count].split_at(random.usize(..count));
     for row in from_start.iter().chain(before) {

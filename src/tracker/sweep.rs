@@ -20,8 +20,9 @@ use crate::clock::Running;
 /// Lines that a call visits, if it is made as often as it asks to be.
 const LINES_A_STEP: usize = 128;
 
-/// Peers that a call removes: some hundred nanoseconds each, when their lines are not in the cache.
-const REMOVALS_A_STEP: usize = 64;
+/// Peers that a call removes: some hundred nanoseconds each, when their lines are not in the cache. Twice as many for each
+/// pass that the sweep is behind.
+const REMOVALS_A_STEP: usize = 128;
 
 /// The shortest time to ask for between two calls.
 const MIN_WAIT: Duration = Duration::from_millis(1);
@@ -48,10 +49,12 @@ impl Pool {
         let elapsed_millis = now.since(self.sweep.last).as_millis() as u64;
         let lines = self.lines.touched() as u64;
         let work = elapsed_millis.min(pass_millis) * lines + self.sweep.remainder;
+        let passes_behind = work / (pass_millis * lines).max(1);
         // Rather a pause than the dead alive again.
-        let is_late = work > pass_millis * lines * (LATE_QUANTA / SWEEP_QUANTA);
+        let is_too_late = passes_behind >= LATE_QUANTA / SWEEP_QUANTA;
+        let removals = if is_too_late { usize::MAX } else { REMOVALS_A_STEP << passes_behind };
         let mut done = 0;
-        while done < work / pass_millis && (is_late || peers_before - self.peers.total() < REMOVALS_A_STEP) {
+        while done < work / pass_millis && peers_before - self.peers.total() < removals {
             if self.sweep.next >= self.lines.touched() {
                 self.sweep.next = 0;
             }
