@@ -34,7 +34,7 @@ const EXPIRING: u32 = 1_000_000;
 const LONG: Duration = Duration::from_micros(100);
 
 fn main() {
-    let largest: u32 = value("--largest").unwrap_or(100_000_000);
+    let largest: u32 = value("--largest").unwrap_or(10_000_000);
     let repeats: usize = value("--repeats").unwrap_or(5);
     sizes(largest);
     flash_crowd(repeats);

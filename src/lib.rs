@@ -45,8 +45,9 @@
 //! # The life of an announce
 //!
 //! [`net::server`] waits until a socket is ready. Over UDP, [`net::udp`] receives up to 32 datagrams with one call, and
-//! each with the address that it was sent to. For each, [`tracker::Tracker::answer_datagram`] parses it with
-//! [`wire::udp`] and verifies the connection id. Then comes the sentence that both transports share,
+//! each with the address that it was sent to. [`tracker::Tracker::look_ahead`] brings what the batch will need into the
+//! processor's cache. For each, [`tracker::Tracker::answer_datagram`] parses it with [`wire::udp`] and verifies the
+//! connection id. Then comes the sentence that both transports share,
 //! `tracker/announce.rs`: who is it (LAN or WAN), may they (the policy, the whitelist, which notes that they came), store
 //! them (room is made by eviction if need be), tell them of others (their own side of the gateway first). The outcome is
 //! counted in one place. The reply is written into a buffer of the batch, and the batch is sent with one call.
@@ -81,7 +82,9 @@
 //!
 //! | for | see |
 //! |---|---|
-//! | how a peer is kept in 7 octets, and a line in 64 | `tracker/line.rs`, then `pool.rs`, `tree.rs`, `index.rs` |
+//! | how a peer is kept in 7 octets, and a line in 64 | `tracker/line.rs`, `columns.rs`, `roll.rs`, then `pool.rs`, `tree.rs`, `index.rs` |
+//! | why an announce seldom waits for memory | `tracker/look_ahead.rs` |
+//! | what it costs, and what the system itself costs | `benches/`; `benches/instructions` for callgrind's count |
 //! | what happens when memory is used up | `tracker/evict.rs`, `tracker/sweep.rs` |
 //! | who is told of whom | `tracker/select.rs`, `tracker/horizon.rs` |
 //! | the rules that trackers get wrong, by number | `tests/rules.rs`; the code cites them as "rule 17" |
