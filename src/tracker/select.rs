@@ -246,8 +246,8 @@ impl Pool {
     }
 
     /// Select from a swarm that shows all its peers, who are of one family and fit what is wanted, and count them in
-    /// passing: most swarms, and so worth a way of their own. The asker stands at `own_place`, and looks for leechers only if it is
-    /// `complete`. `None` where the swarm is another.
+    /// passing: most swarms, and so worth a way of their own. The asker stands at `own_place`, and looks for leechers
+    /// only if it is `complete`. `out` is as for [`Pool::select`]. `None` where the swarm is another.
     pub(super) fn select_all<const N: usize, F: Family<N>>(
         &self,
         swarm: LineIndex,
