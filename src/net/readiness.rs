@@ -104,6 +104,11 @@ impl Readiness {
         self.0.modify(socket, &mut EpollEvent::new(interest.flags(), token.to_data()))
     }
 
+    /// Watch a socket no more.
+    pub(super) fn remove(&self, socket: impl AsFd) -> nix::Result<()> {
+        self.0.delete(socket)
+    }
+
     /// Wait until a socket is ready.
     pub(super) fn wait(&self, ready: &mut Ready, patience: Patience) -> nix::Result<()> {
         let timeout = match patience {
@@ -165,6 +170,10 @@ mod tests {
         assert_eq!(told(&readiness), []);
         readiness.change(&socket, Token::Connection(4), Interest::Writable).expect("it is taken");
         assert_eq!(told(&readiness), [Token::Connection(4)]);
+        readiness.remove(&socket).expect("it was watched");
+        assert_eq!(told(&readiness), []);
+        readiness.add(&socket, Token::Connection(5), Interest::Writable).expect("it is taken again");
+        assert_eq!(told(&readiness), [Token::Connection(5)]);
         drop(socket);
         assert_eq!(told(&readiness), []);
     }

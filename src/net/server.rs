@@ -2,7 +2,9 @@
 //!
 //! A turn waits until a socket is ready, or the bell rings, and then gives each of the ready ones a bounded share: a
 //! batch of datagrams, a step of a connection, some new connections. What is not done in a turn is still ready in the
-//! next, so nobody keeps others from being served. The work beside (timers, signals, the administration) is a future: it
+//! next, so nobody keeps others from being served. A UDP socket that fills a batch is not watched until it has nothing
+//! left: it gets its share in each turn, and the kernel, which otherwise tells an epoll of every datagram that comes in
+//! and of every reply that has left, has less to do. The work beside (timers, signals, the administration) is a future: it
 //! is polled between two turns when its waker has rung the bell.
 
 use core::future::Future;
@@ -18,8 +20,10 @@ use super::bell::Bell;
 use super::http::HttpServer;
 pub use super::readiness::Patience;
 use super::readiness::{Interest, Readiness, Ready, Token};
-use super::udp::UdpServer;
+use super::udp::{BATCH, UdpServer};
+use crate::clock::Running;
 use crate::daemon::Daemon;
+use crate::tracker::Tracker;
 
 /// The sockets and what they are served with.
 #[derive(Debug)]
@@ -27,9 +31,40 @@ pub struct Server {
     readiness: Readiness,
     ready: Ready,
     bell: Arc<Bell>,
-    udp: Vec<UdpServer>,
+    udp: Vec<Udp>,
     http: Rc<RefCell<HttpServer>>,
     daemon: Rc<Daemon>,
+}
+
+/// A UDP socket, and whether it is watched.
+#[derive(Debug)]
+struct Udp {
+    server: UdpServer,
+    is_watched: bool,
+}
+
+impl Udp {
+    /// Answer a batch, and watch the socket only if there is no more to be expected at once.
+    fn take_turn(
+        &mut self,
+        number: usize,
+        tracker: &mut Tracker,
+        now: Running,
+        readiness: &Readiness,
+    ) -> nix::Result<()> {
+        match self.server.exchange(tracker, now) {
+            0 if !self.is_watched => {
+                readiness.add(self.server.socket(), Token::Udp(number), Interest::Readable)?;
+                self.is_watched = true;
+            }
+            BATCH if self.is_watched => {
+                readiness.remove(self.server.socket())?;
+                self.is_watched = false;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 impl Server {
@@ -43,7 +78,7 @@ impl Server {
         let mut udp = Vec::with_capacity(sockets.len());
         for (number, socket) in sockets.into_iter().enumerate() {
             readiness.add(&socket, Token::Udp(number), Interest::Readable)?;
-            udp.push(UdpServer::new(socket)?);
+            udp.push(Udp { server: UdpServer::new(socket)?, is_watched: true });
         }
         http.borrow().watch(&readiness)?;
         Ok(Self { readiness, ready: Ready::new(), bell, udp, http, daemon })
@@ -76,16 +111,18 @@ impl Server {
     pub fn turn(&mut self, patience: Patience) -> io::Result<()> {
         let mut http = self.http.borrow_mut();
         http.watch_where_there_is_room(&self.readiness)?;
+        let patience = if self.udp.iter().all(|udp| udp.is_watched) { patience } else { Patience::None };
         self.readiness.wait(&mut self.ready, patience)?;
         let tracker = &mut *self.daemon.tracker.borrow_mut();
         let now = self.daemon.now();
+        for (number, udp) in self.udp.iter_mut().enumerate().filter(|(_, udp)| !udp.is_watched) {
+            udp.take_turn(number, tracker, now, &self.readiness)?;
+        }
         let mut somebody_came = false;
         for token in self.ready.tokens() {
             match token {
                 Token::Bell => {}
-                Token::Udp(number) => {
-                    self.udp[number].exchange(tracker, now);
-                }
+                Token::Udp(number) => self.udp[number].take_turn(number, tracker, now, &self.readiness)?,
                 Token::Connection(slot) => http.advance(slot, tracker, now, &self.readiness),
                 Token::Listener(_) => somebody_came = true,
             }

@@ -103,15 +103,20 @@ impl UdpServer {
         }
     }
 
+    /// The socket, to be watched.
+    pub(super) fn socket(&self) -> &UdpSocket {
+        match &self.0 {
+            Family::V4(batches) => &batches.socket,
+            Family::V6(batches) => &batches.socket,
+        }
+    }
+
     /// Where it listens.
     ///
     /// # Errors
     /// When the socket does not know.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        match &self.0 {
-            Family::V4(batches) => batches.socket.local_addr(),
-            Family::V6(batches) => batches.socket.local_addr(),
-        }
+        self.socket().local_addr()
     }
 }
 

@@ -333,3 +333,31 @@ fn work_that_is_always_ready_does_not_keep_sockets_waiting() {
     // What is done at once needs no waking.
     assert_eq!(served.server.run(async { 7 }).expect("the sockets work"), 7);
 }
+
+#[test]
+fn a_udp_socket_that_fills_batches_is_served_unwatched_until_it_has_nothing_left() {
+    let mut served = Served::new(4);
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket.connect(served.udp).expect("a route");
+    socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let mut connect = [0; 16];
+    connect[..8].copy_from_slice(&0x417_2710_1980_u64.to_be_bytes());
+    // Each turn ends, though nothing is waited for.
+    for (sent, answered, is_watched) in [
+        (BATCH + 3, BATCH, false),
+        (0, BATCH + 3, false),
+        (0, BATCH + 3, true),
+        (1, BATCH + 4, true),
+        (BATCH, 2 * BATCH + 4, false),
+        (2, 2 * BATCH + 6, false),
+        (0, 2 * BATCH + 6, true),
+    ] {
+        (0..sent).for_each(|_| assert_eq!(socket.send(&connect).expect("there is room"), connect.len()));
+        served.server.turn(if is_watched && sent == 0 { Patience::None } else { Patience::Endless }).expect("it works");
+        assert_eq!(served.counter("connects_udp"), answered as u64);
+        assert_eq!(served.server.udp[0].is_watched, is_watched, "after {sent} more");
+    }
+    for _ in 0..2 * BATCH + 6 {
+        assert_eq!(socket.recv(&mut [0; 32]).expect("a reply for each"), 16);
+    }
+}
