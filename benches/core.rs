@@ -2,15 +2,19 @@
 //!
 //! Figures are medians of several rounds, taken in turn, on whatever machine this is: quote their ratios. For figures
 //! that do not depend on the machine's mood, `cargo bench --bench core -- --announces N` only makes N announces in 100,000
-//! swarms of 10, and `--datagrams N` answers as many that came over UDP, from the datagram to the reply's octets:
-//! `benches/instructions` has callgrind count what [`announce`] and [`answer`] take.
+//! swarms of 10, `--datagrams N` answers as many that came over UDP, from the datagram to the reply's octets, and
+//! `--requests N` as many over HTTP: `benches/instructions` has callgrind count what [`announce`], [`answer`] and
+//! [`respond`] take.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use nakodo::clock::Running;
-use nakodo::tracker::{Admission, Ahead, External, HashKey, LOOK_AHEAD, Policy, Seeds, Settings, Tracker, Transport};
+use nakodo::tracker::{
+    Admission, Ahead, Answer, External, HashKey, LOOK_AHEAD, MAX_RESPONSE_OCTETS, Policy, Seeds, Settings, Tracker,
+    Transport,
+};
 use nakodo::wire::udp::{MAX_REPLY_OCTETS, peek_announce};
 use nakodo::wire::{Announce, Event, InfoHash};
 
@@ -28,6 +32,9 @@ fn main() {
     }
     if let Some(datagrams) = number_after("--datagrams") {
         return Swarms::new(100_000, 10).answer_datagrams(datagrams);
+    }
+    if let Some(requests) = number_after("--requests") {
+        return Swarms::new(100_000, 10).answer_requests(requests);
     }
     let mut cases = [
         ("100,000 swarms of 10 peers", Swarms::new(100_000, 10)),
@@ -84,6 +91,17 @@ fn datagram(connected: &[u8], swarm: u32, peer: u32) -> [u8; 98] {
     datagram
 }
 
+/// The head of an announce as clients send it.
+fn request(swarm: u32, peer: u32) -> String {
+    let escaped: String = info_hash(swarm).0.iter().map(|octet| format!("%{octet:02x}")).collect();
+    let left = peer % 4;
+    format!(
+        "GET /announce?info_hash={escaped}&peer_id=-TR4060-abcdefghijkl&port=6881&uploaded=0&downloaded=0&left={left}\
+         &numwant=30&key=1a2b3c4d&compact=1&supportcrypto=1 HTTP/1.1\r\nHost: tracker.example:6969\r\n\
+         User-Agent: Transmission/4.0.6\r\nAccept: */*\r\nAccept-Encoding: deflate, gzip\r\n\r\n"
+    )
+}
+
 fn what_is_announced(swarm: u32, peer: u32) -> Announce {
     let left = u64::from(peer % 4);
     Announce { info_hash: info_hash(swarm), port: 6881, left, event: Event::Update, num_want: Some(30) }
@@ -112,6 +130,13 @@ fn answer(tracker: &mut Tracker, now: Running, batch: &[(SocketAddr, [u8; 98])],
             "an announce is answered with peers"
         );
     }
+}
+
+/// Answer an announce over HTTP. A function of its own, so that its instructions can be counted.
+#[inline(never)]
+fn respond(tracker: &mut Tracker, now: Running, from: IpAddr, request: &[u8], out: &mut [u8]) {
+    let answer = tracker.answer_request(now, from, request, out);
+    assert!(matches!(black_box(answer), Answer::Response { written: 200.., .. }), "an announce is answered with peers");
 }
 
 /// Swarms that are full from the start, announced to at random.
@@ -200,6 +225,15 @@ impl Swarms {
                 (from, datagram(&out, swarm, peer))
             });
             answer(&mut self.tracker, self.now, &batch, &mut out);
+        }
+    }
+
+    /// The same over HTTP.
+    fn answer_requests(&mut self, requests: u32) {
+        let mut out = [0; MAX_RESPONSE_OCTETS];
+        for _ in 0..requests {
+            let (swarm, peer) = (self.random.u32(..self.swarms), self.random.u32(..self.peers));
+            respond(&mut self.tracker, self.now, address(peer), request(swarm, peer).as_bytes(), &mut out);
         }
     }
 

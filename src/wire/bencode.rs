@@ -32,6 +32,7 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// [`Full`] when it does not fit.
+    #[inline(always)]
     pub fn string(&mut self, bytes: &[u8]) -> Result<(), Full> {
         self.decimal(bytes.len() as u64)?;
         self.raw(b":")?;
@@ -42,6 +43,7 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// [`Full`] when it does not fit.
+    #[inline(always)]
     pub fn integer(&mut self, number: u64) -> Result<(), Full> {
         self.raw(b"i")?;
         self.decimal(number)?;
@@ -52,6 +54,7 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// [`Full`] when it does not fit.
+    #[inline(always)]
     pub fn string_entry(&mut self, key: &str, bytes: &[u8]) -> Result<(), Full> {
         self.string(key.as_bytes())?;
         self.string(bytes)
@@ -61,6 +64,7 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// [`Full`] when it does not fit.
+    #[inline(always)]
     pub fn integer_entry(&mut self, key: &str, number: u32) -> Result<(), Full> {
         self.string(key.as_bytes())?;
         self.integer(u64::from(number))

@@ -9,6 +9,7 @@
 //! Names are compared as they are: no client escapes them. A value is only looked into where somebody reads it, so that
 //! a stray `%` in a parameter that the tracker ignores harms nobody.
 
+use memchr::{memchr, memchr_iter, memchr2_iter};
 use percent_encoding::{PercentDecode, percent_decode};
 
 /// A `%` without two hexadecimal digits after it.
@@ -41,10 +42,25 @@ pub enum Number {
 
 /// Iterate over the parameters of `query`, as (name, value) and not yet decoded, in their order and with duplicates.
 pub fn parameters(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    query.split(|&byte| byte == b'&').filter_map(|parameter| {
-        let equals = parameter.iter().position(|&byte| byte == b'=')?;
-        let (name, rest) = parameter.split_at_checked(equals)?;
-        Some((name, rest.get(1..)?))
+    let mut marks = memchr2_iter(b'&', b'=', query);
+    let (mut begin, mut equals) = (0, None);
+    core::iter::from_fn(move || {
+        while begin <= query.len() {
+            let mark = marks.next();
+            if let Some(at) = mark
+                && query.get(at) == Some(&b'=')
+            {
+                equals.get_or_insert(at);
+                continue;
+            }
+            let end = mark.unwrap_or(query.len());
+            let (name, value) = (begin..equals.unwrap_or(end), equals.take().map(|equals| equals + 1..end));
+            begin = end + 1;
+            if let Some(value) = value {
+                return query.get(name).zip(query.get(value));
+            }
+        }
+        None
     })
 }
 
@@ -63,12 +79,33 @@ fn starts_with_two_hex_digits(piece: &[u8]) -> bool {
     piece.first_chunk::<2>().is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
 }
 
+/// The `N` bytes that `value` stands for; none when it stands for fewer or more.
+///
+/// # Errors
+/// [`BadEscape`], as with [`decode`].
+pub fn decode_exactly<const N: usize>(value: &[u8]) -> Result<Option<[u8; N]>, BadEscape> {
+    let (mut bytes, mut decoded) = ([0; N], percent_decode(value));
+    // As text, each bad escape would make it longer than this.
+    if value.len() == N + 2 * memchr_iter(b'%', value).count()
+        && bytes.iter_mut().zip(&mut decoded).map(|(byte, next)| *byte = next).count() == N
+        && decoded.next().is_none()
+    {
+        return Ok(Some(bytes));
+    }
+    // It is bad, or has another length.
+    decode(value).map(|_| None)
+}
+
 /// Parse a number in decimal.
 ///
 /// # Errors
 /// [`NotANumber`]. A number that is too large is one all the same.
 pub fn parse_number(value: &[u8]) -> Result<Number, NotANumber> {
-    let mut digits = decode(value)?.peekable();
+    if memchr(b'%', value).is_some() { parse_digits(decode(value)?) } else { parse_digits(value.iter().copied()) }
+}
+
+fn parse_digits(digits: impl Iterator<Item = u8>) -> Result<Number, NotANumber> {
+    let mut digits = digits.peekable();
     let negative = digits.next_if_eq(&b'-').is_some();
     if digits.peek().is_none() {
         return Err(NotANumber::BadDigit);
@@ -161,6 +198,47 @@ mod tests {
         ];
         for (value, expected) in table {
             assert_eq!(parse_number(value), expected, "{}", value.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn parameters_are_those_of_splitting_whatever_the_bytes() {
+        let mut random = fastrand::Rng::with_seed(23);
+        for _ in 0..20_000 {
+            let query: Vec<u8> = (0..random.usize(..24)).map(|_| random.choice(*b"&=ab%").unwrap_or(0)).collect();
+            let split = query.split(|&byte| byte == b'&').filter_map(|parameter| {
+                let equals = parameter.iter().position(|&byte| byte == b'=')?;
+                Some((&parameter[..equals], &parameter[equals + 1..]))
+            });
+            assert_eq!(parameters(&query).collect::<Vec<_>>(), split.collect::<Vec<_>>(), "{}", query.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn rule_19_so_many_bytes_are_neither_fewer_nor_more_nor_badly_escaped() {
+        type Exactly = Result<Option<[u8; 2]>, BadEscape>;
+        let table: [(&[u8], Exactly); 12] = [
+            (b"ab", Ok(Some(*b"ab"))),
+            (b"%61b", Ok(Some(*b"ab"))),
+            (b"a%62", Ok(Some(*b"ab"))),
+            (b"%25%25", Ok(Some(*b"%%"))),
+            (b"", Ok(None)),
+            (b"a", Ok(None)),
+            (b"%61", Ok(None)),
+            (b"abc", Ok(None)),
+            (b"%61%62%63", Ok(None)),
+            (b"%%", Err(BadEscape)),
+            (b"a%%62", Err(BadEscape)),
+            (b"%6%62", Err(BadEscape)),
+        ];
+        for (value, expected) in table {
+            assert_eq!(decode_exactly::<2>(value), expected, "{}", value.escape_ascii());
+        }
+        let mut random = fastrand::Rng::with_seed(29);
+        for _ in 0..20_000 {
+            let value: Vec<u8> = (0..random.usize(..9)).map(|_| random.choice(*b"%%26a").unwrap_or(0)).collect();
+            let expected = decoded(&value).map(|bytes| <[u8; 2]>::try_from(bytes).ok());
+            assert_eq!(decode_exactly::<2>(&value), expected, "{}", value.escape_ascii());
         }
     }
 

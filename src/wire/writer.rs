@@ -25,6 +25,7 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// [`Full`] when they do not fit; then none of them is written.
+    #[inline(always)]
     pub fn raw(&mut self, bytes: &[u8]) -> Result<(), Full> {
         let rest = core::mem::take(&mut self.rest);
         if rest.len() < bytes.len() {
@@ -42,6 +43,7 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// [`Full`] when it does not fit.
+    #[inline(always)]
     pub fn decimal(&mut self, number: u64) -> Result<(), Full> {
         let mut digits = [0; MAX_DECIMAL_OCTETS];
         let mut left = number;

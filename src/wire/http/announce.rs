@@ -20,7 +20,7 @@
 use core::net::IpAddr;
 
 use super::response::{self, Status};
-use crate::wire::query::{BadEscape, NotANumber, Number, decode, parameters, parse_number};
+use crate::wire::query::{BadEscape, NotANumber, Number, decode, decode_exactly, parameters, parse_number};
 use crate::wire::{Announce, AnnounceReply, Event, Full, InfoHash, Writer};
 
 /// Octets of the longest reply without its peers.
@@ -134,15 +134,7 @@ pub fn parse_announce(query: &[u8]) -> Result<Announce, AnnounceError> {
 
 /// The info-hash that `value` stands for, if it has its length.
 pub(super) fn parse_info_hash(value: &[u8]) -> Result<Option<InfoHash>, BadEscape> {
-    let mut decoded = decode(value)?;
-    let mut octets = [0; InfoHash::OCTETS];
-    for octet in &mut octets {
-        match decoded.next() {
-            Some(byte) => *octet = byte,
-            None => return Ok(None),
-        }
-    }
-    Ok(decoded.next().is_none().then_some(InfoHash(octets)))
+    Ok(decode_exactly(value)?.map(InfoHash))
 }
 
 fn number(value: Option<&[u8]>, not_a_number: AnnounceError) -> Result<Option<Number>, AnnounceError> {
