@@ -119,8 +119,8 @@ fn announce(tracker: &mut Tracker, now: Running, from: IpAddr, announce: &Announ
 fn answer(tracker: &mut Tracker, now: Running, batch: &[(SocketAddr, [u8; 98])], out: &mut [u8]) {
     let mut ahead = heapless::Vec::<Ahead, LOOK_AHEAD>::new();
     for (from, datagram) in batch {
-        if let Some((info_hash, port)) = peek_announce(datagram) {
-            let _ = ahead.push(Ahead { info_hash, from: from.ip(), port });
+        if let Some(announce) = peek_announce(datagram) {
+            let _ = ahead.push(Ahead { from: from.ip(), announce });
         }
     }
     tracker.look_ahead(&ahead);
@@ -202,7 +202,7 @@ impl Swarms {
             }
             if batch > 1 {
                 let ahead =
-                    who.map(|(swarm, peer)| Ahead { info_hash: info_hash(swarm), from: address(peer), port: 6881 });
+                    who.map(|(swarm, peer)| Ahead { from: address(peer), announce: what_is_announced(swarm, peer) });
                 self.tracker.look_ahead(&ahead[..batch]);
             }
             for (swarm, peer) in &who[..batch] {

@@ -188,13 +188,7 @@ impl Crowd {
     }
 
     fn announce(&mut self, swarm: u32, peer: u32) -> usize {
-        let announce = Announce {
-            info_hash: InfoHash(info_hash(swarm)),
-            port: 6881,
-            left: u64::from(peer % 4),
-            event: Event::Update,
-            num_want: Some(50),
-        };
+        let announce = what_is_announced(swarm, peer);
         let reply = self.tracker.announce(self.now, address(peer), Transport::Udp, &announce).expect("open to all");
         reply.peers4.len()
     }
@@ -204,7 +198,7 @@ impl Crowd {
         let who: heapless::Vec<(u32, u32), LOOK_AHEAD> = peers.map(|peer| (swarm_of(peer, swarms), peer)).collect();
         let ahead: heapless::Vec<Ahead, LOOK_AHEAD> = who
             .iter()
-            .map(|(swarm, peer)| Ahead { info_hash: InfoHash(info_hash(*swarm)), from: address(*peer), port: 6881 })
+            .map(|(swarm, peer)| Ahead { from: address(*peer), announce: what_is_announced(*swarm, *peer) })
             .collect();
         self.tracker.look_ahead(&ahead);
         for (swarm, peer) in who {
@@ -233,6 +227,11 @@ impl Crowd {
         self.random = random;
         started.elapsed().as_nanos() as f64 / f64::from(ANNOUNCES_A_ROUND)
     }
+}
+
+fn what_is_announced(swarm: u32, peer: u32) -> Announce {
+    let (info_hash, left) = (InfoHash(info_hash(swarm)), u64::from(peer % 4));
+    Announce { info_hash, port: 6881, left, event: Event::Update, num_want: Some(50) }
 }
 
 fn address(peer: u32) -> IpAddr {

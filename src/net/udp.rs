@@ -164,9 +164,9 @@ impl<S: SockaddrLike + Copy + Into<SocketAddr>> Batches<S> {
     fn look_ahead(&self, tracker: &mut Tracker, datagrams: &[Datagram<S>]) {
         let mut ahead = Vec::<Ahead, BATCH>::new();
         for (datagram, bytes) in datagrams.iter().zip(self.incoming.chunks_exact(DATAGRAM_OCTETS)) {
-            if let Some((info_hash, port)) = wire::udp::peek_announce(&bytes[..datagram.octets]) {
+            if let Some(announce) = wire::udp::peek_announce(&bytes[..datagram.octets]) {
                 let remote: SocketAddr = datagram.remote.into();
-                let _ = ahead.push(Ahead { info_hash, from: remote.ip(), port });
+                let _ = ahead.push(Ahead { from: remote.ip(), announce });
             }
         }
         tracker.look_ahead(&ahead);

@@ -9,26 +9,24 @@ use core::hint::black_box;
 use core::net::IpAddr;
 
 use super::Tracker;
-use super::announce::endpoint;
+use super::announce::{endpoint, role};
 use super::index::{HashKey, SwarmHash};
 use super::kind::{Family, V4, V6};
-use super::line::{Line, LineIndex};
+use super::line::{Line, LineIndex, Role};
 use super::pool::Pool;
 use super::tree;
-use crate::wire::InfoHash;
+use crate::wire::Announce;
 
 /// Announces that are looked ahead at, at most.
 pub const LOOK_AHEAD: usize = 32;
 
-/// An announce that is to come: only what it takes to find its swarm.
+/// An announce that is to come.
 #[derive(Clone, Copy, Debug)]
 pub struct Ahead {
-    /// The swarm.
-    pub info_hash: InfoHash,
     /// Who will ask.
     pub from: IpAddr,
-    /// The port that the peer listens on.
-    pub port: u16,
+    /// What.
+    pub announce: Announce,
 }
 
 /// Lines that are followed in one chain, with the forks above it: leaves have no more, but for want of memory.
@@ -44,13 +42,15 @@ struct Way {
     path: u64,
     /// Forks that lie behind.
     depth: u32,
+    /// The last of these, if the leaf beside the one that the way ends in is needed as well.
+    fork: Option<LineIndex>,
 }
 
 /// What a step finds out, for each announce.
 type Batch<T> = heapless::Vec<T, LOOK_AHEAD>;
 
-/// Two for each announce: to where the asker stands, and to those whom it will be told of.
-type Ways = heapless::Vec<Way, { 2 * LOOK_AHEAD }>;
+/// Three for each announce: to where the asker stands, and to those whom it will be told of, in two leaves.
+type Ways = heapless::Vec<Way, { 3 * LOOK_AHEAD }>;
 
 impl Tracker {
     /// Look up the swarms and the peers of announces that are about to be made, of the first [`LOOK_AHEAD`]. Nothing
@@ -61,7 +61,7 @@ impl Tracker {
         let mut hashes = Batch::<SwarmHash>::new();
         hashes.extend(announces.iter().map(|announce| {
             let horizon = networks.horizon(announce.from.to_canonical());
-            pool.index.hash_ahead(&announce.info_hash, horizon)
+            pool.index.hash_ahead(&announce.announce.info_hash, horizon)
         }));
         pool.touch(hashes.iter().map(|hash| pool.index.bucket_of(*hash)));
         let mut swarms = Batch::<LineIndex>::new();
@@ -77,7 +77,7 @@ impl Tracker {
         pool.touch(roots.iter().copied());
         let mut ways = Ways::new();
         for ((announce, swarm), root) in announces.iter().zip(&swarms).zip(&roots) {
-            pool.index.remember(&announce.info_hash, *swarm);
+            pool.index.remember(&announce.announce.info_hash, *swarm);
             pool.set_out(&mut ways, announce, *swarm, *root);
         }
         pool.follow(&mut ways);
@@ -91,8 +91,8 @@ impl Ahead {
 
     fn hash(&self, key: HashKey) -> u64 {
         match self.from.to_canonical() {
-            IpAddr::V4(v4) => key.hash(&endpoint::<6>(&v4.octets(), self.port)),
-            IpAddr::V6(v6) => key.hash(&endpoint::<18>(&v6.octets(), self.port)),
+            IpAddr::V4(v4) => key.hash(&endpoint::<6>(&v4.octets(), self.announce.port)),
+            IpAddr::V6(v6) => key.hash(&endpoint::<18>(&v6.octets(), self.announce.port)),
         }
     }
 }
@@ -101,26 +101,42 @@ impl Pool {
     /// Begin with the ways that an announce will go below a root, which is in the cache.
     fn set_out(&mut self, ways: &mut Ways, announce: &Ahead, swarm: LineIndex, root: LineIndex) {
         let Some(root_line) = root.some().map(|root| &self.lines[root]) else { return };
+        let begin = |path, fork| Way { at: root, swarm, path, depth: 0, fork };
         if !matches!(root_line, Line::Fork(_)) {
-            let _ = ways.push(Way { at: root, swarm, path: 0, depth: 0 });
+            let _ = ways.push(begin(0, None));
             return;
         }
         let to_others = self.random.u64(..);
-        self.index.remember_path(&announce.info_hash, to_others);
-        for path in [announce.hash(self.key), to_others] {
-            let _ = ways.push(Way { at: root, swarm, path, depth: 0 });
-        }
+        self.index.remember_path(&announce.announce.info_hash, to_others);
+        // Whoever looks for leechers only seldom finds enough of them in one leaf.
+        let looks_on = role(&announce.announce) != Role::Leecher;
+        let _ = ways.push(begin(announce.hash(self.key), None));
+        let _ = ways.push(begin(to_others, looks_on.then_some(root)));
     }
 
     /// Go all ways a step at a time, to their ends.
     fn follow(&self, ways: &mut Ways) {
         for _ in 0..STEPS {
+            let mut beside = Ways::new();
             ways.retain_mut(|way| {
+                beside.extend(self.way_beside(way));
                 way.at = self.step(way);
                 !way.at.is_none()
             });
+            ways.extend(beside);
             self.touch(ways.iter().map(|way| way.at));
         }
+    }
+
+    /// The way to the leaf beside the one that `way` has just come to, if it is needed.
+    fn way_beside(&self, way: &mut Way) -> Option<Way> {
+        if matches!(self.lines[way.at], Line::Fork(_)) {
+            way.fork = way.fork.map(|_| way.at);
+            return None;
+        }
+        let Line::Fork(fork) = &self.lines[way.fork.take()?] else { return None };
+        let at = tree::next_child(fork, tree::child_of(way.path, way.depth - 1))?;
+        Some(Way { at, ..*way })
     }
 
     /// The line after the one that `way` has come to.
@@ -153,7 +169,7 @@ mod tests {
     use super::super::{Admission, External, Policy, Seeds, Settings, Tracker, Transport};
     use super::*;
     use crate::clock::Running;
-    use crate::wire::{Announce, Event};
+    use crate::wire::{Event, InfoHash};
 
     fn tracker() -> Tracker {
         let hour = Duration::from_secs(3600);
@@ -180,7 +196,9 @@ mod tests {
             1 => IpAddr::from([11, 0, (number >> 8) as u8, number as u8]),
             _ => IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, (number >> 16) as u16, number as u16]),
         };
-        Ahead { info_hash: InfoHash([(number % u32::from(swarms)) as u8; 20]), from, port: 6881 }
+        let info_hash = InfoHash([(number % u32::from(swarms)) as u8; 20]);
+        let (left, event) = (u64::from(number % 4), Event::Update);
+        Ahead { from, announce: Announce { info_hash, port: 6881, left, event, num_want: Some(200) } }
     }
 
     #[test]
@@ -190,9 +208,10 @@ mod tests {
             for first in (0..6000).step_by(40) {
                 let batch: Vec<Ahead> = (first..first + 40).map(|number| ahead(number % 4500, swarms)).collect();
                 looking.look_ahead(&batch);
-                for Ahead { info_hash, from, port } in batch {
-                    let event = if first > 5000 { Event::Stopped } else { Event::Update };
-                    let announce = Announce { info_hash, port, left: 1, event, num_want: Some(200) };
+                for Ahead { from, mut announce } in batch {
+                    if first > 5000 {
+                        announce.event = Event::Stopped;
+                    }
                     let now = Running::from_seconds(1);
                     let [one, other] = [&mut plain, &mut looking].map(|tracker| {
                         let reply = tracker.announce(now, from, Transport::Udp, &announce).expect("open to all");

@@ -71,6 +71,12 @@ pub(super) const fn child_of(hash: u64, depth: u32) -> usize {
     hash.rotate_left(FORK_BITS * (depth + 1)) as usize % FORK_CHILDREN
 }
 
+/// The child of `fork` after `start` that is another line, if there is one.
+pub(super) fn next_child(fork: &Fork, start: usize) -> Option<LineIndex> {
+    let others = (1..FORK_CHILDREN).map(|step| fork.children[(start + step) % FORK_CHILDREN]);
+    others.filter(|child| !child.is_none()).find(|child| *child != fork.children[start])
+}
+
 /// The leaf for `endpoint`. The hash is only computed where there is a fork.
 #[inline]
 pub(super) fn leaf<const N: usize, F: Family<N>>(
@@ -300,5 +306,24 @@ fn merge_group<const N: usize, F: Family<N>>(
     }
     if let Line::Fork(fork) = &mut lines[fork_line] {
         fork.children[first..first + width].fill(merged);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_child_is_another_line_round_the_corner_too() {
+        let [one, two, none] = [LineIndex::new(1), LineIndex::new(2), LineIndex::NONE];
+        let mut children = [none; FORK_CHILDREN];
+        children[4..8].fill(one);
+        let mut fork = Fork { children, parent: one };
+        assert_eq!(next_child(&fork, 4), None, "there is no other");
+        fork.children[2] = two;
+        for start in 4..8 {
+            assert_eq!(next_child(&fork, start), Some(two));
+        }
+        assert_eq!([0, 2, 3, 8].map(|start| next_child(&fork, start)), [Some(two), Some(one), Some(one), Some(two)]);
     }
 }

@@ -154,12 +154,10 @@ pub fn parse(datagram: &[u8]) -> Result<Request<'_>, Malformed> {
     }
 }
 
-/// The info-hash and the port of what looks like an announce, for whoever wants to look it up before its turn. Cheap, and
-/// no promise that [`parse`] finds an announce.
-pub fn peek_announce(datagram: &[u8]) -> Option<(InfoHash, u16)> {
+/// What looks like an announce, for whoever wants to look it up before its turn. No promise that [`parse`] finds one.
+pub fn peek_announce(datagram: &[u8]) -> Option<Announce> {
     let packet: &[u8; ANNOUNCE_REQUEST_OCTETS] = datagram.first_chunk()?;
-    (u32::from_be_bytes(ACTION.get(packet)) == ANNOUNCE)
-        .then(|| (InfoHash(INFO_HASH.get(packet)), u16::from_be_bytes(PORT.get(packet))))
+    (u32::from_be_bytes(ACTION.get(packet)) == ANNOUNCE).then(|| parse_announce(packet))
 }
 
 fn parse_announce(packet: &[u8; ANNOUNCE_REQUEST_OCTETS]) -> Announce {
@@ -357,9 +355,9 @@ mod tests {
     #[test]
     fn only_an_announce_is_peeked_into() {
         let mut datagram = [7; 120];
-        datagram[96..98].copy_from_slice(&[1, 2]);
         datagram[8..12].copy_from_slice(&ANNOUNCE.to_be_bytes());
-        assert_eq!(peek_announce(&datagram), Some((InfoHash([7; 20]), 0x0102)));
+        let Ok(Request::Announce { announce, .. }) = parse(&datagram) else { unreachable!("it is one") };
+        assert_eq!(peek_announce(&datagram), Some(announce));
         assert_eq!(peek_announce(&datagram[..97]), None);
         datagram[11] = 2;
         assert_eq!(peek_announce(&datagram), None);
