@@ -179,7 +179,7 @@ fn a_kept_connection_allocates_nothing() {
         while connection.answered() < enough {
             let now = Running::from_seconds(1000).after(started.elapsed());
             let buffers = Buffers { received: &mut received, unsent: &mut unsent, responses: &mut responses };
-            match connection.step(&mut tracker, now, &stream, buffers) {
+            match connection.step(None, &mut tracker, now, &stream, buffers) {
                 Wait::End | Wait::Over => unreachable!("the connection is kept"),
                 Wait::Turn => {}
                 Wait::Request | Wait::Rest | Wait::Room => thread::yield_now(),

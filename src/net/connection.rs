@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 
 use crate::clock::Running;
-use crate::tracker::{Answer, MAX_RESPONSE_OCTETS, Tracker};
+use crate::tracker::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS, Tracker};
 
 /// Octets of requests that a connection holds: a scrape of 74 swarms has 5,300 in its path alone.
 pub const RECEIVE_OCTETS: usize = 8 * 1024;
@@ -58,6 +58,14 @@ pub struct Buffers<'a> {
     pub responses: &'a mut [u8],
 }
 
+/// What [`Connection::begin`] has done already.
+#[derive(Clone, Copy, Debug)]
+pub struct Begun {
+    received: nix::Result<bool>,
+    /// What the request is, if it is a whole announce.
+    pub request: Option<AnnounceRequest>,
+}
+
 /// A connection, without its buffers.
 #[derive(Debug)]
 pub struct Connection {
@@ -97,16 +105,40 @@ impl Connection {
         self.waits_for
     }
 
+    /// Begin the next step, if that is to receive a request. `received` is the slot's, as in [`Buffers`]. The step must
+    /// follow before anything else is done with the connection.
+    pub fn begin(&mut self, tracker: &Tracker, stream: &TcpStream, received: &mut [u8]) -> Option<Begun> {
+        if !matches!(self.waits_for, Wait::Request | Wait::Rest) {
+            return None;
+        }
+        let has_received = self.receive(stream, received);
+        let request = tracker.read_announce(self.client, &received[..self.received_octets]);
+        Some(Begun { received: has_received, request })
+    }
+
     /// Do what can be done at once, and tell what it waits for then. Nothing is allocated, and `stream` may be one that
     /// blocks. Once it is over, it stays so.
-    pub fn step(&mut self, tracker: &mut Tracker, now: Running, stream: &TcpStream, mut buffers: Buffers<'_>) -> Wait {
+    pub fn step(
+        &mut self,
+        begun: Option<Begun>,
+        tracker: &mut Tracker,
+        now: Running,
+        stream: &TcpStream,
+        mut buffers: Buffers<'_>,
+    ) -> Wait {
         let done = match self.waits_for {
-            Wait::Request | Wait::Rest => self.receive(stream, &mut buffers).and_then(|received| {
-                if received { self.answer(tracker, now, stream, &mut buffers) } else { Ok(self.waits_for) }
+            Wait::Request | Wait::Rest => {
+                let begun =
+                    begun.unwrap_or_else(|| Begun { received: self.receive(stream, buffers.received), request: None });
+                begun.received.and_then(|received| match received {
+                    true => self.answer(begun.request, tracker, now, stream, &mut buffers),
+                    false => Ok(self.waits_for),
+                })
+            }
+            Wait::Room | Wait::Turn => self.send_unsent(stream, &mut buffers).and_then(|sent| match sent {
+                true => self.answer(None, tracker, now, stream, &mut buffers),
+                false => Ok(Wait::Room),
             }),
-            Wait::Room | Wait::Turn => self
-                .send_unsent(stream, &mut buffers)
-                .and_then(|sent| if sent { self.answer(tracker, now, stream, &mut buffers) } else { Ok(Wait::Room) }),
             Wait::End => self.receive_unused(stream, &mut buffers),
             Wait::Over => Ok(Wait::Over),
         };
@@ -116,8 +148,8 @@ impl Connection {
     }
 
     /// Read what has come. Tell whether anything has; the end is an error.
-    fn receive(&mut self, stream: &TcpStream, buffers: &mut Buffers<'_>) -> nix::Result<bool> {
-        let space = &mut buffers.received[self.received_octets..];
+    fn receive(&mut self, stream: &TcpStream, received: &mut [u8]) -> nix::Result<bool> {
+        let space = &mut received[self.received_octets..];
         let octets = match recv(stream.as_raw_fd(), space, MsgFlags::MSG_DONTWAIT) {
             Ok(0) => return Err(Errno::EPIPE),
             Err(Errno::EAGAIN | Errno::EINTR) => return Ok(false),
@@ -140,9 +172,10 @@ impl Connection {
         }
     }
 
-    /// Answer the requests that have arrived whole.
+    /// Answer the requests that have arrived whole, the first of which may have been read already.
     fn answer(
         &mut self,
+        mut first: Option<AnnounceRequest>,
         tracker: &mut Tracker,
         now: Running,
         stream: &TcpStream,
@@ -150,7 +183,7 @@ impl Connection {
     ) -> nix::Result<Wait> {
         let (mut begin, mut written, mut is_last) = (0, 0, false);
         for _ in 0..REQUESTS_A_TURN {
-            is_last = self.ends || !self.answer_one(tracker, now, buffers, &mut begin, &mut written);
+            is_last = self.ends || !self.answer_one(first.take(), tracker, now, buffers, (&mut begin, &mut written));
             if is_last {
                 break;
             }
@@ -180,18 +213,21 @@ impl Connection {
     /// Answer the request at `begin`, behind the `written` octets of other responses. Tell whether it was whole.
     fn answer_one(
         &mut self,
+        read: Option<AnnounceRequest>,
         tracker: &mut Tracker,
         now: Running,
         buffers: &mut Buffers<'_>,
-        begin: &mut usize,
-        written: &mut usize,
+        (begin, written): (&mut usize, &mut usize),
     ) -> bool {
         let received = &buffers.received[*begin..self.received_octets];
         if received.is_empty() {
             return false;
         }
         let response = &mut buffers.responses[*written..];
-        let mut answer = tracker.answer_request(now, self.client, received, response);
+        let mut answer = match read {
+            Some(request) => tracker.answer_announce(now, &request, response),
+            None => tracker.answer_request(now, self.client, received, response),
+        };
         if answer == Answer::Incomplete && received.len() == buffers.received.len() {
             answer = tracker.answer_long_head(received, response);
         }

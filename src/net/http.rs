@@ -10,10 +10,10 @@ use core::time::Duration;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 
-use super::connection::{Buffers, Connection, RECEIVE_OCTETS, SEND_OCTETS, Wait};
+use super::connection::{Begun, Buffers, Connection, RECEIVE_OCTETS, SEND_OCTETS, Wait};
 use super::readiness::{Interest, Readiness, Token};
 use crate::clock::Running;
-use crate::tracker::Tracker;
+use crate::tracker::{Ahead, LOOK_AHEAD, Tracker};
 
 /// Connections that a listener accepts before others get their turn.
 const ACCEPTED_A_TURN: usize = 32;
@@ -132,7 +132,7 @@ impl HttpServer {
             self.free.pop();
             self.occupy(slot, stream, client.ip(), now);
             tracker.counters.http_connections += 1;
-            self.advance(slot, tracker, now, readiness);
+            self.advance(slot, None, tracker, now, readiness);
         }
     }
 
@@ -146,7 +146,7 @@ impl HttpServer {
             let before = self.progress(slot);
             if before.is_some() {
                 // Where more are ready than one wait tells of, its request may be there, and just not have had its turn.
-                self.advance(slot, tracker, now, readiness);
+                self.advance(slot, None, tracker, now, readiness);
             }
             if self.progress(slot) == before {
                 return Some(slot);
@@ -187,14 +187,43 @@ impl HttpServer {
         }
     }
 
-    /// Do what a connection can do now.
-    pub(super) fn advance(&mut self, slot: usize, tracker: &mut Tracker, now: Running, readiness: &Readiness) {
+    /// Do what connections that are ready, [`LOOK_AHEAD`] at most, can do now: read from all of them, and look at what
+    /// they ask for together.
+    pub(super) fn advance_all(&mut self, slots: &[usize], tracker: &mut Tracker, now: Running, readiness: &Readiness) {
+        if let [slot] = slots {
+            return self.advance(*slot, None, tracker, now, readiness);
+        }
+        let mut begun = heapless::Vec::<Option<Begun>, LOOK_AHEAD>::new();
+        begun.extend(slots.iter().map(|slot| self.begin(*slot, tracker)));
+        let mut ahead = heapless::Vec::<Ahead, LOOK_AHEAD>::new();
+        ahead.extend(begun.iter().filter_map(|begun| Some(begun.as_ref()?.request.as_ref()?.ahead())));
+        tracker.look_ahead(&ahead);
+        for (slot, begun) in slots.iter().zip(begun) {
+            self.advance(*slot, begun, tracker, now, readiness);
+        }
+    }
+
+    fn begin(&mut self, slot: usize, tracker: &Tracker) -> Option<Begun> {
+        let occupied = self.slots.get_mut(slot)?.as_mut()?;
+        let received = &mut self.buffers[slot * CONNECTION_OCTETS..][..RECEIVE_OCTETS];
+        occupied.connection.begin(tracker, &occupied.stream, received)
+    }
+
+    /// Do what a connection can do now, and may have begun to.
+    pub(super) fn advance(
+        &mut self,
+        slot: usize,
+        begun: Option<Begun>,
+        tracker: &mut Tracker,
+        now: Running,
+        readiness: &Readiness,
+    ) {
         let Some(Some(occupied)) = self.slots.get_mut(slot) else { return };
         let (received, unsent) =
             self.buffers[slot * CONNECTION_OCTETS..][..CONNECTION_OCTETS].split_at_mut(RECEIVE_OCTETS);
         let buffers = Buffers { received, unsent, responses: &mut self.responses };
         let before = (occupied.connection.waits_for(), occupied.connection.answered());
-        let waits_for = occupied.connection.step(tracker, now, &occupied.stream, buffers);
+        let waits_for = occupied.connection.step(begun, tracker, now, &occupied.stream, buffers);
         // The time for a request does not begin anew with each of its pieces, but with each request.
         if (waits_for, occupied.connection.answered()) != before {
             occupied.deadline = now.after(self.timeouts.of(waits_for));

@@ -23,7 +23,7 @@ use super::readiness::{Interest, Readiness, Ready, Token};
 use super::udp::{BATCH, UdpServer};
 use crate::clock::Running;
 use crate::daemon::Daemon;
-use crate::tracker::Tracker;
+use crate::tracker::{LOOK_AHEAD, Tracker};
 
 /// The sockets and what they are served with.
 #[derive(Debug)]
@@ -119,14 +119,23 @@ impl Server {
             udp.take_turn(number, tracker, now, &self.readiness)?;
         }
         let mut somebody_came = false;
+        let mut asking = heapless::Vec::<usize, LOOK_AHEAD>::new();
         for token in self.ready.tokens() {
             match token {
                 Token::Bell => {}
                 Token::Udp(number) => self.udp[number].take_turn(number, tracker, now, &self.readiness)?,
-                Token::Connection(slot) => http.advance(slot, tracker, now, &self.readiness),
+                Token::Connection(slot) => {
+                    // There is room: it never stays full.
+                    let _ = asking.push(slot);
+                    if asking.is_full() {
+                        http.advance_all(&asking, tracker, now, &self.readiness);
+                        asking.clear();
+                    }
+                }
                 Token::Listener(_) => somebody_came = true,
             }
         }
+        http.advance_all(&asking, tracker, now, &self.readiness);
         // Last, for then no connection is given up that has a request waiting, and newcomers have had time to send theirs.
         if somebody_came {
             for token in self.ready.tokens() {

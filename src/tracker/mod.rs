@@ -39,7 +39,7 @@ pub use counters::{Counters, Transport};
 pub use horizon::{External, Horizon, LocalNetworks};
 pub use index::HashKey;
 pub use look_ahead::{Ahead, LOOK_AHEAD};
-pub use request::{Answer, MAX_RESPONSE_OCTETS};
+pub use request::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS};
 use settings::Pace;
 pub use settings::{Admission, Policy, Seeds, Settings};
 

@@ -3,10 +3,10 @@
 use core::net::IpAddr;
 
 use super::counters::Transport;
-use super::{Caller, Refusal, Tracker};
+use super::{Ahead, Caller, Refusal, Tracker};
 use crate::clock::Running;
-use crate::wire::http::{self, Body, ForwardedFor, Head, HeadStatus, Method, RetryIn, Status, Target};
-use crate::wire::{Full, InfoHash, SwarmCounts};
+use crate::wire::http::{self, ForwardedFor, Head, HeadStatus, Method, RetryIn, Status, Target};
+use crate::wire::{Announce, Full, InfoHash, SwarmCounts};
 
 /// Octets that the longest response takes: a scrape of 74 swarms.
 pub const MAX_RESPONSE_OCTETS: usize = {
@@ -37,13 +37,50 @@ pub enum Answer {
     },
 }
 
+/// An announce over HTTP that has been read, and is to be answered.
+#[derive(Clone, Copy, Debug)]
+pub struct AnnounceRequest {
+    caller: Caller,
+    announce: Announce,
+    consumed: usize,
+    keep_alive: bool,
+    head_only: bool,
+}
+
+impl AnnounceRequest {
+    /// What [`Tracker::look_ahead`] takes.
+    pub const fn ahead(&self) -> Ahead {
+        Ahead { from: self.caller.address, announce: self.announce }
+    }
+}
+
 impl Tracker {
+    /// Read the first request in `received`, which came from `from`, if it is a whole and well-formed announce. Several
+    /// can so be read, looked ahead at, and then answered; [`Self::answer_request`] does it all for one.
+    pub fn read_announce(&self, from: IpAddr, received: &[u8]) -> Option<AnnounceRequest> {
+        let HeadStatus::Complete(head) = http::parse_head(received) else { return None };
+        let head_only = head.method == Method::Head;
+        if (head.method != Method::Get && !head_only) || Target::of(head.path) != Target::Announce {
+            return None;
+        }
+        let (caller, announce) = (self.client_behind(from, &head)?, http::parse_announce(head.query).ok()?);
+        Some(AnnounceRequest { caller, announce, consumed: head.octets, keep_alive: head.keep_alive, head_only })
+    }
+
+    /// Answer an announce that [`Self::read_announce`] has read. `out` is as for [`Self::answer_request`].
+    pub fn answer_announce(&mut self, now: Running, request: &AnnounceRequest, out: &mut [u8]) -> Answer {
+        let AnnounceRequest { caller, announce, consumed, keep_alive, head_only } = request;
+        let written = self.respond_to_announce(now, caller, announce, *keep_alive, out).unwrap_or(0);
+        let written = if *head_only { http::without_body(&out[..written]).len() } else { written };
+        Answer::Response { consumed: *consumed, written, keep_alive: *keep_alive }
+    }
+
     /// Answer the first request in `received`, which came from `from`. The response stands at the start of `out`, which
     /// must have [`MAX_RESPONSE_OCTETS`].
     pub fn answer_request(&mut self, now: Running, from: IpAddr, received: &[u8], out: &mut [u8]) -> Answer {
         match http::parse_head(received) {
             HeadStatus::Complete(head) => {
-                let keep_alive = head.keep_alive && head.body == Body::Absent;
+                let keep_alive = head.keep_alive;
                 let written = self.respond(now, from, &head, keep_alive, out);
                 let written = match head.method {
                     Method::Head => http::without_body(&out[..written]).len(),
@@ -114,11 +151,21 @@ impl Tracker {
         keep_alive: bool,
         out: &mut [u8],
     ) -> Result<usize, Full> {
-        let announce = match http::parse_announce(query) {
-            Ok(announce) => announce,
-            Err(error) => return self.bad_parameters(error.reason(), keep_alive, out),
-        };
-        match self.announce_from(now, caller, Transport::Http, &announce) {
+        match http::parse_announce(query) {
+            Ok(announce) => self.respond_to_announce(now, caller, &announce, keep_alive, out),
+            Err(error) => self.bad_parameters(error.reason(), keep_alive, out),
+        }
+    }
+
+    fn respond_to_announce(
+        &mut self,
+        now: Running,
+        caller: &Caller,
+        announce: &Announce,
+        keep_alive: bool,
+        out: &mut [u8],
+    ) -> Result<usize, Full> {
+        match self.announce_from(now, caller, Transport::Http, announce) {
             Ok(reply) => http::emit_announce(out, &reply, keep_alive),
             Err(refusal) => emit_refusal(out, refusal, keep_alive),
         }

@@ -13,6 +13,7 @@ use super::*;
 use crate::net::bind;
 use crate::net::http::Timeouts;
 use crate::testing::{self, TempDir};
+use crate::tracker::Settings;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 const LAST_REQUEST: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
@@ -28,7 +29,8 @@ struct Served {
 impl Served {
     fn new(connections: usize) -> Self {
         let dir = TempDir::new();
-        let daemon = Rc::new(testing::daemon(&dir, testing::settings(1)));
+        let settings = Settings { lan: vec!["127.0.0.0/8".parse().expect("a prefix")], ..testing::settings(1) };
+        let daemon = Rc::new(testing::daemon(&dir, settings));
         let tcp = bind::tcp(([127, 0, 0, 1], 0).into()).expect("a port");
         let udp = bind::udp(([127, 0, 0, 1], 0).into()).expect("a port");
         let (http, udp_address) = (tcp.local_addr().expect("bound"), udp.local_addr().expect("bound"));
@@ -360,4 +362,41 @@ fn a_udp_socket_that_fills_batches_is_served_unwatched_until_it_has_nothing_left
     for _ in 0..2 * BATCH + 6 {
         assert_eq!(socket.recv(&mut [0; 32]).expect("a reply for each"), 16);
     }
+}
+
+#[test]
+fn requests_that_are_ready_together_are_answered_as_those_that_come_alone() {
+    let announce = |port: usize| {
+        format!("GET /announce?info_hash=aaaaaaaaaaaaaaaaaaaa&port={port}&left=1 HTTP/1.1\r\n\r\n").into_bytes()
+    };
+    // Each in two pieces, of which the second may be empty, and what its answer holds; many announces, some other things.
+    let asked: Vec<(Vec<u8>, Vec<u8>, &str)> = (0..LOOK_AHEAD + 9)
+        .map(|number| match number % 8 {
+            0 => (b"GET /announce?port=1 HTTP/1.1\r\n\r\n".to_vec(), Vec::new(), "info_hash is missing"),
+            1 => (REQUEST.to_vec(), Vec::new(), "200 OK"),
+            2 => (b"nonsense\r\n\r\n".to_vec(), Vec::new(), "400 Bad Request"),
+            3 => (announce(1000 + number)[..40].to_vec(), announce(1000 + number)[40..].to_vec(), "e5:peers"),
+            4 => ([announce(1000 + number), REQUEST.to_vec()].concat(), Vec::new(), "This is nakodo"),
+            5 => (announce(0), Vec::new(), "failure reason"),
+            _ => (announce(1000 + number), Vec::new(), "e5:peers"),
+        })
+        .collect();
+    let mut served = Served::new(asked.len());
+    let mut streams: Vec<TcpStream> = asked.iter().map(|_| served.connect_and_say(REQUEST)).collect();
+    for stream in &mut streams {
+        assert!(!served.response(stream, 1).is_empty());
+    }
+    for stage in [0, 1] {
+        for (stream, (first, second, _)) in streams.iter_mut().zip(&asked) {
+            stream.write_all([first, second][stage]).expect("there is room");
+        }
+        served.settle();
+    }
+    for (stream, (_, _, expected)) in streams.iter_mut().zip(&asked) {
+        let response = served.response(stream, 1);
+        let text = String::from_utf8_lossy(&response);
+        assert!(text.contains(expected), "{text} for {expected}");
+    }
+    let announces = asked.iter().filter(|(_, _, expected)| *expected != "failure reason" && expected.contains("peers"));
+    assert!(served.daemon.tracker.borrow().usage().leechers >= announces.count(), "each is stored");
 }
