@@ -120,7 +120,7 @@ fn answer(tracker: &mut Tracker, now: Running, batch: &[(SocketAddr, [u8; 98])],
     let mut ahead = heapless::Vec::<Ahead, LOOK_AHEAD>::new();
     for (from, datagram) in batch {
         if let Some(announce) = peek_announce(datagram) {
-            let _ = ahead.push(Ahead { from: from.ip(), announce });
+            let _ = ahead.push(Ahead::new(from.ip(), &announce));
         }
     }
     tracker.look_ahead(&ahead);
@@ -201,8 +201,7 @@ impl Swarms {
                 (*swarm, *peer) = (self.random.u32(..self.swarms), self.random.u32(..self.peers));
             }
             if batch > 1 {
-                let ahead =
-                    who.map(|(swarm, peer)| Ahead { from: address(peer), announce: what_is_announced(swarm, peer) });
+                let ahead = who.map(|(swarm, peer)| Ahead::new(address(peer), &what_is_announced(swarm, peer)));
                 self.tracker.look_ahead(&ahead[..batch]);
             }
             for (swarm, peer) in &who[..batch] {

@@ -196,10 +196,8 @@ impl Crowd {
     /// As the UDP server has them: it looks ahead at those that one system call received.
     fn announce_batch(&mut self, peers: impl Iterator<Item = u32>, swarms: u32) {
         let who: heapless::Vec<(u32, u32), LOOK_AHEAD> = peers.map(|peer| (swarm_of(peer, swarms), peer)).collect();
-        let ahead: heapless::Vec<Ahead, LOOK_AHEAD> = who
-            .iter()
-            .map(|(swarm, peer)| Ahead { from: address(*peer), announce: what_is_announced(*swarm, *peer) })
-            .collect();
+        let ahead: heapless::Vec<Ahead, LOOK_AHEAD> =
+            who.iter().map(|(swarm, peer)| Ahead::new(address(*peer), &what_is_announced(*swarm, *peer))).collect();
         self.tracker.look_ahead(&ahead);
         for (swarm, peer) in who {
             black_box(self.announce(swarm, peer));

@@ -166,7 +166,7 @@ impl<S: SockaddrLike + Copy + Into<SocketAddr>> Batches<S> {
         for (datagram, bytes) in datagrams.iter().zip(self.incoming.chunks_exact(DATAGRAM_OCTETS)) {
             if let Some(announce) = wire::udp::peek_announce(&bytes[..datagram.octets]) {
                 let remote: SocketAddr = datagram.remote.into();
-                let _ = ahead.push(Ahead { from: remote.ip(), announce });
+                let _ = ahead.push(Ahead::new(remote.ip(), &announce));
             }
         }
         tracker.look_ahead(&ahead);

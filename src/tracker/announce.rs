@@ -320,6 +320,7 @@ fn select<const N: usize, F: Family<N>>(
 }
 
 /// Rule 2: only a peer that lacks nothing is a seeder; rule 7: `paused` marks one that lacks nothing it wants.
+#[inline(always)]
 pub(super) fn role(announce: &Announce) -> Role {
     match announce.event {
         _ if announce.left == 0 => Role::Seeder,

@@ -15,18 +15,19 @@ use super::kind::{Family, V4, V6};
 use super::line::{Line, LineIndex, Role};
 use super::pool::Pool;
 use super::tree;
-use crate::wire::Announce;
+use crate::wire::{Announce, InfoHash};
 
 /// Announces that are looked ahead at, at most.
 pub const LOOK_AHEAD: usize = 32;
 
-/// An announce that is to come.
+/// An announce that is to come: what it takes to find its swarm and its peers.
 #[derive(Clone, Copy, Debug)]
 pub struct Ahead {
-    /// Who will ask.
-    pub from: IpAddr,
-    /// What.
-    pub announce: Announce,
+    info_hash: InfoHash,
+    from: IpAddr,
+    port: u16,
+    /// Whether it looks for leechers only.
+    complete: bool,
 }
 
 /// Lines that are followed in one chain, with the forks above it: leaves have no more, but for want of memory.
@@ -60,8 +61,8 @@ impl Tracker {
         let Self { pool, networks, .. } = self;
         let mut hashes = Batch::<SwarmHash>::new();
         hashes.extend(announces.iter().map(|announce| {
-            let horizon = networks.horizon(announce.from.to_canonical());
-            pool.index.hash_ahead(&announce.announce.info_hash, horizon)
+            let horizon = networks.horizon(announce.from);
+            pool.index.hash_ahead(&announce.info_hash, horizon)
         }));
         pool.touch(hashes.iter().map(|hash| pool.index.bucket_of(*hash)));
         let mut swarms = Batch::<LineIndex>::new();
@@ -77,7 +78,7 @@ impl Tracker {
         pool.touch(roots.iter().copied());
         let mut ways = Ways::new();
         for ((announce, swarm), root) in announces.iter().zip(&swarms).zip(&roots) {
-            pool.index.remember(&announce.announce.info_hash, *swarm);
+            pool.index.remember(&announce.info_hash, *swarm);
             pool.set_out(&mut ways, announce, *swarm, *root);
         }
         pool.follow(&mut ways);
@@ -85,14 +86,21 @@ impl Tracker {
 }
 
 impl Ahead {
+    /// `announce`, from `from`.
+    #[inline]
+    pub fn new(from: IpAddr, announce: &Announce) -> Self {
+        let (info_hash, port, complete) = (announce.info_hash, announce.port, role(announce) != Role::Leecher);
+        Self { info_hash, from: from.to_canonical(), port, complete }
+    }
+
     const fn root(&self) -> usize {
-        if self.from.to_canonical().is_ipv4() { V4::ROOT } else { V6::ROOT }
+        if self.from.is_ipv4() { V4::ROOT } else { V6::ROOT }
     }
 
     fn hash(&self, key: HashKey) -> u64 {
-        match self.from.to_canonical() {
-            IpAddr::V4(v4) => key.hash(&endpoint::<6>(&v4.octets(), self.announce.port)),
-            IpAddr::V6(v6) => key.hash(&endpoint::<18>(&v6.octets(), self.announce.port)),
+        match self.from {
+            IpAddr::V4(v4) => key.hash(&endpoint::<6>(&v4.octets(), self.port)),
+            IpAddr::V6(v6) => key.hash(&endpoint::<18>(&v6.octets(), self.port)),
         }
     }
 }
@@ -107,34 +115,36 @@ impl Pool {
             return;
         }
         let to_others = self.random.u64(..);
-        self.index.remember_path(&announce.announce.info_hash, to_others);
+        self.index.remember_path(&announce.info_hash, to_others);
         // Whoever looks for leechers only seldom finds enough of them in one leaf.
-        let looks_on = role(&announce.announce) != Role::Leecher;
         let _ = ways.push(begin(announce.hash(self.key), None));
-        let _ = ways.push(begin(to_others, looks_on.then_some(root)));
+        let _ = ways.push(begin(to_others, announce.complete.then_some(root)));
     }
 
     /// Go all ways a step at a time, to their ends.
     fn follow(&self, ways: &mut Ways) {
+        let mut beside = Batch::<Way>::new();
         for _ in 0..STEPS {
-            let mut beside = Ways::new();
             ways.retain_mut(|way| {
                 beside.extend(self.way_beside(way));
                 way.at = self.step(way);
                 !way.at.is_none()
             });
-            ways.extend(beside);
+            ways.extend(beside.iter().copied());
+            beside.clear();
             self.touch(ways.iter().map(|way| way.at));
         }
     }
 
     /// The way to the leaf beside the one that `way` has just come to, if it is needed.
     fn way_beside(&self, way: &mut Way) -> Option<Way> {
+        let fork = way.fork?;
         if matches!(self.lines[way.at], Line::Fork(_)) {
-            way.fork = way.fork.map(|_| way.at);
+            way.fork = Some(way.at);
             return None;
         }
-        let Line::Fork(fork) = &self.lines[way.fork.take()?] else { return None };
+        way.fork = None;
+        let Line::Fork(fork) = &self.lines[fork] else { return None };
         let at = tree::next_child(fork, tree::child_of(way.path, way.depth - 1))?;
         Some(Way { at, ..*way })
     }
@@ -169,7 +179,7 @@ mod tests {
     use super::super::{Admission, External, Policy, Seeds, Settings, Tracker, Transport};
     use super::*;
     use crate::clock::Running;
-    use crate::wire::{Event, InfoHash};
+    use crate::wire::Event;
 
     fn tracker() -> Tracker {
         let hour = Duration::from_secs(3600);
@@ -190,7 +200,7 @@ mod tests {
         Tracker::new(settings, Seeds { hash: HashKey(1, 2), connection_ids: HashKey(3, 4), random: 5 }).expect("memory")
     }
 
-    fn ahead(number: u32, swarms: u8) -> Ahead {
+    fn who_and_what(number: u32, swarms: u8) -> (IpAddr, Announce) {
         let from = match number % 3 {
             0 => IpAddr::from([10, 0, (number >> 8) as u8, number as u8]),
             1 => IpAddr::from([11, 0, (number >> 8) as u8, number as u8]),
@@ -198,7 +208,7 @@ mod tests {
         };
         let info_hash = InfoHash([(number % u32::from(swarms)) as u8; 20]);
         let (left, event) = (u64::from(number % 4), Event::Update);
-        Ahead { from, announce: Announce { info_hash, port: 6881, left, event, num_want: Some(200) } }
+        (from, Announce { info_hash, port: 6881, left, event, num_want: Some(200) })
     }
 
     #[test]
@@ -206,9 +216,10 @@ mod tests {
         for swarms in [1, 7, 100] {
             let (mut plain, mut looking) = (tracker(), tracker());
             for first in (0..6000).step_by(40) {
-                let batch: Vec<Ahead> = (first..first + 40).map(|number| ahead(number % 4500, swarms)).collect();
-                looking.look_ahead(&batch);
-                for Ahead { from, mut announce } in batch {
+                let batch: Vec<_> = (first..first + 40).map(|number| who_and_what(number % 4500, swarms)).collect();
+                let ahead: Vec<Ahead> = batch.iter().map(|(from, announce)| Ahead::new(*from, announce)).collect();
+                looking.look_ahead(&ahead);
+                for (from, mut announce) in batch {
                     if first > 5000 {
                         announce.event = Event::Stopped;
                     }

@@ -49,8 +49,8 @@ pub struct AnnounceRequest {
 
 impl AnnounceRequest {
     /// What [`Tracker::look_ahead`] takes.
-    pub const fn ahead(&self) -> Ahead {
-        Ahead { from: self.caller.address, announce: self.announce }
+    pub fn ahead(&self) -> Ahead {
+        Ahead::new(self.caller.address, &self.announce)
     }
 }
 

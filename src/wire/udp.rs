@@ -155,11 +155,13 @@ pub fn parse(datagram: &[u8]) -> Result<Request<'_>, Malformed> {
 }
 
 /// What looks like an announce, for whoever wants to look it up before its turn. No promise that [`parse`] finds one.
+#[inline]
 pub fn peek_announce(datagram: &[u8]) -> Option<Announce> {
     let packet: &[u8; ANNOUNCE_REQUEST_OCTETS] = datagram.first_chunk()?;
     (u32::from_be_bytes(ACTION.get(packet)) == ANNOUNCE).then(|| parse_announce(packet))
 }
 
+#[inline]
 fn parse_announce(packet: &[u8; ANNOUNCE_REQUEST_OCTETS]) -> Announce {
     Announce {
         info_hash: InfoHash(INFO_HASH.get(packet)),
