@@ -54,7 +54,8 @@
 //!
 //! Over HTTP a connection has a slot of [`net::http`] with fixed buffers. [`net::connection`] reads into it, and when a
 //! head is whole [`tracker::Tracker::answer_request`] parses it, does the same, and writes the response; it is sent at
-//! once, and what the client does not take waits in the slot.
+//! once, and what the client does not take waits in the slot. Where several connections are ready, all are read from and
+//! looked ahead at before the first is answered.
 //!
 //! # The life of a change of the whitelist
 //!

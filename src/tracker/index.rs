@@ -84,8 +84,6 @@ struct Remembered {
     hash: u64,
     /// Where its swarm was, on one side of the horizon: worth a look, and no more.
     swarm: LineIndex,
-    /// The way to peers of its that was looked at.
-    path: Option<u64>,
 }
 
 /// Info-hashes that are remembered from looking ahead.
@@ -109,7 +107,7 @@ impl Index {
         buckets.try_reserve_exact(Self::directory_len(lines))?;
         buckets.extend([LineIndex::NONE; FIRST_BUCKETS]);
         let nobodys = InfoHash([0; InfoHash::OCTETS]);
-        let nobodys = Remembered { info_hash: nobodys, hash: key.hash(&nobodys.0), swarm: LineIndex::NONE, path: None };
+        let nobodys = Remembered { info_hash: nobodys, hash: key.hash(&nobodys.0), swarm: LineIndex::NONE };
         Ok(Self { buckets, swarms: 0, key, remembered: Box::new([nobodys; REMEMBERED]) })
     }
 
@@ -122,25 +120,13 @@ impl Index {
     /// The same, for an info-hash that will be asked for again soon.
     pub(super) fn hash_ahead(&mut self, info_hash: &InfoHash, horizon: Horizon) -> SwarmHash {
         let hash = self.key.hash(&info_hash.0);
-        self.remembered[remembered_at(info_hash)] =
-            Remembered { info_hash: *info_hash, hash, swarm: LineIndex::NONE, path: None };
+        self.remembered[remembered_at(info_hash)] = Remembered { info_hash: *info_hash, hash, swarm: LineIndex::NONE };
         SwarmHash::new(hash, horizon)
     }
 
     /// What [`Index::hash_ahead`] was asked for stands at `swarm`, it seems.
     pub(super) fn remember(&mut self, info_hash: &InfoHash, swarm: LineIndex) {
         self.remembered[remembered_at(info_hash)].swarm = swarm;
-    }
-
-    /// The next selection from that swarm, if it has forks, should take this path.
-    pub(super) fn remember_path(&mut self, info_hash: &InfoHash, path: u64) {
-        self.remembered[remembered_at(info_hash)].path = Some(path);
-    }
-
-    /// The path that was looked at, for one selection.
-    pub(super) fn take_path(&mut self, info_hash: &InfoHash) -> Option<u64> {
-        let remembered = &mut self.remembered[remembered_at(info_hash)];
-        if remembered.info_hash == *info_hash { remembered.path.take() } else { None }
     }
 
     pub(super) fn swarms(&self) -> usize {

@@ -14,6 +14,7 @@ use super::index::{HashKey, SwarmHash};
 use super::kind::{Family, V4, V6};
 use super::line::{Line, LineIndex, Role};
 use super::pool::Pool;
+use super::starts::Starts;
 use super::tree;
 use crate::wire::{Announce, InfoHash};
 
@@ -59,6 +60,7 @@ impl Tracker {
     pub fn look_ahead(&mut self, announces: &[Ahead]) {
         let announces = announces.get(..LOOK_AHEAD).unwrap_or(announces);
         let Self { pool, networks, .. } = self;
+        pool.starts.draw_for(announces.len(), &mut pool.random);
         let mut hashes = Batch::<SwarmHash>::new();
         hashes.extend(announces.iter().map(|announce| {
             let horizon = networks.horizon(announce.from);
@@ -97,27 +99,30 @@ impl Ahead {
         if self.from.is_ipv4() { V4::ROOT } else { V6::ROOT }
     }
 
-    fn hash(&self, key: HashKey) -> u64 {
+    /// To where it stands in a swarm with forks, and to those whom it is told of.
+    fn paths(&self, key: HashKey, starts: &Starts) -> (u64, u64) {
+        fn of<const N: usize>(endpoint: [u8; N], key: HashKey, starts: &Starts) -> (u64, u64) {
+            (key.hash(&endpoint), starts.ahead(&endpoint))
+        }
         match self.from {
-            IpAddr::V4(v4) => key.hash(&endpoint::<6>(&v4.octets(), self.port)),
-            IpAddr::V6(v6) => key.hash(&endpoint::<18>(&v6.octets(), self.port)),
+            IpAddr::V4(v4) => of(endpoint::<6>(&v4.octets(), self.port), key, starts),
+            IpAddr::V6(v6) => of(endpoint::<18>(&v6.octets(), self.port), key, starts),
         }
     }
 }
 
 impl Pool {
     /// Begin with the ways that an announce will go below a root, which is in the cache.
-    fn set_out(&mut self, ways: &mut Ways, announce: &Ahead, swarm: LineIndex, root: LineIndex) {
+    fn set_out(&self, ways: &mut Ways, announce: &Ahead, swarm: LineIndex, root: LineIndex) {
         let Some(root_line) = root.some().map(|root| &self.lines[root]) else { return };
         let begin = |path, fork| Way { at: root, swarm, path, depth: 0, fork };
         if !matches!(root_line, Line::Fork(_)) {
             let _ = ways.push(begin(0, None));
             return;
         }
-        let to_others = self.random.u64(..);
-        self.index.remember_path(&announce.info_hash, to_others);
         // Whoever looks for leechers only seldom finds enough of them in one leaf.
-        let _ = ways.push(begin(announce.hash(self.key), None));
+        let (own, to_others) = announce.paths(self.key, &self.starts);
+        let _ = ways.push(begin(own, None));
         let _ = ways.push(begin(to_others, announce.complete.then_some(root)));
     }
 

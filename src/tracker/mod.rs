@@ -25,6 +25,7 @@ mod roll;
 mod select;
 mod settings;
 mod sources;
+mod starts;
 mod sweep;
 mod tree;
 

@@ -19,6 +19,7 @@ use super::line::{Counted, Few, LINE_OCTETS, Line, LineIndex, Peer, Peers, Role,
 use super::lines::Lines;
 use super::quanta::{Moment, Quanta};
 use super::roll::{Roll, Slots, Tally};
+use super::starts::Starts;
 use super::tree::{self, Search};
 use crate::clock::Running;
 use crate::wire::{InfoHash, SwarmCounts};
@@ -45,6 +46,7 @@ pub(super) struct Pool {
     /// Newcomers to let go by before the next try to make room: see [`super::evict`].
     pub(super) barren: u32,
     pub(super) random: fastrand::Rng,
+    pub(super) starts: Starts,
 }
 
 /// Peers by role.
@@ -110,6 +112,7 @@ impl Pool {
             expired: 0,
             barren: 0,
             random: fastrand::Rng::with_seed(seed),
+            starts: Starts::default(),
         })
     }
 

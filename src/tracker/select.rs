@@ -42,6 +42,9 @@ pub(super) struct Asker<const N: usize> {
 /// not belong there.
 pub(super) const SLACK: usize = ROLL_PEERS;
 
+/// Half of the peers of a full line.
+const HALF: usize = ROLL_PEERS / 2;
+
 /// The peers of one line.
 #[derive(Clone, Copy)]
 struct Row<'a, const N: usize> {
@@ -74,9 +77,13 @@ impl<'a, const N: usize> Row<'a, N> {
     fn copy(&self, slots: Slots, out: &mut [[u8; N]]) -> Option<usize> {
         let mut length = self.endpoints.len();
         let places = out.get_mut(..length)?;
-        // Most lines are full, and a length that is known makes a short copy.
-        match (places.as_chunks_mut().0, self.endpoints.as_chunks::<ROLL_PEERS>().0) {
-            ([all_places], [all]) => *all_places = *all,
+        // Most lines have a half at least, and a length that is known makes a short copy: from either end, so that the two
+        // halves overlap where the line is not full.
+        match (self.endpoints.first_chunk::<HALF>(), self.endpoints.last_chunk::<HALF>()) {
+            (Some(first), Some(last)) => {
+                *places.first_chunk_mut()? = *first;
+                *places.last_chunk_mut()? = *last;
+            }
             _ => places.copy_from_slice(self.endpoints),
         }
         for hole in self.roll.everybody().but(slots).descending() {
@@ -205,7 +212,7 @@ impl Pool {
     ) -> usize {
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return 0 };
         let root = own.roots[F::ROOT];
-        let path = self.index.take_path(&own.info_hash).unwrap_or_else(|| self.random.u64(..));
+        let path = self.starts.next(&asker.endpoint, &mut self.random);
         let mut selection = Selection {
             asker,
             own_place: self.own_place::<N, F>(swarm, asker),
