@@ -190,8 +190,10 @@ impl HttpServer {
     /// Do what connections that are ready, [`LOOK_AHEAD`] at most, can do now: read from all of them, and look at what
     /// they ask for together.
     pub(super) fn advance_all(&mut self, slots: &[usize], tracker: &mut Tracker, now: Running, readiness: &Readiness) {
-        if let [slot] = slots {
-            return self.advance(*slot, None, tracker, now, readiness);
+        match slots {
+            [] => return,
+            [slot] => return self.advance(*slot, None, tracker, now, readiness),
+            _ => {}
         }
         let mut begun = heapless::Vec::<Option<Begun>, LOOK_AHEAD>::new();
         begun.extend(slots.iter().map(|slot| self.begin(*slot, tracker)));

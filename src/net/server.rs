@@ -44,26 +44,16 @@ struct Udp {
 }
 
 impl Udp {
-    /// Answer a batch, and watch the socket only if there is no more to be expected at once.
-    fn take_turn(
-        &mut self,
-        number: usize,
-        tracker: &mut Tracker,
-        now: Running,
-        readiness: &Readiness,
-    ) -> nix::Result<()> {
+    /// Answer a batch, and watch the socket only if there is no more to be expected at once. Where the kernel has no memory
+    /// to watch it with, it gets a turn as long as that lasts.
+    fn take_turn(&mut self, number: usize, tracker: &mut Tracker, now: Running, readiness: &Readiness) {
         match self.server.exchange(tracker, now) {
             0 if !self.is_watched => {
-                readiness.add(self.server.socket(), Token::Udp(number), Interest::Readable)?;
-                self.is_watched = true;
+                self.is_watched = readiness.add(self.server.socket(), Token::Udp(number), Interest::Readable).is_ok();
             }
-            BATCH if self.is_watched => {
-                readiness.remove(self.server.socket())?;
-                self.is_watched = false;
-            }
+            BATCH if self.is_watched => self.is_watched = readiness.remove(self.server.socket()).is_err(),
             _ => {}
         }
-        Ok(())
     }
 }
 
@@ -116,14 +106,14 @@ impl Server {
         let tracker = &mut *self.daemon.tracker.borrow_mut();
         let now = self.daemon.now();
         for (number, udp) in self.udp.iter_mut().enumerate().filter(|(_, udp)| !udp.is_watched) {
-            udp.take_turn(number, tracker, now, &self.readiness)?;
+            udp.take_turn(number, tracker, now, &self.readiness);
         }
         let mut somebody_came = false;
         let mut asking = heapless::Vec::<usize, LOOK_AHEAD>::new();
         for token in self.ready.tokens() {
             match token {
                 Token::Bell => {}
-                Token::Udp(number) => self.udp[number].take_turn(number, tracker, now, &self.readiness)?,
+                Token::Udp(number) => self.udp[number].take_turn(number, tracker, now, &self.readiness),
                 Token::Connection(slot) => {
                     // There is room: it never stays full.
                     let _ = asking.push(slot);
