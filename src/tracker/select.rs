@@ -71,20 +71,20 @@ impl<'a, const N: usize> Row<'a, N> {
         }
     }
 
-    /// Write the endpoints of `slots` to the start of `out`, which has room for all of the row, and return how many they
+    /// Write the endpoints of `slots` to the start of `out`, which has room for [`ROLL_PEERS`], and return how many they
     /// are.
     #[inline]
     fn copy(&self, slots: Slots, out: &mut [[u8; N]]) -> Option<usize> {
+        let places = out.first_chunk_mut::<ROLL_PEERS>()?;
         let mut length = self.endpoints.len();
-        let places = out.get_mut(..length)?;
         // Most lines have a half at least, and a length that is known makes a short copy: from either end, so that the two
         // halves overlap where the line is not full.
         match (self.endpoints.first_chunk::<HALF>(), self.endpoints.last_chunk::<HALF>()) {
             (Some(first), Some(last)) => {
                 *places.first_chunk_mut()? = *first;
-                *places.last_chunk_mut()? = *last;
+                *places.get_mut(length - HALF..)?.first_chunk_mut()? = *last;
             }
-            _ => places.copy_from_slice(self.endpoints),
+            _ => places.get_mut(..length)?.copy_from_slice(self.endpoints),
         }
         for hole in self.roll.everybody().but(slots).descending() {
             length -= 1;
