@@ -6,7 +6,7 @@
 use super::chain::{self, Place};
 use super::horizon::{External, Horizon, Reach, reach};
 use super::kind::Family;
-use super::line::{FORK_CHILDREN, Line, LineIndex, Peers, Role, Stamp};
+use super::line::{Line, LineIndex, Peers, Role, Stamp};
 use super::lines::Lines;
 use super::pool::Pool;
 use super::roll::{ROLL_PEERS, Roll, Slots, Tally};
@@ -300,16 +300,7 @@ fn select_in_fork<const N: usize, F: Family<N>>(
     selection: &mut Selection<'_, N>,
 ) {
     let Line::Fork(fork) = &lines[fork] else { return };
-    let start = tree::child_of(path, depth);
-    let first = fork.children[start];
-    let mut previous = LineIndex::NONE;
-    for step in 0..FORK_CHILDREN {
-        let child = fork.children[(start + step) % FORK_CHILDREN];
-        // Neighbouring children may be one chain, and the last of them the one that was begun with.
-        if child.is_none() || child == previous || (step > 0 && child == first) {
-            continue;
-        }
-        previous = child;
+    for child in tree::children_from(fork, tree::child_of(path, depth)) {
         if matches!(lines[child], Line::Fork(_)) {
             select_in_fork::<N, F>(lines, swarm, (child, depth + 1), path, random, selection);
         } else {

@@ -71,10 +71,22 @@ pub(super) const fn child_of(hash: u64, depth: u32) -> usize {
     hash.rotate_left(FORK_BITS * (depth + 1)) as usize % FORK_CHILDREN
 }
 
+/// The children of `fork` from `start` on and round the corner, each once: neighbours may be one chain, and the last of them
+/// the one that was begun with.
+pub(super) fn children_from(fork: &Fork, start: usize) -> impl Iterator<Item = LineIndex> {
+    let first = fork.children[start];
+    let mut previous = LineIndex::NONE;
+    (0..FORK_CHILDREN).filter_map(move |step| {
+        let child = fork.children[(start + step) % FORK_CHILDREN];
+        let is_new = !child.is_none() && child != previous && (step == 0 || child != first);
+        previous = if is_new { child } else { previous };
+        is_new.then_some(child)
+    })
+}
+
 /// The child of `fork` after `start` that is another line, if there is one.
 pub(super) fn next_child(fork: &Fork, start: usize) -> Option<LineIndex> {
-    let others = (1..FORK_CHILDREN).map(|step| fork.children[(start + step) % FORK_CHILDREN]);
-    others.filter(|child| !child.is_none()).find(|child| *child != fork.children[start])
+    children_from(fork, start).find(|child| *child != fork.children[start])
 }
 
 /// The leaf for `endpoint`. The hash is only computed where there is a fork.
