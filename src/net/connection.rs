@@ -112,7 +112,8 @@ impl Connection {
             return None;
         }
         let has_received = self.receive(stream, received);
-        let request = tracker.read_announce(self.client, &received[..self.received_octets]);
+        let read = || tracker.read_announce(self.client, &received[..self.received_octets]);
+        let request = if has_received == Ok(true) { read() } else { None };
         Some(Begun { received: has_received, request })
     }
 
