@@ -44,7 +44,7 @@ pub struct AnnounceRequest {
     announce: Announce,
     consumed: usize,
     keep_alive: bool,
-    head_only: bool,
+    method: Method,
 }
 
 impl AnnounceRequest {
@@ -59,20 +59,24 @@ impl Tracker {
     /// can so be read, looked ahead at, and then answered; [`Self::answer_request`] does it all for one.
     pub fn read_announce(&self, from: IpAddr, received: &[u8]) -> Option<AnnounceRequest> {
         let HeadStatus::Complete(head) = http::parse_head(received) else { return None };
-        let head_only = head.method == Method::Head;
-        if (head.method != Method::Get && !head_only) || Target::of(head.path) != Target::Announce {
+        if !is_answered(head.method) || Target::of(head.path) != Target::Announce {
             return None;
         }
         let (caller, announce) = (self.client_behind(from, &head)?, http::parse_announce(head.query).ok()?);
-        Some(AnnounceRequest { caller, announce, consumed: head.octets, keep_alive: head.keep_alive, head_only })
+        Some(AnnounceRequest {
+            caller,
+            announce,
+            consumed: head.octets,
+            keep_alive: head.keep_alive,
+            method: head.method,
+        })
     }
 
     /// Answer an announce that [`Self::read_announce`] has read. `out` is as for [`Self::answer_request`].
     pub fn answer_announce(&mut self, now: Running, request: &AnnounceRequest, out: &mut [u8]) -> Answer {
-        let AnnounceRequest { caller, announce, consumed, keep_alive, head_only } = request;
-        let written = self.respond_to_announce(now, caller, announce, *keep_alive, out).unwrap_or(0);
-        let written = if *head_only { http::without_body(&out[..written]).len() } else { written };
-        Answer::Response { consumed: *consumed, written, keep_alive: *keep_alive }
+        let AnnounceRequest { caller, announce, consumed, keep_alive, method } = *request;
+        let written = self.respond_to_announce(now, &caller, &announce, keep_alive, out).unwrap_or(0);
+        Answer::Response { consumed, written: sent_octets(method, &out[..written]), keep_alive }
     }
 
     /// Answer the first request in `received`, which came from `from`. The response stands at the start of `out`, which
@@ -80,13 +84,9 @@ impl Tracker {
     pub fn answer_request(&mut self, now: Running, from: IpAddr, received: &[u8], out: &mut [u8]) -> Answer {
         match http::parse_head(received) {
             HeadStatus::Complete(head) => {
-                let keep_alive = head.keep_alive;
-                let written = self.respond(now, from, &head, keep_alive, out);
-                let written = match head.method {
-                    Method::Head => http::without_body(&out[..written]).len(),
-                    _ => written,
-                };
-                Answer::Response { consumed: head.octets, written, keep_alive }
+                let written = self.respond(now, from, &head, out);
+                let written = sent_octets(head.method, &out[..written]);
+                Answer::Response { consumed: head.octets, written, keep_alive: head.keep_alive }
             }
             HeadStatus::Incomplete => Answer::Incomplete,
             HeadStatus::Malformed => self.give_up_on(received, Status::BadRequest, BAD_REQUEST, out),
@@ -105,8 +105,9 @@ impl Tracker {
         Answer::Response { consumed: received.len(), written, keep_alive: false }
     }
 
-    fn respond(&mut self, now: Running, from: IpAddr, head: &Head<'_>, keep_alive: bool, out: &mut [u8]) -> usize {
-        if !matches!(head.method, Method::Get | Method::Head) {
+    fn respond(&mut self, now: Running, from: IpAddr, head: &Head<'_>, out: &mut [u8]) -> usize {
+        let keep_alive = head.keep_alive;
+        if !is_answered(head.method) {
             self.counters.http_bad_requests += 1;
             return http::emit_plain(out, Status::MethodNotAllowed, BAD_METHOD, keep_alive).unwrap_or(0);
         }
@@ -196,6 +197,15 @@ impl Tracker {
         self.counters.http_bad_parameters += 1;
         http::emit_failure(out, reason, RetryIn::Absent, keep_alive)
     }
+}
+
+const fn is_answered(method: Method) -> bool {
+    matches!(method, Method::Get | Method::Head)
+}
+
+/// Octets of a response that are sent: to a HEAD request only its head.
+fn sent_octets(method: Method, response: &[u8]) -> usize {
+    if method == Method::Head { http::without_body(response).len() } else { response.len() }
 }
 
 fn emit_refusal(out: &mut [u8], refusal: Refusal, keep_alive: bool) -> Result<usize, Full> {
