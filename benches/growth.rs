@@ -2,7 +2,8 @@
 //! --repeats 5` unless it says otherwise, which takes some minutes.
 //!
 //! The cost of an announce and of a peer for a thousand to a hundred million peers, as far as memory goes; and the
-//! longest that the tracker stands still while a swarm gathers a crowd, or a million peers expire.
+//! longest that the tracker stands still while a swarm gathers a crowd, or a million peers expire, or one of them loses
+//! its place on the whitelist.
 
 #![allow(clippy::panic, reason = "a bench that cannot go on says so")]
 
@@ -16,6 +17,7 @@ use common::arguments::value;
 use common::latency::Latency;
 use common::mix::info_hash;
 use common::table::{Table, median, thousands};
+use ipnet::IpNet;
 use nakodo::clock::Running;
 use nakodo::tracker::{Admission, Ahead, External, HashKey, LOOK_AHEAD, Policy, Seeds, Settings, Tracker, Transport};
 use nakodo::wire::{Announce, Event, InfoHash};
@@ -39,6 +41,7 @@ fn main() {
     sizes(largest);
     flash_crowd(repeats);
     expiry(repeats);
+    revocation(repeats);
 }
 
 /// A swarm for every ten peers, and peers in them by Zipf's law: so a few swarms are large, and half have one peer or
@@ -118,6 +121,22 @@ fn expiry(repeats: usize) {
     best.0.print("sweep");
 }
 
+/// An address is revoked that has a peer among a million.
+fn revocation(repeats: usize) {
+    println!("\nan address is revoked that has one of {} peers; of {repeats} times:", thousands(EXPIRING.into()));
+    let mut crowd = Crowd::new(64 << 20);
+    crowd.fill(EXPIRING);
+    let policy = Policy { wan: Admission::Whitelist, ..crowd.policy.clone() };
+    crowd.tracker.set_policy(policy);
+    let mut timed = Timed::default();
+    for peer in 0..repeats.max(1) as u32 {
+        let revoked = IpNet::from(address(peer));
+        let forgotten = timed.time(|| crowd.tracker.forget(crowd.now, &revoked));
+        assert_eq!(forgotten, 1, "the peer of {revoked}");
+    }
+    timed.print("revocation");
+}
+
 /// How long calls took. What takes long may be the machine that did something else meanwhile.
 #[derive(Clone, Debug, Default)]
 struct Timed {
@@ -156,6 +175,7 @@ fn free_octets() -> usize {
 /// A tracker and who announces to it.
 struct Crowd {
     tracker: Tracker,
+    policy: Policy,
     began: Running,
     now: Running,
     random: fastrand::Rng,
@@ -175,12 +195,12 @@ impl Crowd {
             external: External::default(),
             proxies: Vec::new(),
         };
-        let settings =
-            Settings { memory_octets, whitelist_capacity: 1, peer_timeout: PEER_TIMEOUT, lan: Vec::new(), policy };
+        let (lan, peer_timeout) = (Vec::new(), PEER_TIMEOUT);
+        let settings = Settings { memory_octets, whitelist_capacity: 1, peer_timeout, lan, policy: policy.clone() };
         let seeds = Seeds { hash: HashKey(1, 2), connection_ids: HashKey(3, 4), random: 5 };
         let tracker = Tracker::new(settings, seeds).expect("memory");
         let now = Running::from_seconds(10);
-        Self { tracker, began: now, now, random: fastrand::Rng::with_seed(6) }
+        Self { tracker, policy, began: now, now, random: fastrand::Rng::with_seed(6) }
     }
 
     fn sweep(&mut self) -> Duration {

@@ -275,13 +275,14 @@ impl Tracker {
     /// Remove the peers whose address lies in `prefix` and is not admitted any more, at once, and return how many.
     pub fn forget(&mut self, now: Running, prefix: &IpNet) -> usize {
         let Self { pool, whitelist, policy, .. } = self;
-        let forgotten = pool.forget(now, |octets, horizon| {
-            let address = match *octets {
-                [a, b, c, d] => IpAddr::from([a, b, c, d]),
-                _ => IpAddr::from(<[u8; 16]>::try_from(octets).unwrap_or_default()),
-            };
+        let address = |octets: &[u8]| match *octets {
+            [a, b, c, d] => IpAddr::from([a, b, c, d]),
+            _ => IpAddr::from(<[u8; 16]>::try_from(octets).unwrap_or_default()),
+        };
+        let lies = |octets: &[u8]| prefix.contains(&address(octets));
+        let forgotten = pool.forget(now, lies, |octets, horizon| {
             let admission = if horizon == Horizon::Lan { policy.lan } else { policy.wan };
-            admission == Admission::Whitelist && prefix.contains(&address) && !whitelist.covers(address)
+            admission == Admission::Whitelist && !whitelist.covers(address(octets))
         });
         self.counters.peers_revoked += forgotten as u64;
         forgotten

@@ -287,10 +287,23 @@ impl Pool {
         endpoint: &[u8; N],
         now: Stamp,
     ) -> bool {
-        let role = self.remove_from_own_line::<N, F>(swarm, endpoint).or_else(|| {
-            let search = tree::find::<N, F>(&self.lines, self.key, swarm, endpoint);
-            self.remove_found::<N, F>(swarm, search)
-        });
+        let place = self.place_of::<N, F>(swarm, endpoint);
+        place.is_some_and(|place| self.remove_at::<N, F>(swarm, place, now))
+    }
+
+    /// Remove the peer of `swarm` that stands at `place`; false when there is none.
+    pub(super) fn remove_at<const N: usize, F: Family<N>>(
+        &mut self,
+        swarm: LineIndex,
+        place: Place,
+        now: Stamp,
+    ) -> bool {
+        let role = if place.line == swarm {
+            let few = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::few_mut);
+            few.and_then(|few| few.swap_remove(place.slot)).map(|peer| peer.role())
+        } else {
+            self.remove_from_tree::<N, F>(swarm, place)
+        };
         if role.is_some() {
             self.peers.change(role, None);
             self.note_if_emptied(swarm, now);
@@ -298,23 +311,13 @@ impl Pool {
         role.is_some()
     }
 
-    fn remove_from_own_line<const N: usize, F: Family<N>>(
-        &mut self,
-        swarm: LineIndex,
-        endpoint: &[u8; N],
-    ) -> Option<Role> {
-        let few = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::few_mut)?;
-        let slot = few.slot_of(endpoint)?;
-        few.swap_remove(slot).map(|peer| peer.role())
-    }
-
-    fn remove_found<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, search: Search) -> Option<Role> {
-        let place = search.place?;
+    fn remove_from_tree<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, place: Place) -> Option<Role> {
         let (peers, _) = F::items(&self.lines[place.line])?;
-        let role = peers.get(place.slot)?.role();
-        tree::remove::<N, F>(&mut self.lines, swarm, search.leaf, place);
-        self.recount(swarm, Some(role), None);
-        Some(role)
+        let peer = peers.get(place.slot)?;
+        let leaf = tree::leaf::<N, F>(&self.lines, self.key, swarm, &peer.endpoint);
+        tree::remove::<N, F>(&mut self.lines, swarm, leaf, place);
+        self.recount(swarm, Some(peer.role()), None);
+        Some(peer.role())
     }
 
     /// Start the time that an empty swarm is kept for the sake of its count of completed downloads.

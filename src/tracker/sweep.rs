@@ -1,15 +1,17 @@
 //! The sweeper: visits a few lines at a time, removes the dead, gives back what they leave.
 //!
 //! A pass over all lines takes [`SWEEP_QUANTA`]; each call does the part of it that is due. Where many die at once, as
-//! after an outage, a call stops after [`REMOVALS_A_STEP`] and asks to be made again soon: so there is never a pause.
+//! after an outage, a call stops after [`REMOVALS_A_STEP`], and where the sweep has fallen behind for that,
+//! after [`LINES_AT_ONCE`]. Then it asks to be made again soon: so there is never a pause.
 //! Only if the sweep is so late that stamps could come round (with the default timeout, the process stood still for 13
 //! minutes) does one call go over everything.
 
 use core::time::Duration;
 
+use super::chain::Place;
 use super::columns::Columns;
 use super::horizon::Horizon;
-use super::kind::{Family, V4, V6};
+use super::kind::{V4, V6};
 use super::line::{Few, Line, LineIndex, Peers, Stamp, Swarm};
 use super::lines::Lines;
 use super::pool::Pool;
@@ -23,6 +25,9 @@ const LINES_A_STEP: usize = 128;
 /// Peers that a call removes: some hundred nanoseconds each, when their lines are not in the cache. Twice as many for each
 /// pass that the sweep is behind.
 const REMOVALS_A_STEP: usize = 128;
+
+/// Lines that a call visits at most, most of which take some nanoseconds each. More where the sweep is behind, as above.
+const LINES_AT_ONCE: u64 = 1024;
 
 /// The shortest time to ask for between two calls.
 const MIN_WAIT: Duration = Duration::from_millis(1);
@@ -52,9 +57,14 @@ impl Pool {
         let passes_behind = work / (pass_millis * lines).max(1);
         // Rather a pause than the dead alive again.
         let is_too_late = passes_behind >= LATE_QUANTA / SWEEP_QUANTA;
-        let removals = if is_too_late { usize::MAX } else { REMOVALS_A_STEP << passes_behind };
+        let (removals, lines_at_once) = if is_too_late {
+            (usize::MAX, u64::MAX)
+        } else {
+            (REMOVALS_A_STEP << passes_behind, LINES_AT_ONCE << passes_behind)
+        };
+        let due = lines_at_once.min(work / pass_millis);
         let mut done = 0;
-        while done < work / pass_millis && peers_before - self.peers.total() < removals {
+        while done < due && peers_before - self.peers.total() < removals {
             if self.sweep.next >= self.lines.touched() {
                 self.sweep.next = 0;
             }
@@ -125,34 +135,22 @@ impl Pool {
 
     /// Remove those peers of one line that `goes` names, by address and when they were last heard.
     pub(super) fn remove_peers(&mut self, line: LineIndex, now: Stamp, goes: impl Fn(&[u8], Stamp) -> bool) {
+        // Whose they are stays the same, whatever is removed.
+        let mut swarm = None;
         // Removing moves other peers into the line, or gives the line back: look at it anew after each.
-        loop {
-            let gone = match &self.lines[line] {
-                Line::Peers4(chained) => self.remove_first::<6, V4>(line, first(&chained.items, &goes), now),
-                Line::Peers6(chained) => self.remove_first::<18, V6>(line, first(&chained.items, &goes), now),
-                Line::Swarm(Swarm { few: Few::Four(few), .. }) => {
-                    self.remove_first::<6, V4>(line, first(few, &goes), now)
+        while let Some(slot) = first(&self.lines[line], &goes) {
+            swarm = swarm.or_else(|| owner(&self.lines, line));
+            let (Some(swarm), place) = (swarm, Place { line, slot }) else { return };
+            let removed = match &self.lines[line] {
+                Line::Peers6(_) | Line::Swarm(Swarm { few: Few::Six(_), .. }) => {
+                    self.remove_at::<18, V6>(swarm, place, now)
                 }
-                Line::Swarm(Swarm { few: Few::Six(few), .. }) => {
-                    self.remove_first::<18, V6>(line, first(few, &goes), now)
-                }
-                _ => None,
+                _ => self.remove_at::<6, V4>(swarm, place, now),
             };
-            if gone.is_none() {
+            if !removed {
                 return;
             }
         }
-    }
-
-    fn remove_first<const N: usize, F: Family<N>>(
-        &mut self,
-        line: LineIndex,
-        endpoint: Option<[u8; N]>,
-        now: Stamp,
-    ) -> Option<()> {
-        let endpoint = endpoint?;
-        let swarm = owner(&self.lines, line)?;
-        self.remove::<N, F>(swarm, &endpoint, now).then_some(())
     }
 
     /// Merge what a fork has left, and let a swarm without forks keep its first peers in its own line again.
@@ -179,16 +177,25 @@ impl Pool {
         }
     }
 
-    /// Remove the peers whose addresses `goes` names from all swarms, at once: for an address that may no longer
-    /// announce. This goes over every line, which for 8 MiB takes some milliseconds.
-    pub(super) fn forget(&mut self, now: Running, goes: impl Fn(&[u8], Horizon) -> bool) -> usize {
+    /// Remove those peers from all swarms, at once, whose addresses lie where `lies` says and may not announce any more, as
+    /// `goes` says for either side of the horizon. This goes over every line: some milliseconds for a million peers.
+    pub(super) fn forget(
+        &mut self,
+        now: Running,
+        lies: impl Fn(&[u8]) -> bool,
+        goes: impl Fn(&[u8], Horizon) -> bool,
+    ) -> usize {
         let stamp = self.quanta.stamp(now);
         let peers_before = self.peers.total();
         for line in (0..self.lines.touched()).map(LineIndex::new) {
+            // Whose a line is takes a walk: worth it only where somebody may go.
+            if first(&self.lines[line], |address, _| lies(address)).is_none() {
+                continue;
+            }
             let horizon = owner(&self.lines, line)
                 .and_then(|swarm| tree::swarm_at(&self.lines, swarm))
                 .map_or(Horizon::Wan, |swarm| swarm.horizon);
-            self.remove_peers(line, stamp, |address, _| goes(address, horizon));
+            self.remove_peers(line, stamp, |address, _| lies(address) && goes(address, horizon));
         }
         peers_before - self.peers.total()
     }
@@ -199,9 +206,18 @@ pub(super) fn address_of<const N: usize>(endpoint: &[u8; N]) -> &[u8] {
     endpoint.split_last_chunk::<2>().map_or(&[], |(address, _)| address)
 }
 
-fn first<const N: usize>(peers: &impl Peers<N>, goes: impl Fn(&[u8], Stamp) -> bool) -> Option<[u8; N]> {
-    let gone = peers.iter().find(|peer| goes(address_of(&peer.endpoint), peer.seen()))?;
-    Some(gone.endpoint)
+/// The slot of the first peer of a line that goes.
+fn first(line: &Line, goes: impl Fn(&[u8], Stamp) -> bool) -> Option<usize> {
+    fn of<const N: usize>(peers: &impl Peers<N>, goes: impl Fn(&[u8], Stamp) -> bool) -> Option<usize> {
+        peers.iter().position(|peer| goes(address_of(&peer.endpoint), peer.seen()))
+    }
+    match line {
+        Line::Peers4(chained) => of(&chained.items, goes),
+        Line::Peers6(chained) => of(&chained.items, goes),
+        Line::Swarm(Swarm { few: Few::Four(few), .. }) => of(few, goes),
+        Line::Swarm(Swarm { few: Few::Six(few), .. }) => of(few, goes),
+        Line::Swarm(_) | Line::Free { .. } | Line::Fork(_) | Line::Bucket(_) => None,
+    }
 }
 
 /// The swarm that a line of peers belongs to: itself, or what the last line of its chain names.
@@ -214,5 +230,47 @@ pub(super) fn owner(lines: &Lines, line: LineIndex) -> Option<LineIndex> {
             Line::Peers6(chained) => chained.next,
             Line::Free { .. } | Line::Fork(_) | Line::Bucket(_) => return None,
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::index::HashKey;
+    use super::super::line::Role;
+    use super::super::quanta::Quanta;
+    use super::*;
+    use crate::wire::InfoHash;
+
+    #[test]
+    fn a_sweep_that_is_behind_visits_a_few_lines_at_a_time_until_it_has_made_up_for_it() {
+        let quanta = Quanta::of_lifetime(Duration::from_secs(400));
+        let mut pool = Pool::reserve(4 << 20, quanta, HashKey(1, 2), 3).expect("memory");
+        let began = Running::from_seconds(100);
+        let stamp = pool.stamp(began);
+        let swarm = pool.find_or_add_swarm(&InfoHash([1; 20]), Horizon::Wan, stamp).expect("room");
+        for number in 0..100_000_u32 {
+            let [a, b, c, d] = number.to_be_bytes();
+            pool.upsert::<6, V4>(swarm, [1, a, b, c, d, 1], Role::Leecher, stamp);
+        }
+        while pool.sweep.last < began || pool.sweep_wait() == MIN_WAIT {
+            pool.sweep(began);
+        }
+        // Most of a pass is due at once; from then on it is called as it asks.
+        let (mut now, mut visited, mut before) = (began.after(quanta.length() * 2 - MIN_WAIT), 0, pool.sweep.next);
+        let lines = pool.lines.touched();
+        assert!(lines > 10 * LINES_AT_ONCE as usize, "{lines} lines are too few to tell");
+        loop {
+            pool.sweep(now);
+            let step = (pool.sweep.next + lines - before) % lines;
+            assert!(step <= LINES_AT_ONCE as usize, "{step} of {lines} lines in one call");
+            (visited, before) = (visited + step, pool.sweep.next);
+            if pool.sweep_wait() > MIN_WAIT {
+                break;
+            }
+            now = now.after(pool.sweep_wait());
+            assert!(visited < lines * 2, "it is never done");
+        }
+        assert!(visited + LINES_AT_ONCE as usize > lines, "{visited} of {lines} lines visited");
+        assert_eq!(pool.peers.total(), 100_000, "all are alive");
     }
 }
