@@ -9,7 +9,7 @@
 //! Names are compared as they are: no client escapes them. A value is only looked into where somebody reads it, so that
 //! a stray `%` in a parameter that the tracker ignores harms nobody.
 
-use memchr::{memchr, memchr_iter, memchr2_iter};
+use memchr::{memchr, memchr_iter};
 use percent_encoding::{PercentDecode, percent_decode};
 
 /// A `%` without two hexadecimal digits after it.
@@ -42,25 +42,20 @@ pub enum Number {
 
 /// Iterate over the parameters of `query`, as (name, value) and not yet decoded, in their order and with duplicates.
 pub fn parameters(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let mut marks = memchr2_iter(b'&', b'=', query);
-    let (mut begin, mut equals) = (0, None);
+    let mut rest = query;
     core::iter::from_fn(move || {
-        while begin <= query.len() {
-            let mark = marks.next();
-            if let Some(at) = mark
-                && query.get(at) == Some(&b'=')
-            {
-                equals.get_or_insert(at);
-                continue;
-            }
-            let end = mark.unwrap_or(query.len());
-            let (name, value) = (begin..equals.unwrap_or(end), equals.take().map(|equals| equals + 1..end));
-            begin = end + 1;
-            if let Some(value) = value {
-                return query.get(name).zip(query.get(value));
+        loop {
+            // Names are too short for a search by many octets at a time to be worth its start.
+            let end_of_name = rest.iter().position(|byte| matches!(byte, b'=' | b'&'))?;
+            let (name, from_mark) = rest.split_at_checked(end_of_name)?;
+            let (mark, value_and_rest) = from_mark.split_first()?;
+            rest = value_and_rest;
+            if *mark == b'=' {
+                let (value, from_end) = rest.split_at_checked(memchr(b'&', rest).unwrap_or(rest.len()))?;
+                rest = from_end.get(1..).unwrap_or_default();
+                return Some((name, value));
             }
         }
-        None
     })
 }
 
