@@ -307,17 +307,37 @@ fn where_more_come_at_once_than_there_is_room_for_all_are_served() {
     assert_eq!(served, 20);
 }
 
+/// A client that begins a request, and does not go on.
+fn slow_client(from: &str, daemon: &Daemon<'_>) -> HttpClient {
+    let mut client = HttpClient::connect_from(from, daemon.address());
+    client.send(b"GET /announce?");
+    client
+}
+
+#[test]
+fn an_address_that_holds_all_connections_with_slow_requests_keeps_nobody_waiting() {
+    let folder = Folder::new("slow-one");
+    let daemon = Daemon::configured(&folder, &hasty(8, "5m", "5m"));
+    let mut patient = slow_client("127.0.0.2", &daemon);
+    let mut greedy: Vec<HttpClient> = (0..7).map(|_| slow_client("127.0.0.3", &daemon)).collect();
+    wait_for("eight connections", || (daemon.counter("http_connections") == 8).then_some(()));
+    // More than it has connections of its own to lose, if each newcomer took one for good.
+    for _ in 0..12 {
+        announce_http(daemon.address(), &leecher()).expect("served at once");
+    }
+    assert_eq!(daemon.counter("http_connections_given_up"), 1);
+    assert_eq!(greedy.remove(0).rest(), b"", "the slowest of the greedy one's went");
+    assert!(greedy.iter_mut().all(HttpClient::is_open), "and no other");
+    // Whoever is slow and not greedy is not touched, though it came first.
+    patient.send(&http_announce()[b"GET /announce?".len()..]);
+    patient.response().told().expect("the LAN is open");
+}
+
 #[test]
 fn where_all_are_slow_a_newcomer_waits_until_their_time_is_up() {
     let folder = Folder::new("slow-all");
     let daemon = Daemon::configured(&folder, &hasty(4, "2s", "5m"));
-    let slow: Vec<HttpClient> = (0..4)
-        .map(|_| {
-            let mut client = HttpClient::connect(daemon.address());
-            client.send(b"GET /announce?");
-            client
-        })
-        .collect();
+    let slow: Vec<HttpClient> = (2..6).map(|host| slow_client(&format!("127.0.0.{host}"), &daemon)).collect();
     wait_for("four connections", || (daemon.counter("http_connections") == 4).then_some(()));
     announce_http(daemon.address(), &leecher()).expect("served in the end");
     assert_eq!(daemon.counter("http_connections_given_up"), 0);
@@ -410,13 +430,7 @@ fn who_closes_its_end_after_asking_is_answered() {
 fn where_none_can_give_way_waiting_takes_no_time_of_the_processor() {
     let folder = Folder::new("full");
     let daemon = Daemon::configured(&folder, &hasty(2, "5m", "5m"));
-    let mut busy: Vec<HttpClient> = (0..2)
-        .map(|_| {
-            let mut client = HttpClient::connect(daemon.address());
-            client.send(b"GET /announce?");
-            client
-        })
-        .collect();
+    let mut busy = vec![slow_client("127.0.0.2", &daemon), slow_client("127.0.0.3", &daemon)];
     wait_for("two connections", || (daemon.counter("http_connections") == 2).then_some(()));
     let mut newcomer = HttpClient::connect(daemon.address());
     newcomer.send(&http_announce());

@@ -195,7 +195,7 @@ pub(super) const KEYS: &[Key] = &[
         at_start_only: true,
         meaning: &[
             "How many connections may be open at once. One more takes the place of the one that has been idle for",
-            "longest; while none is idle, it waits.",
+            "longest; while none is idle, of the slowest of an address that has more than an eighth of them; or it waits.",
         ],
     },
     Key {

@@ -95,6 +95,11 @@ impl Connection {
         }
     }
 
+    /// Who has connected.
+    pub const fn client(&self) -> IpAddr {
+        self.client
+    }
+
     /// How many requests have been answered.
     pub const fn answered(&self) -> u64 {
         self.answered

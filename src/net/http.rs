@@ -2,8 +2,9 @@
 //!
 //! A connection takes one of the slots, and is read from as soon as it is accepted: one that is answered and closed then
 //! is never watched for readiness. Where no slot is free, the connection that has been idle for longest is given up;
-//! where none is idle, new connections wait in the kernel until one is, or ends, or is out of time. Nothing is allocated
-//! for a connection or a request.
+//! where none is idle, the slowest of an address that holds more than its share of the slots. Where there is none either,
+//! new connections wait in the kernel until one is idle, or ends, or is out of time. Nothing is allocated for a
+//! connection or a request.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -12,13 +13,14 @@ use std::net::{TcpListener, TcpStream};
 
 use super::connection::{Begun, Buffers, Connection, RECEIVE_OCTETS, SEND_OCTETS, Wait};
 use super::readiness::{Interest, Readiness, Token};
+use super::share::Held;
 use crate::clock::Running;
 use crate::tracker::{Ahead, LOOK_AHEAD, Tracker};
 
 /// Connections that a listener accepts before others get their turn.
 const ACCEPTED_A_TURN: usize = 32;
 
-/// Idle connections that are looked at for one that has nothing to ask, before a newcomer has to wait for the next turn.
+/// Connections that are looked at for one that has nothing to ask, before a newcomer has to wait for the next turn.
 const ASKED_TO_GIVE_WAY: usize = 8;
 
 /// How long a client may take to close its end after ours.
@@ -139,7 +141,8 @@ impl HttpServer {
     /// A slot that is free, or may be given up. Where there is none, no connections are wanted until there is.
     fn room(&mut self, tracker: &mut Tracker, now: Running, readiness: &Readiness) -> Option<usize> {
         for _ in 0..ASKED_TO_GIVE_WAY {
-            let Some(slot) = self.free.last().copied().or_else(|| self.longest_idle()) else {
+            let taken = || self.longest_idle().or_else(|| self.slowest_of_the_greedy(tracker));
+            let Some(slot) = self.free.last().copied().or_else(taken) else {
                 self.wants_connections = false;
                 return None;
             };
@@ -167,15 +170,32 @@ impl HttpServer {
 
     /// The slot of the connection that has been idle for longest. One that only waits for the client's end is as good.
     fn longest_idle(&self) -> Option<usize> {
+        self.longest(|connection| matches!(connection.waits_for(), Wait::Request | Wait::End))
+    }
+
+    /// The slot of the connection that has kept us waiting for longest, among those of addresses that hold more than their
+    /// share of the slots. A proxy speaks for many, and has no share.
+    fn slowest_of_the_greedy(&self, tracker: &Tracker) -> Option<usize> {
+        let clients = self.slots.iter().flatten().map(|occupied| occupied.connection.client());
+        let held = Held::by(clients.filter(|client| !tracker.is_proxy(*client)));
+        self.longest(|connection| {
+            let client = connection.client();
+            matches!(connection.waits_for(), Wait::Rest | Wait::Room)
+                && held.is_greedy(client, self.slots.len())
+                && !tracker.is_proxy(client)
+        })
+    }
+
+    /// The slot of the connection that has waited for longest, among `those`.
+    fn longest(&self, those: impl Fn(&Connection) -> bool) -> Option<usize> {
         let occupied = self.slots.iter().enumerate().filter_map(|(slot, occupied)| Some((slot, occupied.as_ref()?)));
-        let idle =
-            occupied.filter(|(_, occupied)| matches!(occupied.connection.waits_for(), Wait::Request | Wait::End));
-        idle.min_by_key(|(_, occupied)| occupied.deadline).map(|(slot, _)| slot)
+        let those = occupied.filter(|(_, occupied)| those(&occupied.connection));
+        those.min_by_key(|(_, occupied)| occupied.deadline).map(|(slot, _)| slot)
     }
 
     fn give_up(&mut self, slot: usize, tracker: &mut Tracker) {
-        let was_idle = |occupied: &Occupied| occupied.connection.waits_for() == Wait::Request;
-        tracker.counters.http_connections_given_up += u64::from(self.slots[slot].as_ref().is_some_and(was_idle));
+        let was_over = |occupied: &Occupied| occupied.connection.waits_for() == Wait::End;
+        tracker.counters.http_connections_given_up += u64::from(!self.slots[slot].as_ref().is_none_or(was_over));
         self.vacate(slot);
     }
 

@@ -7,4 +7,5 @@ pub mod connection;
 pub mod http;
 mod readiness;
 pub mod server;
+mod share;
 pub mod udp;

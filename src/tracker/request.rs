@@ -131,11 +131,16 @@ impl Tracker {
         written.unwrap_or(0)
     }
 
+    /// Whether what connects from `address` speaks for others.
+    pub fn is_proxy(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.policy.proxies.iter().any(|proxy| proxy.contains(&address))
+    }
+
     /// Who really asks: whom a proxy of ours names, and otherwise whoever connected (rule 25). `None` when a proxy does
     /// not say.
     fn client_behind(&self, from: IpAddr, head: &Head<'_>) -> Option<Caller> {
-        let from = from.to_canonical();
-        if !self.policy.proxies.iter().any(|proxy| proxy.contains(&from)) {
+        if !self.is_proxy(from) {
             return Some(self.who(from));
         }
         match head.forwarded_for {

@@ -2,8 +2,11 @@
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd as _;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage};
 
 use super::http::{self, Response};
 use super::process::PATIENCE;
@@ -93,6 +96,17 @@ pub(crate) struct HttpClient {
 impl HttpClient {
     pub(crate) fn connect(tracker: SocketAddr) -> Self {
         let stream = TcpStream::connect_timeout(&tracker, PATIENCE).expect("it listens");
+        Self::over(stream)
+    }
+
+    /// A connection from an address of this host.
+    pub(crate) fn connect_from(from: &str, tracker: SocketAddr) -> Self {
+        let family = if tracker.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        let stream =
+            TcpStream::from(socket::socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("a socket"));
+        let from = SockaddrStorage::from(SocketAddr::new(super::ip(from), 0));
+        socket::bind(stream.as_raw_fd(), &from).expect("an address of this host");
+        socket::connect(stream.as_raw_fd(), &SockaddrStorage::from(tracker)).expect("it listens");
         Self::over(stream)
     }
 

@@ -4,9 +4,11 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsRawFd as _;
 use std::thread;
 use std::time::Instant;
 
+use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrIn, SockaddrStorage, socket};
 use smol::channel;
 
 use super::*;
@@ -28,8 +30,14 @@ struct Served {
 
 impl Served {
     fn new(connections: usize) -> Self {
+        Self::behind(&[], connections)
+    }
+
+    /// Behind `proxies`.
+    fn behind(proxies: &[&str], connections: usize) -> Self {
         let dir = TempDir::new();
-        let settings = Settings { lan: vec!["127.0.0.0/8".parse().expect("a prefix")], ..testing::settings(1) };
+        let mut settings = Settings { lan: vec!["127.0.0.0/8".parse().expect("a prefix")], ..testing::settings(1) };
+        settings.policy.proxies = proxies.iter().map(|proxy| proxy.parse().expect("a prefix")).collect();
         let daemon = Rc::new(testing::daemon(&dir, settings));
         let tcp = bind::tcp(([127, 0, 0, 1], 0).into()).expect("a port");
         let udp = bind::udp(([127, 0, 0, 1], 0).into()).expect("a port");
@@ -41,13 +49,25 @@ impl Served {
     }
 
     fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.http).expect("it listens");
+        self.connect_from(1)
+    }
+
+    /// A connection from 127.0.0.`host`.
+    fn connect_from(&self, host: u8) -> TcpStream {
+        let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
+        let stream = TcpStream::from(socket);
+        socket::bind(stream.as_raw_fd(), &SockaddrIn::new(127, 0, 0, host, 0)).expect("an address of this host");
+        socket::connect(stream.as_raw_fd(), &SockaddrStorage::from(self.http)).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
         stream
     }
 
     fn connect_and_say(&self, octets: &[u8]) -> TcpStream {
-        let mut stream = self.connect();
+        self.connect_from_and_say(1, octets)
+    }
+
+    fn connect_from_and_say(&self, host: u8, octets: &[u8]) -> TcpStream {
+        let mut stream = self.connect_from(host);
         stream.write_all(octets).expect("there is room");
         stream
     }
@@ -148,7 +168,7 @@ fn a_greedy_client_gives_others_their_turn() {
 #[test]
 fn in_a_house_full_of_busy_ones_a_newcomer_waits_and_nobody_spins() {
     let mut served = Served::new(2);
-    let mut busy = [served.connect_and_say(b"GET "), served.connect_and_say(b"GET ")];
+    let mut busy = [2, 3].map(|host| served.connect_from_and_say(host, b"GET "));
     served.settle();
     assert_eq!(served.counter("http_connections"), 2);
     let newcomer = served.connect_and_say(LAST_REQUEST);
@@ -162,7 +182,7 @@ fn in_a_house_full_of_busy_ones_a_newcomer_waits_and_nobody_spins() {
     assert_eq!(served.counter("http_connections_given_up"), 1);
     // The other one ends.
     let [_, other] = busy;
-    let _third = served.connect_and_say(b"GET ");
+    let _third = served.connect_from_and_say(4, b"GET ");
     served.settle();
     let newcomer = served.connect_and_say(LAST_REQUEST);
     served.settle();
@@ -170,6 +190,41 @@ fn in_a_house_full_of_busy_ones_a_newcomer_waits_and_nobody_spins() {
     drop(other);
     assert!(served.rest(newcomer).starts_with(b"HTTP/1.1 200 "));
     assert_eq!(served.counter("http_connections_given_up"), 1);
+}
+
+#[test]
+fn the_slowest_of_who_holds_too_many_gives_way_where_nobody_is_idle() {
+    let mut served = Served::new(8);
+    let patient = served.connect_from_and_say(2, b"GET ");
+    let mut greedy: Vec<TcpStream> = (0..7).map(|_| served.connect_from_and_say(3, b"GET ")).collect();
+    served.settle();
+    thread::sleep(Duration::from_millis(5));
+    // What has come by then counts: the first of them is not slow any more, and then idle.
+    greedy[0].write_all(b"/ HTTP/1.1\r\n\r\n").expect("there is room");
+    let mut newcomers = [4, 5].map(|host| served.connect_from_and_say(host, REQUEST));
+    for newcomer in &mut newcomers {
+        assert!(served.response(newcomer, 50).starts_with(b"HTTP/1.1 200 "));
+    }
+    assert!(served.rest(greedy.remove(0)).starts_with(b"HTTP/1.1 200 "));
+    assert_eq!(served.counter("http_connections_given_up"), 2);
+    // Of the newcomers one after the other is idle, and goes first.
+    assert!(served.front_page().starts_with(b"HTTP/1.1 200 "));
+    assert_eq!(served.counter("http_connections_given_up"), 3);
+    let mut stream = patient;
+    stream.write_all(b"/ HTTP/1.1\r\n\r\n").expect("there is room");
+    assert!(served.response(&mut stream, 50).starts_with(b"HTTP/1.1 200 "));
+}
+
+#[test]
+fn a_proxy_may_hold_all_connections() {
+    let mut served = Served::behind(&["127.0.0.3/32"], 8);
+    let proxied: Vec<TcpStream> = (0..8).map(|_| served.connect_from_and_say(3, b"GET ")).collect();
+    served.settle();
+    let newcomer = served.connect_and_say(LAST_REQUEST);
+    served.settle();
+    assert_eq!((served.counter("http_connections"), served.counter("http_connections_given_up")), (8, 0));
+    drop(proxied);
+    assert!(served.rest(newcomer).starts_with(b"HTTP/1.1 200 "));
 }
 
 #[test]
