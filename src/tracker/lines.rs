@@ -44,6 +44,12 @@ impl Lines {
         self.lines.len()
     }
 
+    /// The line at `index`; `None` for [`LineIndex::NONE`], which is beyond all lines.
+    #[inline]
+    pub(super) fn get(&self, index: usize) -> Option<&Line> {
+        self.lines.get(index)
+    }
+
     /// Take a line for `line`; `None` when the budget is used up.
     pub(super) fn take(&mut self, line: Line) -> Option<LineIndex> {
         let index = match self.free.some() {

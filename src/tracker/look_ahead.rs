@@ -12,7 +12,7 @@ use super::Tracker;
 use super::announce::{endpoint, role};
 use super::index::{HashKey, SwarmHash};
 use super::kind::{Family, V4, V6};
-use super::line::{Line, LineIndex, Role};
+use super::line::{Fork, Line, LineIndex, Role};
 use super::pool::Pool;
 use super::starts::Starts;
 use super::tree;
@@ -31,28 +31,48 @@ pub struct Ahead {
     complete: bool,
 }
 
-/// Lines that are followed in one chain, with the forks above it: leaves have no more, but for want of memory.
-const STEPS: usize = tree::LEAF_LINES + 4;
+/// Forks that are followed one below the other, and one more for the leaf beside: more lie above a leaf in swarms of
+/// millions only.
+const FORK_STEPS: usize = 5;
 
-/// A way down a swarm's tree and along the chain that it ends in.
+/// A way down a swarm's forks to a leaf.
 #[derive(Clone, Copy)]
-struct Way {
+struct Descent<'a> {
     /// The line to look at next, which is on its way to the cache.
-    at: LineIndex,
+    at: &'a Line,
     swarm: LineIndex,
     /// Which child of each fork to take.
     path: u64,
     /// Forks that lie behind.
     depth: u32,
-    /// The last of these, if the leaf beside the one that the way ends in is needed as well.
-    fork: Option<LineIndex>,
+    /// Whether the leaf beside the one that is come to is needed as well, and the last of these forks if it is.
+    beside: Beside<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Beside<'a> {
+    NotNeeded,
+    Needed,
+    Below(&'a Fork),
+}
+
+/// A way along a chain.
+#[derive(Clone, Copy)]
+struct Walk<'a> {
+    /// As above.
+    at: &'a Line,
+    /// What the last line names. (An index of a line, as wide as the processor likes it.)
+    end: usize,
 }
 
 /// What a step finds out, for each announce.
 type Batch<T> = heapless::Vec<T, LOOK_AHEAD>;
 
-/// Three for each announce: to where the asker stands, and to those whom it will be told of, in two leaves.
-type Ways = heapless::Vec<Way, { 3 * LOOK_AHEAD }>;
+/// Two for each announce: to where the asker stands, and to those whom it will be told of.
+type Descents<'a> = heapless::Vec<Descent<'a>, { 2 * LOOK_AHEAD }>;
+
+/// One more for each, in the leaf beside.
+type Walks<'a> = heapless::Vec<Walk<'a>, { 3 * LOOK_AHEAD }>;
 
 impl Tracker {
     /// Look up the swarms and the peers of announces that are about to be made, of the first [`LOOK_AHEAD`]. Nothing
@@ -66,24 +86,25 @@ impl Tracker {
             let horizon = networks.horizon(announce.from);
             pool.index.hash_ahead(&announce.info_hash, horizon)
         }));
-        pool.touch(hashes.iter().map(|hash| pool.index.bucket_of(*hash)));
+        let mut buckets = Batch::<LineIndex>::new();
+        buckets.extend(hashes.iter().map(|hash| pool.index.bucket_of(*hash)));
+        buckets.iter().filter_map(|bucket| pool.lines.get(bucket.get())).for_each(touch);
         let mut swarms = Batch::<LineIndex>::new();
         swarms.extend(hashes.iter().map(|hash| pool.index.candidate(&pool.lines, *hash)));
-        pool.touch(swarms.iter().copied());
+        swarms.iter().filter_map(|swarm| pool.lines.get(swarm.get())).for_each(touch);
         let mut roots = Batch::<LineIndex>::new();
-        roots.extend(announces.iter().zip(&swarms).map(|(announce, swarm)| {
-            match swarm.some().map(|line| &pool.lines[line]) {
-                Some(Line::Swarm(own)) => own.roots[announce.root()],
-                _ => LineIndex::NONE,
-            }
+        roots.extend(announces.iter().zip(&swarms).map(|(announce, swarm)| match pool.lines.get(swarm.get()) {
+            Some(Line::Swarm(own)) => own.roots[announce.root()],
+            _ => LineIndex::NONE,
         }));
-        pool.touch(roots.iter().copied());
-        let mut ways = Ways::new();
+        roots.iter().filter_map(|root| pool.lines.get(root.get())).for_each(touch);
+        announces.iter().zip(&swarms).for_each(|(announce, swarm)| pool.index.remember(&announce.info_hash, *swarm));
+        let (mut descents, mut walks) = (Descents::new(), Walks::new());
         for ((announce, swarm), root) in announces.iter().zip(&swarms).zip(&roots) {
-            pool.index.remember(&announce.info_hash, *swarm);
-            pool.set_out(&mut ways, announce, *swarm, *root);
+            pool.set_out(announce, *swarm, *root, &mut descents, &mut walks);
         }
-        pool.follow(&mut ways);
+        pool.descend(&mut descents, &mut walks);
+        pool.walk(&mut walks);
     }
 }
 
@@ -112,69 +133,82 @@ impl Ahead {
 }
 
 impl Pool {
-    /// Begin with the ways that an announce will go below a root, which is in the cache.
-    fn set_out(&self, ways: &mut Ways, announce: &Ahead, swarm: LineIndex, root: LineIndex) {
-        let Some(root_line) = root.some().map(|root| &self.lines[root]) else { return };
-        let begin = |path, fork| Way { at: root, swarm, path, depth: 0, fork };
-        if !matches!(root_line, Line::Fork(_)) {
-            let _ = ways.push(begin(0, None));
+    /// Begin with the ways that an announce will go below a root, which is on its way to the cache.
+    fn set_out<'a>(
+        &'a self,
+        announce: &Ahead,
+        swarm: LineIndex,
+        root: LineIndex,
+        descents: &mut Descents<'a>,
+        walks: &mut Walks<'a>,
+    ) {
+        let Some(at) = self.lines.get(root.get()) else { return };
+        if !matches!(at, Line::Fork(_)) {
+            let _ = walks.push(Walk { at, end: swarm.get() });
             return;
         }
-        // Whoever looks for leechers only seldom finds enough of them in one leaf.
         let (own, to_others) = announce.paths(self.key, &self.starts);
-        let _ = ways.push(begin(own, None));
-        let _ = ways.push(begin(to_others, announce.complete.then_some(root)));
+        // Whoever looks for leechers only seldom finds enough of them in one leaf.
+        let beside = if announce.complete { Beside::Needed } else { Beside::NotNeeded };
+        for (path, beside) in [(own, Beside::NotNeeded), (to_others, beside)] {
+            let _ = descents.push(Descent { at, swarm, path, depth: 0, beside });
+        }
     }
 
-    /// Go all ways a step at a time, to their ends.
-    fn follow(&self, ways: &mut Ways) {
-        let mut beside = Batch::<Way>::new();
-        for _ in 0..STEPS {
-            ways.retain_mut(|way| {
-                beside.extend(self.way_beside(way));
-                way.at = self.step(way);
-                !way.at.is_none()
+    /// Go down all forks, a step at a time, to the heads of chains.
+    fn descend<'a>(&'a self, descents: &mut Descents<'a>, walks: &mut Walks<'a>) {
+        for _ in 0..FORK_STEPS {
+            each_goes_on(descents, |descent| {
+                if let Line::Fork(fork) = descent.at {
+                    let at = self.lines.get(fork.children[tree::child_of(descent.path, descent.depth)].get())?;
+                    let is_needed = !matches!(descent.beside, Beside::NotNeeded);
+                    let beside = if is_needed { Beside::Below(fork) } else { Beside::NotNeeded };
+                    return Some(Descent { at, depth: descent.depth + 1, beside, ..descent });
+                }
+                let _ = walks.push(Walk { at: descent.at, end: descent.swarm.get() });
+                let Beside::Below(fork) = descent.beside else { return None };
+                let at =
+                    self.lines.get(tree::next_child(fork, tree::child_of(descent.path, descent.depth - 1))?.get())?;
+                Some(Descent { at, beside: Beside::NotNeeded, ..descent })
             });
-            ways.extend(beside.iter().copied());
-            beside.clear();
-            self.touch(ways.iter().map(|way| way.at));
+            descents.iter().for_each(|descent| touch(descent.at));
         }
     }
 
-    /// The way to the leaf beside the one that `way` has just come to, if it is needed.
-    fn way_beside(&self, way: &mut Way) -> Option<Way> {
-        let fork = way.fork?;
-        if matches!(self.lines[way.at], Line::Fork(_)) {
-            way.fork = Some(way.at);
-            return None;
-        }
-        way.fork = None;
-        let Line::Fork(fork) = &self.lines[fork] else { return None };
-        let at = tree::next_child(fork, tree::child_of(way.path, way.depth - 1))?;
-        Some(Way { at, ..*way })
-    }
-
-    /// The line after the one that `way` has come to.
-    fn step(&self, way: &mut Way) -> LineIndex {
-        let next = match &self.lines[way.at] {
-            Line::Peers4(chained) => chained.next,
-            Line::Peers6(chained) => chained.next,
-            Line::Fork(fork) => {
-                way.depth += 1;
-                fork.children[tree::child_of(way.path, way.depth - 1)]
-            }
-            Line::Free { .. } | Line::Swarm(_) | Line::Bucket(_) => LineIndex::NONE,
-        };
-        if next == way.swarm { LineIndex::NONE } else { next }
-    }
-
-    /// Read one octet of each of the lines that there are. The processor does not wait for one before it asks for the next,
-    /// as long as little is done between them.
-    fn touch(&self, lines: impl Iterator<Item = LineIndex>) {
-        for line in lines.filter_map(LineIndex::some) {
-            black_box(matches!(self.lines[line], Line::Free { .. }));
+    /// Go along all chains, a line at a time, to their ends: leaves have no more lines, but for want of memory.
+    fn walk<'a>(&'a self, walks: &mut Walks<'a>) {
+        for _ in 1..tree::LEAF_LINES {
+            each_goes_on(walks, |Walk { at, end }| {
+                let next = match at {
+                    Line::Peers4(chained) => chained.next.get(),
+                    Line::Peers6(chained) => chained.next.get(),
+                    Line::Free { .. } | Line::Swarm(_) | Line::Bucket(_) | Line::Fork(_) => return None,
+                };
+                if next == end { None } else { self.lines.get(next).map(|at| Walk { at, end }) }
+            });
+            walks.iter().for_each(|walk| touch(walk.at));
         }
     }
+}
+
+/// Read one octet of a line. The processor does not wait for it before it asks for the next, as long as little is done
+/// between them.
+#[inline]
+fn touch(line: &Line) {
+    black_box(matches!(line, Line::Free { .. }));
+}
+
+/// Take a step on each way, and forget those that end.
+#[inline]
+fn each_goes_on<T: Copy, const N: usize>(ways: &mut heapless::Vec<T, N>, mut step: impl FnMut(T) -> Option<T>) {
+    let mut going = 0;
+    for way in 0..ways.len() {
+        if let Some(next) = step(ways[way]) {
+            ways[going] = next;
+            going += 1;
+        }
+    }
+    ways.truncate(going);
 }
 
 #[cfg(test)]
