@@ -3,6 +3,8 @@
 use std::collections::TryReserveError;
 use std::ops::{Index, IndexMut};
 
+use prefetch_index::prefetch_index;
+
 use super::line::{Line, LineIndex};
 
 /// All lines. The memory for `limit` of them is reserved at once and never grows; a page of it is touched only when a
@@ -44,10 +46,14 @@ impl Lines {
         self.lines.len()
     }
 
-    /// The line at `index`; `None` for [`LineIndex::NONE`], which is beyond all lines.
+    /// The line at `index`, which the memory is asked for; nothing waits for it until it is read. `None` for
+    /// [`LineIndex::NONE`], which is beyond all lines.
+    ///
+    /// On 32-bit ARM there is no instruction for it to be had, and the memory is asked by the first to read.
     #[inline]
-    pub(super) fn get(&self, index: usize) -> Option<&Line> {
-        self.lines.get(index)
+    pub(super) fn ask_for(&self, index: LineIndex) -> Option<&Line> {
+        prefetch_index(&self.lines, index.get());
+        self.lines.get(index.get())
     }
 
     /// Take a line for `line`; `None` when the budget is used up.
@@ -126,5 +132,15 @@ mod tests {
         assert_eq!((lines.available(), lines.touched()), (1, 3));
         assert_eq!(lines.take(bucket()), Some(taken[1]), "the line used last comes first: fewer pages touched");
         lines.check().expect("all in use");
+    }
+
+    #[test]
+    fn a_line_is_asked_for_only_where_there_is_one() {
+        let mut lines = Lines::reserve(3).expect("three lines");
+        let taken = lines.take(Buckets::line(LineIndex::NONE)).expect("room");
+        assert!(matches!(lines.ask_for(taken), Some(Line::Bucket(_))));
+        for beyond in [LineIndex::new(1), LineIndex::new(3), LineIndex::NONE] {
+            assert!(lines.ask_for(beyond).is_none(), "{beyond:?}");
+        }
     }
 }

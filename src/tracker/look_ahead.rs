@@ -2,10 +2,9 @@
 //!
 //! An announce to one of many swarms waits for memory many times in a row: for a line of the index, for the swarm, for
 //! the lines of the chain that the asker stands in, for those that it is told of. One announce cannot do better, for
-//! each tells where the next is. But a server receives them in batches: going over the batch once for each step lets the
-//! memory answer many at a time.
+//! each tells where the next is. But a server receives them in batches: going over the batch once for each step, and
+//! only asking for the line of the next one ([`Lines::ask_for`]), lets the memory answer many at a time.
 
-use core::hint::black_box;
 use core::net::IpAddr;
 
 use super::Tracker;
@@ -38,7 +37,7 @@ const FORK_STEPS: usize = 5;
 /// A way down a swarm's forks to a leaf.
 #[derive(Clone, Copy)]
 struct Descent<'a> {
-    /// The line to look at next, which is on its way to the cache.
+    /// The line to look at next, which was asked for.
     at: &'a Line,
     swarm: LineIndex,
     /// Which child of each fork to take.
@@ -61,8 +60,8 @@ enum Beside<'a> {
 struct Walk<'a> {
     /// As above.
     at: &'a Line,
-    /// What the last line names. (An index of a line, as wide as the processor likes it.)
-    end: usize,
+    /// What the last line names.
+    end: LineIndex,
 }
 
 /// What a step finds out, for each announce.
@@ -83,25 +82,25 @@ impl Tracker {
         pool.starts.draw_for(announces.len(), &mut pool.random);
         let mut hashes = Batch::<SwarmHash>::new();
         hashes.extend(announces.iter().map(|announce| {
-            let horizon = networks.horizon(announce.from);
-            pool.index.hash_ahead(&announce.info_hash, horizon)
+            let hash = pool.index.hash_ahead(&announce.info_hash, networks.horizon(announce.from));
+            pool.lines.ask_for(pool.index.bucket_of(hash));
+            hash
         }));
-        let mut buckets = Batch::<LineIndex>::new();
-        buckets.extend(hashes.iter().map(|hash| pool.index.bucket_of(*hash)));
-        buckets.iter().filter_map(|bucket| pool.lines.get(bucket.get())).for_each(touch);
-        let mut swarms = Batch::<LineIndex>::new();
-        swarms.extend(hashes.iter().map(|hash| pool.index.candidate(&pool.lines, *hash)));
-        swarms.iter().filter_map(|swarm| pool.lines.get(swarm.get())).for_each(touch);
-        let mut roots = Batch::<LineIndex>::new();
-        roots.extend(announces.iter().zip(&swarms).map(|(announce, swarm)| match pool.lines.get(swarm.get()) {
-            Some(Line::Swarm(own)) => own.roots[announce.root()],
-            _ => LineIndex::NONE,
+        let mut swarms = Batch::<(LineIndex, Option<&Line>)>::new();
+        swarms.extend(announces.iter().zip(&hashes).map(|(announce, hash)| {
+            let swarm = pool.index.candidate(&pool.lines, *hash);
+            pool.index.remember(&announce.info_hash, swarm);
+            (swarm, pool.lines.ask_for(swarm))
         }));
-        roots.iter().filter_map(|root| pool.lines.get(root.get())).for_each(touch);
-        announces.iter().zip(&swarms).for_each(|(announce, swarm)| pool.index.remember(&announce.info_hash, *swarm));
+        let mut roots = Batch::<Option<&Line>>::new();
+        roots.extend(announces.iter().zip(&swarms).map(|(announce, (_, line))| match line {
+            Some(Line::Swarm(own)) => pool.lines.ask_for(own.roots[announce.root()]),
+            _ => None,
+        }));
         let (mut descents, mut walks) = (Descents::new(), Walks::new());
-        for ((announce, swarm), root) in announces.iter().zip(&swarms).zip(&roots) {
-            pool.set_out(announce, *swarm, *root, &mut descents, &mut walks);
+        for ((announce, (swarm, _)), root) in announces.iter().zip(&swarms).zip(&roots) {
+            let Some(root) = root else { continue };
+            pool.set_out(announce, *swarm, root, &mut descents, &mut walks);
         }
         pool.descend(&mut descents, &mut walks);
         pool.walk(&mut walks);
@@ -133,18 +132,17 @@ impl Ahead {
 }
 
 impl Pool {
-    /// Begin with the ways that an announce will go below a root, which is on its way to the cache.
+    /// Begin with the ways that an announce will go below the root `at`, which was asked for.
     fn set_out<'a>(
         &'a self,
         announce: &Ahead,
         swarm: LineIndex,
-        root: LineIndex,
+        at: &'a Line,
         descents: &mut Descents<'a>,
         walks: &mut Walks<'a>,
     ) {
-        let Some(at) = self.lines.get(root.get()) else { return };
         if !matches!(at, Line::Fork(_)) {
-            let _ = walks.push(Walk { at, end: swarm.get() });
+            let _ = walks.push(Walk { at, end: swarm });
             return;
         }
         let (own, to_others) = announce.paths(self.key, &self.starts);
@@ -160,18 +158,17 @@ impl Pool {
         for _ in 0..FORK_STEPS {
             each_goes_on(descents, |descent| {
                 if let Line::Fork(fork) = descent.at {
-                    let at = self.lines.get(fork.children[tree::child_of(descent.path, descent.depth)].get())?;
+                    let at = self.lines.ask_for(fork.children[tree::child_of(descent.path, descent.depth)])?;
                     let is_needed = !matches!(descent.beside, Beside::NotNeeded);
                     let beside = if is_needed { Beside::Below(fork) } else { Beside::NotNeeded };
                     return Some(Descent { at, depth: descent.depth + 1, beside, ..descent });
                 }
-                let _ = walks.push(Walk { at: descent.at, end: descent.swarm.get() });
+                let _ = walks.push(Walk { at: descent.at, end: descent.swarm });
                 let Beside::Below(fork) = descent.beside else { return None };
-                let at =
-                    self.lines.get(tree::next_child(fork, tree::child_of(descent.path, descent.depth - 1))?.get())?;
+                let own = tree::child_of(descent.path, descent.depth - 1);
+                let at = self.lines.ask_for(tree::next_child(fork, own)?)?;
                 Some(Descent { at, beside: Beside::NotNeeded, ..descent })
             });
-            descents.iter().for_each(|descent| touch(descent.at));
         }
     }
 
@@ -180,22 +177,14 @@ impl Pool {
         for _ in 1..tree::LEAF_LINES {
             each_goes_on(walks, |Walk { at, end }| {
                 let next = match at {
-                    Line::Peers4(chained) => chained.next.get(),
-                    Line::Peers6(chained) => chained.next.get(),
+                    Line::Peers4(chained) => chained.next,
+                    Line::Peers6(chained) => chained.next,
                     Line::Free { .. } | Line::Swarm(_) | Line::Bucket(_) | Line::Fork(_) => return None,
                 };
-                if next == end { None } else { self.lines.get(next).map(|at| Walk { at, end }) }
+                if next == end { None } else { self.lines.ask_for(next).map(|at| Walk { at, end }) }
             });
-            walks.iter().for_each(|walk| touch(walk.at));
         }
     }
-}
-
-/// Read one octet of a line. The processor does not wait for it before it asks for the next, as long as little is done
-/// between them.
-#[inline]
-fn touch(line: &Line) {
-    black_box(matches!(line, Line::Free { .. }));
 }
 
 /// Take a step on each way, and forget those that end.
