@@ -3,7 +3,7 @@
 //! An announce to one of many swarms waits for memory many times in a row: for a line of the index, for the swarm, for
 //! the lines of the chain that the asker stands in, for those that it is told of. One announce cannot do better, for
 //! each tells where the next is. But a server receives them in batches: going over the batch once for each step, and
-//! only asking for the line of the next one ([`Lines::ask_for`]), lets the memory answer many at a time.
+//! only asking for the line of the next one ([`super::lines::Lines::ask_for`]), lets the memory answer many at a time.
 
 use core::net::IpAddr;
 
