@@ -52,8 +52,9 @@ impl Lines {
     /// On 32-bit ARM there is no instruction for it to be had, and the memory is asked by the first to read.
     #[inline]
     pub(super) fn ask_for(&self, index: LineIndex) -> Option<&Line> {
+        let line = self.lines.get(index.get())?;
         prefetch_index(&self.lines, index.get());
-        self.lines.get(index.get())
+        Some(line)
     }
 
     /// Take a line for `line`; `None` when the budget is used up.
