@@ -18,6 +18,7 @@ mod export;
 mod folder;
 mod load;
 mod record;
+mod snapshots;
 
 use std::fmt;
 use std::fs::{self, File};

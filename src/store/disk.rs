@@ -35,9 +35,7 @@ const EXPORT_OCTETS_PER_SECOND: u64 = 10;
 ///   which is synced after each flush.
 /// - `blobs/` takes pages of more than a quarter of a segment (16,364 octets), and is never synced. Ours never get
 ///   there: a leaf has at most 17 entries of under 100 octets, an index 257 keys of under 20.
-/// - `snap.*` is a shortcut through the log, written only while opening. It is synced before it gets its name, but its
-///   first name, `snap.*.generating`, is mistaken for a whole one after a power cut, and then nothing is read at all.
-///   The log says the same: all of them are removed before opening.
+/// - `snap.*` is where the replay of the log begins: see `snapshots`.
 /// - `conf` holds the segment size; it is not synced, and written anew where it is empty.
 #[derive(Debug)]
 pub(super) struct Disk {

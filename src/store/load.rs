@@ -12,6 +12,7 @@ use super::StoreError;
 use super::export::{self, Export};
 use super::folder::Folder;
 use super::record::{self, State};
+use super::snapshots;
 use crate::access::Entry;
 use crate::clock::Running;
 
@@ -86,8 +87,9 @@ pub(super) enum LoadError {
 /// Open the database and read all of it.
 pub(super) fn load(folder: &Folder) -> Result<Loaded, LoadError> {
     let path = folder.database();
-    remove_snapshots(&path)
-        .map_err(|error| LoadError::Unusable(StoreError::new("open the database in", &path, error)))?;
+    let refused = |error: io::Error| load_error(&path, sled::Error::Io(error));
+    sync_if_present(&path.join("db")).map_err(refused)?;
+    let lost_snapshot = snapshots::settle(&path).map_err(refused)?;
     let octets = fs::metadata(path.join("db")).map_or(0, |metadata| metadata.len());
     let config = sled::Config::new()
         .path(&path)
@@ -100,6 +102,11 @@ pub(super) fn load(folder: &Folder) -> Result<Loaded, LoadError> {
     if matches!(condition, Condition::New) && octets > 0 {
         condition = Condition::Damaged(format!("nothing can be read of its {octets} octets"));
     }
+    if let Some(lost) = lost_snapshot
+        && snapshots::newest(&path).map_err(refused)? < Some(lost)
+    {
+        condition = Condition::Damaged("its log ends before its damaged snapshot".to_owned());
+    }
     let exported = exported(folder).0;
     if matches!(condition, Condition::Whole(state) if state.changes < exported.changes) && found.unreadable == 0 {
         condition = Condition::Damaged(format!("it is older than {}", folder.export().display()));
@@ -107,20 +114,13 @@ pub(super) fn load(folder: &Folder) -> Result<Loaded, LoadError> {
     Ok(Loaded { db, found, condition })
 }
 
-/// See `Disk`: shortcuts that may be broken, to what the log says anyway.
-fn remove_snapshots(database: &Path) -> io::Result<()> {
-    let names = match fs::read_dir(database) {
-        Ok(names) => names,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for name in names {
-        let name = name?;
-        if name.file_name().as_encoded_bytes().starts_with(b"snap.") {
-            fs::remove_file(name.path())?;
-        }
+/// Make durable what the library is about to read: its snapshot of that will be.
+fn sync_if_present(log: &Path) -> io::Result<()> {
+    match File::open(log) {
+        Ok(file) => file.sync_all(),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(()),
+        Err(error) => Err(error),
     }
-    Ok(())
 }
 
 /// Read every record: so every page has been seen to be good when this returns.
