@@ -11,12 +11,13 @@
 //! | `whitelist.export` | the list as text, for when there is no database; seldom written |
 //! | `whitelist.broken-…` | databases that could not be read, the last three |
 //! | `lock` | locked by the tracker that uses the directory |
-//! | `opening` | there only while the database is being opened |
+//! | `opening-panics` | how many starts in a row ended in a panic of the database library |
 
 mod disk;
 mod export;
 mod folder;
 mod load;
+mod panics;
 mod record;
 mod snapshots;
 
@@ -141,7 +142,7 @@ impl Store {
     /// tracker.
     ///
     /// A database that is damaged is moved aside, and what can be read of it and of the last export is put in a new
-    /// one; the log says so. The same is done at the third start when the first two died of opening it. Without a
+    /// one; the log says so. The same is done when the database library panicked at the last two starts. Without a
     /// database the last export is read.
     pub fn open(data_dir: &Path) -> Result<Opened, OpenError> {
         let folder = Folder::new(data_dir);

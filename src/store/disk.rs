@@ -13,6 +13,7 @@ use super::StoreError;
 use super::export;
 use super::folder::Folder;
 use super::load::{Condition, Found, LoadError, Loaded, exported, load, read_export};
+use super::panics::Panics;
 use super::record::{self, State};
 use crate::access::{Entry, Seen};
 use crate::clock::Running;
@@ -54,20 +55,15 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Open the database, or make a new one. However that ends, short of the end of the process, the marker goes.
+    /// Open the database, or make a new one.
     pub(super) fn open(folder: &Folder, handed: Arc<AtomicU64>) -> Result<(Self, Found), StoreError> {
-        let worth_trying = folder.begin_open().map_err(StoreError::of("write in", folder.path()))?;
-        let opened = Self::open_or_replace(folder, worth_trying, handed);
-        folder.end_open().map_err(StoreError::of("write in", folder.path()))?;
-        opened
-    }
-
-    fn open_or_replace(
-        folder: &Folder,
-        worth_trying: bool,
-        handed: Arc<AtomicU64>,
-    ) -> Result<(Self, Found), StoreError> {
-        let (disk, found) = match load_if(worth_trying, folder) {
+        let panics = Panics::counted_in(folder.panics());
+        let loaded = if panics.allow_an_open() {
+            panics.watch(|| load(folder))
+        } else {
+            Err(LoadError::Damaged("the library panicked at the last two starts, opening it".to_owned()))
+        };
+        let (disk, found) = match loaded {
             Ok(Loaded { db, found, condition: Condition::Whole(state) }) => {
                 (Self::new(db, folder, state, handed)?, found)
             }
@@ -79,6 +75,7 @@ impl Disk {
             Err(LoadError::Damaged(how)) => Self::replace(folder, &how, Found::default(), handed)?,
             Err(LoadError::Unusable(error)) => return Err(error),
         };
+        panics.forget().map_err(StoreError::of("write in", folder.path()))?;
         for directory in [&folder.database(), folder.path()] {
             Folder::sync(directory).map_err(StoreError::of("sync", directory))?;
         }
@@ -271,13 +268,5 @@ impl Disk {
     fn failed<E: fmt::Display>(&self) -> impl FnOnce(E) -> StoreError + use<E> {
         let path = self.folder.database();
         move |cause| StoreError::new("write the whitelist in", path, cause)
-    }
-}
-
-fn load_if(worth_trying: bool, folder: &Folder) -> Result<Loaded, LoadError> {
-    if worth_trying {
-        load(folder)
-    } else {
-        Err(LoadError::Damaged("the last two starts died of opening it".to_owned()))
     }
 }

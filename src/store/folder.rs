@@ -11,9 +11,6 @@ use crate::clock::UnixSeconds;
 /// so that a failing disk does not fill.
 const KEPT_ASIDE: usize = 3;
 
-/// How many times an open may end in the death of the process, within one boot, before the database is moved aside.
-const DEATHS: u32 = 2;
-
 const ASIDE: &str = "whitelist.broken-";
 
 /// The paths in a data directory.
@@ -42,8 +39,9 @@ impl Folder {
         self.0.join("whitelist.export")
     }
 
-    fn marker(&self) -> PathBuf {
-        self.0.join("opening")
+    /// Holds how many opens in a row have ended in a panic.
+    pub(super) fn panics(&self) -> PathBuf {
+        self.0.join("opening-panics")
     }
 
     /// Make the names in a directory as durable as the files.
@@ -90,62 +88,12 @@ impl Folder {
             let _ = fs::remove_dir_all(path).or_else(|_| fs::remove_file(path));
         }
     }
-
-    /// Say that the database is about to be opened. Returns whether that is worth trying: not when the process died of
-    /// it twice since the box booted.
-    ///
-    /// The database library panics on some damage, and a panic ends the process: without this it would do so at every
-    /// start. A power cut while opening proves nothing, and so deaths count only within one boot. For that the marker
-    /// need not survive a power cut either: it is not synced, and as it is gone in a moment it hardly ever reaches the
-    /// flash.
-    pub(super) fn begin_open(&self) -> io::Result<bool> {
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let marker = fs::read_to_string(self.marker()).unwrap_or_default();
-        let deaths = match marker.split_once(' ') {
-            Some((deaths, of)) if of.trim() == boot.trim() => deaths.parse().unwrap_or(0),
-            _ => 0,
-        };
-        if (1..DEATHS).contains(&deaths) {
-            log::warn!("the last start ended while it opened {}; trying once more", self.database().display());
-        }
-        fs::write(self.marker(), format!("{} {boot}", if deaths < DEATHS { deaths + 1 } else { 0 }))?;
-        Ok(deaths < DEATHS)
-    }
-
-    /// Say that opening the database ended well.
-    pub(super) fn end_open(&self) -> io::Result<()> {
-        fs::remove_file(self.marker())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::TempDir;
-
-    #[test]
-    fn the_third_open_of_a_boot_is_not_tried_when_two_ended_in_death() {
-        let dir = TempDir::new();
-        let folder = Folder::new(dir.path());
-        let tried = |folder: &Folder| folder.begin_open().expect("a file");
-        assert_eq!([tried(&folder), tried(&folder), tried(&folder)], [true, true, false]);
-        // The database that is opened then is an empty one: dying of that starts the count again.
-        assert!(tried(&folder));
-        folder.end_open().expect("a file");
-        assert_eq!([tried(&folder), tried(&folder), tried(&folder)], [true, true, false]);
-    }
-
-    #[test]
-    fn a_power_cut_while_opening_proves_nothing() {
-        let dir = TempDir::new();
-        let folder = Folder::new(dir.path());
-        fs::write(folder.marker(), "2 8c9b3c1e-0000-0000-0000-000000000000\n").expect("a file");
-        assert!(folder.begin_open().expect("a file"));
-        for nonsense in ["", "2", "x y", "\0\0\0\0"] {
-            fs::write(folder.marker(), nonsense).expect("a file");
-            assert!(folder.begin_open().expect("a file"), "{nonsense:?}");
-        }
-    }
 
     #[test]
     fn no_more_than_three_are_kept_aside() {

@@ -144,7 +144,7 @@ fn what_was_put_is_there_after_reopening() {
     let opened = open(&dir);
     assert_eq!(sorted(opened.entries), sorted(expected.collect()));
     assert_eq!((opened.moved_aside, opened.unreadable_records), (None, 0));
-    assert!(!dir.file("opening").exists());
+    assert!(!dir.file("opening-panics").exists());
 }
 
 #[test]

@@ -226,3 +226,21 @@ fn a_power_cut_while_the_database_is_opened_loses_nothing() {
     assert!(cuts > 100, "{cuts} cuts");
     println!("{cuts} power cuts, nothing lost");
 }
+
+#[test]
+fn a_start_that_is_killed_while_it_opens_the_database_costs_nothing() {
+    let dir = intact(false);
+    let mut rng = fastrand::Rng::with_seed(1);
+    let mut killed = 0;
+    for _ in 0..20 {
+        for _ in 0..3 {
+            let mut start = child_command(&dir, "open").stdout(std::process::Stdio::null()).spawn().expect("a process");
+            std::thread::sleep(std::time::Duration::from_micros(rng.u64(0..15_000)));
+            start.kill().expect("it is there");
+            killed += u32::from(!start.wait().expect("it ends").success());
+        }
+        let opened = open(&dir);
+        assert_eq!((opened.entries.len(), opened.moved_aside), (COUNT as usize, None));
+    }
+    assert!(killed > 0, "some ended before their end");
+}
