@@ -1,8 +1,9 @@
 //! The tracker's side of the admin API: what each request of [`api`] does, and what it answers.
 //!
-//! A change of the whitelist is made on the disk first and then in the table, so that what was acknowledged survives a
-//! power cut, and what failed has changed nothing. Once begun it must run to its end: the network side times the client,
-//! and never the disk.
+//! A change of the whitelist is made on the disk first and then in the table, so that an acknowledged change survives a
+//! power cut. After a failure of the disk the table is written anew, whole, so that a refused change stays refused; while
+//! the disk takes nothing, the answer says that the outcome is unknown. Once begun a change must run to its end: the
+//! network side times the client, and never the disk.
 
 mod listing;
 mod refused;
@@ -14,12 +15,12 @@ pub use listing::Listing;
 pub use refused::{Because, Refused};
 
 use crate::access::{Entry, Full, Put, Retire, User, whitelist::USER_OCTETS};
-use crate::api::{self, Allow, Allowed, Revoke, Revoked, Status};
+use crate::api::{self, Allow, Allowed, Outcome, Revoke, Revoked, Status};
 use crate::clock::UnixSeconds;
 use crate::config::quote;
 use crate::config::units::{days, show_duration};
 use crate::daemon::Daemon;
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 use crate::wire::http::Method;
 
 /// The longest time that an entry may be idle, as for `access.retire_after`; one that never retires is permanent.
@@ -37,7 +38,7 @@ pub enum Answer {
 /// Do what a request asks for.
 ///
 /// # Errors
-/// Says why it was not done; nothing has changed then.
+/// Says why it was not done, and for a disk that failed whether a restart may do it all the same.
 pub async fn answer(daemon: &Daemon, method: Method, path: &[u8], body: &[u8]) -> Result<Answer, Refused> {
     let path = str::from_utf8(path).unwrap_or_default();
     match (path, method) {
@@ -89,8 +90,14 @@ fn status(daemon: &Daemon) -> Status {
         },
         whitelist: api::Room { entries: usage.whitelist_entries as u64, capacity: usage.whitelist_capacity as u64 },
         flash: api::Flash { octets_written: daemon.store.flash_octets_written() },
+        disk: disk(daemon.store.health()),
         counters: api::Counters(named.collect()),
     }
+}
+
+fn disk(health: store::Health) -> api::Disk {
+    let store::Health { failing, export_failing, failures, rebuilds } = health;
+    api::Disk { failing, export_failing, failures, rebuilds }
 }
 
 /// Let somebody in. An entry with the same prefix is replaced, and what was idle no longer is.
@@ -98,7 +105,10 @@ async fn allow(daemon: &Daemon, allow: Allow) -> Result<Allowed, Refused> {
     let entry = entry(daemon, &allow)?;
     let _changing = daemon.whitelist_changes.lock().await;
     daemon.tracker.borrow().whitelisted().can_put(&entry.prefix).map_err(full)?;
-    daemon.store.put(&entry).await.map_err(|error| failed(&error))?;
+    daemon.mend_disk().await.map_err(|error| failed(&error, Outcome::Unchanged))?;
+    if let Err(error) = daemon.store.put(&entry).await {
+        return Err(give_up(daemon, &error).await);
+    }
     let prefix = entry.prefix;
     let user = entry.user.clone();
     let put = daemon.tracker.borrow_mut().whitelist().put(entry).map_err(full)?;
@@ -172,9 +182,27 @@ fn full(full: Full) -> Refused {
     Refused::new(Because::Full, reason)
 }
 
-fn failed(error: &StoreError) -> Refused {
-    log::error!("a change of the whitelist was given up: {error}");
-    Refused::new(Because::Failed, format!("nothing was changed, because the disk failed: {error}"))
+/// Give up a change that the disk did not take. Writing the whole list anew makes sure that it stays refused.
+async fn give_up(daemon: &Daemon, error: &StoreError) -> Refused {
+    let is_mended = daemon.mend_disk().await.is_ok();
+    let outcome = match error.outcome() {
+        store::Outcome::Unknown if !is_mended => Outcome::Unknown,
+        store::Outcome::Unknown | store::Outcome::Unchanged => Outcome::Unchanged,
+    };
+    failed(error, outcome)
+}
+
+fn failed(error: &StoreError, outcome: Outcome) -> Refused {
+    log::error!("a change of the whitelist was refused: {error}");
+    let reason = match outcome {
+        Outcome::Unchanged => format!("nothing was changed, because the disk failed: {error}"),
+        Outcome::Unknown => format!(
+            "the disk failed: {error}. The change is not in effect, but part of it may be on the disk: it is unknown \
+             whether a restart brings it into effect. nakodo goes on trying to write the list without it; `nakodo status` \
+             shows `failing` until it has, and then nothing was changed"
+        ),
+    };
+    Refused::new(Because::DiskFailed(outcome), reason)
 }
 
 /// Let somebody in no longer; their peers leave the swarms at once.
@@ -184,7 +212,10 @@ async fn revoke(daemon: &Daemon, revoke: &Revoke) -> Result<Revoked, Refused> {
     if prefixes.is_empty() {
         return Err(Refused::new(Because::NotFound, nobody(revoke)));
     }
-    daemon.store.remove(&prefixes).await.map_err(|error| failed(&error))?;
+    daemon.mend_disk().await.map_err(|error| failed(&error, Outcome::Unchanged))?;
+    if let Err(error) = daemon.store.remove(&prefixes).await {
+        return Err(give_up(daemon, &error).await);
+    }
     let mut tracker = daemon.tracker.borrow_mut();
     for prefix in &prefixes {
         tracker.whitelist().remove(prefix);

@@ -11,7 +11,7 @@
 //! it: it ends with the connection, and is whole when its JSON is.
 //!
 //! Anything but success is a [`Refusal`], with status 400 for what makes no sense, 401 for a wrong token, 404 for what
-//! is not there, 500 when the disk failed and 507 for a full whitelist. Requests with unknown fields are refused; answers
+//! is not there, 500 when the disk failed, with the [`Outcome`], and 507 for a full whitelist. Requests with unknown fields are refused; answers
 //! may gain fields.
 
 use std::borrow::Cow;
@@ -42,6 +42,9 @@ pub struct Status {
     pub whitelist: Room,
     /// The flash's wear.
     pub flash: Flash,
+    /// Whether the disk takes changes of the whitelist.
+    #[serde(default)]
+    pub disk: Disk,
     /// What has been counted since it was started.
     pub counters: Counters,
 }
@@ -79,6 +82,21 @@ pub struct Room {
 pub struct Flash {
     /// Octets written since the tracker was started.
     pub octets_written: u64,
+}
+
+/// Whether the disk takes changes of the whitelist.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Why changes are refused; `None` while they are not.
+    #[serde(default)]
+    pub failing: Option<String>,
+    /// Why the list could not be exported as text the last time; `None` if it was.
+    #[serde(default)]
+    pub export_failing: Option<String>,
+    /// How often the database has failed since the tracker was started.
+    pub failures: u64,
+    /// How often the whitelist has been written anew after that.
+    pub rebuilds: u64,
 }
 
 /// Counters by name, in the order in which they are told. The first word of a name is its group: `udp_malformed` and
@@ -198,6 +216,19 @@ pub struct Revoked {
 pub struct Refusal {
     /// The reason, in a sentence.
     pub error: String,
+    /// What has become of a change of the whitelist that the disk did not take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+}
+
+/// What has become of a change that the disk did not take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Nothing was changed, and a restart does not change that.
+    Unchanged,
+    /// It is not in effect, but a restart may bring it into effect while [`Disk::failing`] says why.
+    Unknown,
 }
 
 /// Prefixes as text, since that is what they are in JSON.

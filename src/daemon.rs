@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::clock::{Running, UnixSeconds};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::tracker::Tracker;
 
 /// The tracker, and the clocks it is told.
@@ -32,6 +32,19 @@ impl Daemon {
             ran_before,
             started: Instant::now(),
         }
+    }
+
+    /// Write the whole whitelist anew where the disk has failed, and do nothing where it works. `whitelist_changes` must be
+    /// held.
+    ///
+    /// # Errors
+    /// When the disk still fails.
+    pub async fn mend_disk(&self) -> Result<(), StoreError> {
+        if self.store.health().failing.is_none() {
+            return Ok(());
+        }
+        let entries = self.tracker.borrow().whitelisted().entries().cloned().collect();
+        self.store.rebuild(self.now(), entries).await
     }
 
     /// What the running clock shows.

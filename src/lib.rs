@@ -62,8 +62,9 @@
 //! `nakodo allow` parses its arguments ([`cli`]), asks over the Unix socket ([`client`]), and [`net::admin`] reads the
 //! request and hands it to [`admin::answer`]. That holds the lock for changes, asks the table whether there is room,
 //! has [`store`] write the entry and sync it on a thread of the blocking pool, puts it in the table, and only then
-//! answers. So the disk never knows less than what was acknowledged. A revocation goes the same way, and then takes
-//! the peers of the address out of the swarms. Announces only touch the table; how long customers have been idle is
+//! answers. So the disk never knows less than what was acknowledged. After a failure of the disk the database is let go
+//! of, and [`daemon::Daemon::mend_disk`] has a new one written of the table, so that a refused change stays refused. A
+//! revocation goes the same way as `allow`, and then takes the peers of the address out of the swarms. Announces only touch the table; how long customers have been idle is
 //! written in rare batches, by the chores of [`run`].
 //!
 //! # Where every byte comes from
@@ -89,7 +90,8 @@
 //! | what happens when memory is used up | `tracker/evict.rs`, `tracker/sweep.rs` |
 //! | who is told of whom | `tracker/select.rs`, `tracker/horizon.rs` |
 //! | the rules that trackers get wrong, by number | `tests/rules.rs`; the code cites them as "rule 17" |
-//! | what survives a power cut, and why | `store/disk.rs` |
+//! | what survives a power cut, and why | `store/database.rs`, `store/snapshots.rs` |
+//! | a disk that fails | `store/disk.rs`, `store/tests/failing_disk.rs` |
 //! | what systemd is told | `run/supervisor.rs` |
 //! | a key of the configuration | `config/keys.rs` |
 //! | a counter | `tracker/counters.rs` |
@@ -102,14 +104,15 @@
 //! | beside the code | `src/**` | one concept, in tables and both directions; the pool against a slow twin |
 //! | the core through bytes | `tests/rules.rs`, `random_bytes.rs`, `allocations.rs` | the rules; no panic, no allocation |
 //! | simulated clients | `tests/simulated_clients.rs` | days on a bad network, each reply against a model |
-//! | the binary | `tests/command_line.rs`, `daemon.rs` | what it prints, exit codes, signals, `kill -9`, bad disks |
+//! | the binary | `tests/command_line.rs`, `daemon.rs`, `failing_disk.rs`, `kills.rs` | what it prints, exit codes, signals, `kill -9`, bad disks |
 //! | real sockets | `tests/sockets.rs`, `socket_allocations.rs` | slow, greedy and garbled clients; floods; no allocation |
 //! | the shape | `tests/layering.rs` | purity, arrows, lengths of functions and files |
 //! | real clients | `tests/real-clients` | aria2 and transmission move a file |
 //! | boards | `tests/board` | emulated ARM boards, and the plug pulled |
+//! | full disks | `tests/full-disk` | a tmpfs and an ext4 that run full |
 //! | packages | `tests/debian-package`, `openwrt-package` | install, use, upgrade, remove; systemd is real, procd is played |
 //!
-//! `cargo test` runs all but the last three, `.ci/run` runs everything, and `cargo test`'s on both ARM targets as well.
+//! `cargo test` runs all but the last four, `.ci/run` runs everything, and `cargo test`'s on both ARM targets as well.
 //! Speed and memory are measured by `benches/`. What is made for which board, and how, is in `boards/README.md`.
 
 #![forbid(unsafe_code)]

@@ -10,12 +10,15 @@
 //! | `whitelist/` | the database |
 //! | `whitelist.export` | the list as text, for when there is no database; seldom written |
 //! | `whitelist.broken-…` | databases that could not be read, the last three |
+//! | `whitelist.building/`, `whitelist.finished/` | for a moment, a database that is to take the place of another |
 //! | `lock` | locked by the tracker that uses the directory |
 //! | `opening-panics` | how many starts in a row ended in a panic of the database library |
 
+mod database;
 mod disk;
 mod export;
 mod folder;
+mod health;
 mod load;
 mod panics;
 mod record;
@@ -26,7 +29,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use ipnet::IpNet;
 use nix::errno::Errno;
@@ -36,8 +39,11 @@ use smol::lock::Mutex;
 
 use crate::access::{Entry, Seen};
 use crate::clock::Running;
+use database::Meter;
 use disk::Disk;
 use folder::Folder;
+pub use health::Health;
+use health::Noted;
 
 /// How much less time a thread that writes gets than the tracker's, where both want the core: a tenth, so that a flood of
 /// requests cannot keep a change from the disk for good.
@@ -49,8 +55,8 @@ const NICENESS: i32 = 10;
 #[derive(Clone, Debug)]
 pub struct Store {
     disk: Arc<Mutex<Disk>>,
-    /// How many octets `disk` has written.
-    handed: Arc<AtomicU64>,
+    meter: Arc<Meter>,
+    health: Arc<Noted>,
     _lock: Arc<Flock<File>>,
 }
 
@@ -85,8 +91,18 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct StoreError {
     doing: &'static str,
-    path: PathBuf,
-    cause: String,
+    path: Box<Path>,
+    cause: Box<str>,
+    outcome: Outcome,
+}
+
+/// What a change that failed has left on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing: it stays refused, whatever comes.
+    Unchanged,
+    /// Perhaps the change: a restart may bring it into effect, unless [`Store::rebuild`] comes before.
+    Unknown,
 }
 
 impl fmt::Display for OpenError {
@@ -128,8 +144,13 @@ impl std::error::Error for OpenError {}
 impl std::error::Error for StoreError {}
 
 impl StoreError {
-    fn new(doing: &'static str, path: impl Into<PathBuf>, cause: impl fmt::Display) -> Self {
-        Self { doing, path: path.into(), cause: cause.to_string() }
+    fn new(doing: &'static str, path: impl AsRef<Path>, cause: impl fmt::Display) -> Self {
+        Self { doing, path: path.as_ref().into(), cause: cause.to_string().into(), outcome: Outcome::Unchanged }
+    }
+
+    /// What the change has left on the disk.
+    pub const fn outcome(&self) -> Outcome {
+        self.outcome
     }
 
     fn of<E: fmt::Display>(doing: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
@@ -148,39 +169,75 @@ impl Store {
         let folder = Folder::new(data_dir);
         create_directory(data_dir).map_err(|error| OpenError::NoDirectory(data_dir.to_owned(), error))?;
         let lock = lock(&folder)?;
-        let handed = Arc::default();
-        let (disk, found) = Disk::open(&folder, Arc::clone(&handed)).map_err(OpenError::Unusable)?;
+        let (meter, health) = (Arc::<Meter>::default(), Arc::<Noted>::default());
+        let opened = Disk::open(&folder, Arc::clone(&meter), Arc::clone(&health));
+        let (disk, found) = opened.map_err(OpenError::Unusable)?;
         Ok(Opened {
             running: found.running,
-            store: Self { disk: Arc::new(Mutex::new(disk)), handed, _lock: Arc::new(lock) },
+            store: Self { disk: Arc::new(Mutex::new(disk)), meter, health, _lock: Arc::new(lock) },
+            unreadable_records: found.unreadable.len() as u32 + u32::from(found.unreadable_state),
             entries: found.entries,
             moved_aside: found.moved_aside,
-            unreadable_records: found.unreadable,
         })
     }
 
-    /// Write an entry, in place of one with the same prefix; it is durable when this returns. When it fails the disk
-    /// may hold either.
+    /// Keep on the disk, through a [`Self::rebuild`] too, entries for which the whitelist in memory has no room. To be
+    /// called after opening. Blocks while a change is written.
+    ///
+    /// # Errors
+    /// When an entry cannot be written as a record.
+    pub fn keep(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        self.disk.lock_blocking().keep(entries)
+    }
+
+    /// Write an entry, in place of one with the same prefix; it is durable when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::outcome`] tells what the disk may hold then. Every change after a failure is refused until
+    /// [`Self::rebuild`] has succeeded.
     pub async fn put(&self, entry: &Entry) -> Result<(), StoreError> {
         let entry = entry.clone();
         self.work(move |disk| disk.put(&entry)).await
     }
 
     /// Remove the entries of exactly these prefixes, all or none of them; it is durable when this returns.
+    ///
+    /// # Errors
+    /// As with [`Self::put`].
     pub async fn remove(&self, prefixes: &[IpNet]) -> Result<(), StoreError> {
         let keys: Vec<record::Key> = prefixes.iter().map(record::key).collect();
         self.work(move |disk| disk.remove(&keys)).await
+    }
+
+    /// Write all entries of the whitelist into a new database, after the old one has failed: what is in `entries` is on
+    /// the disk then, and what was refused is not.
+    ///
+    /// # Errors
+    /// When the disk does not take it; the next try may succeed.
+    pub async fn rebuild(&self, running: Running, entries: Vec<Entry>) -> Result<(), StoreError> {
+        self.work(move |disk| disk.rebuild(running, &entries)).await
+    }
+
+    /// How the disk is. While it fails, changes are refused.
+    pub fn health(&self) -> Health {
+        self.health.now()
     }
 
     /// The rare batch, to be called every ten minutes or so: when entries were last seen, the running clock, and, after
     /// a change, the export. What is not due yet is not written, and mostly nothing is.
     ///
     /// An entry in `moved` that is no longer on the disk stays removed.
+    ///
+    /// # Errors
+    /// Says what was not written; the rest was.
     pub async fn save(&self, running: Running, moved: Vec<Seen>) -> Result<(), StoreError> {
         self.work(move |disk| disk.save_what_is_due(running, &moved)).await
     }
 
     /// The last batch, at shutdown: as `save`, but everything is written that is not on the disk.
+    ///
+    /// # Errors
+    /// As with [`Self::save`].
     pub async fn close(&self, running: Running, moved: Vec<Seen>) -> Result<(), StoreError> {
         self.work(move |disk| disk.save_all(running, &moved)).await
     }
@@ -192,7 +249,7 @@ impl Store {
     /// Some kernels are built without that count, and some file systems (jffs2) go round it; therefore it is never less
     /// than what this store has written by its own count.
     pub fn flash_octets_written(&self) -> u64 {
-        let own = self.handed.load(Ordering::Relaxed);
+        let own = self.meter.written.load(Ordering::Relaxed);
         fs::read_to_string("/proc/self/io")
             .ok()
             .and_then(|io| written_by_kernel(&io))
@@ -207,10 +264,7 @@ impl Store {
 
     /// Do one thing at a time, off the tracker's thread. The lock goes with the work, so that even when the caller goes
     /// away in between there is only ever one thread at it.
-    async fn work(
-        &self,
-        work: impl FnOnce(&mut Disk) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), StoreError> {
+    async fn work<T: Send + 'static>(&self, work: impl FnOnce(&mut Disk) -> T + Send + 'static) -> T {
         let mut disk = self.disk.lock_arc().await;
         smol::unblock(move || {
             yield_to_the_tracker();

@@ -268,6 +268,11 @@ impl Whitelist {
         None
     }
 
+    /// All entries, in no order, due to be retired or not.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.slots.iter().map(|slot| &slot.entry)
+    }
+
     /// The first entry that comes after `cursor` in the order of the list (family, length, address), or of all.
     ///
     /// Whoever goes on from the prefix that was returned last sees every entry that stays on the list meanwhile.

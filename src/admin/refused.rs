@@ -1,6 +1,6 @@
 //! Why a request was not granted.
 
-use crate::api::Refusal;
+use crate::api::{Outcome, Refusal};
 
 /// What kind of reason there is: the status of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,9 @@ pub enum Because {
     LongBody,
     /// 431: its head is too long.
     LongHead,
-    /// 500: the disk failed.
+    /// 500: the disk failed, with this outcome.
+    DiskFailed(Outcome),
+    /// 500: the tracker failed.
     Failed,
     /// 507: the whitelist is full.
     Full,
@@ -40,7 +42,7 @@ impl Because {
             Self::NoLength => "411 Length Required\r\n",
             Self::LongBody => "413 Content Too Large\r\n",
             Self::LongHead => "431 Request Header Fields Too Large\r\n",
-            Self::Failed => "500 Internal Server Error\r\n",
+            Self::DiskFailed(_) | Self::Failed => "500 Internal Server Error\r\n",
             Self::Full => "507 Insufficient Storage\r\n",
         }
     }
@@ -68,6 +70,7 @@ impl Refused {
 
     /// The body of the response.
     pub fn into_body(self) -> Refusal {
-        Refusal { error: self.reason }
+        let outcome = if let Because::DiskFailed(outcome) = self.because { Some(outcome) } else { None };
+        Refusal { error: self.reason, outcome }
     }
 }

@@ -98,13 +98,15 @@ fn read<'b, T: Deserialize<'b>>(body: &'b str) -> Result<T, Failure> {
 
 /// What a status other than success means for who asked.
 fn refused(answer: &Answer) -> Failure {
+    let refusal = serde_json::from_str::<Refusal>(&answer.body).ok();
     let code = match answer.status {
         401 | 403 | 507 => exit::NOPERM,
         400..=499 => exit::DATAERR,
+        _ if refusal.as_ref().is_some_and(|refusal| refusal.outcome.is_some()) => exit::IOERR,
         _ => exit::SOFTWARE,
     };
-    let why = serde_json::from_str::<Refusal>(&answer.body).map(|refusal| show::printable(&refusal.error));
-    Failure::new(code, why.unwrap_or_else(|_| format!("the tracker answered with HTTP status {}", answer.status)))
+    let why = refusal.map(|refusal| show::printable(&refusal.error));
+    Failure::new(code, why.unwrap_or_else(|| format!("the tracker answered with HTTP status {}", answer.status)))
 }
 
 #[cfg(test)]

@@ -85,8 +85,12 @@ pub(super) fn status(status: &Status) -> String {
         ("memory", "leechers", memory.leechers.to_string()),
         ("whitelist", "entries", format!("{} of {}", status.whitelist.entries, status.whitelist.capacity)),
         ("flash", "written", brief_octets(status.flash.octets_written)),
+        ("disk", "failures", status.disk.failures.to_string()),
+        ("disk", "written anew", status.disk.rebuilds.to_string()),
     ];
-    let own = own.into_iter().map(|(group, name, value)| (group.into(), name.into(), value));
+    let failing = [("failing", &status.disk.failing), ("export failing", &status.disk.export_failing)];
+    let failing = failing.into_iter().filter_map(|(name, why)| Some(("disk", name, printable(why.as_ref()?))));
+    let own = own.into_iter().chain(failing).map(|(group, name, value)| (group.into(), name.into(), value));
     let counted = status.counters.0.iter().map(|(name, count)| counter(name, *count));
     groups(&own.chain(counted).collect::<Vec<_>>())
 }

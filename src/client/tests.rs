@@ -103,6 +103,7 @@ fn the_status_as_people_read_it() {
     let body = r#"{"version":"0.1.0","uptime_seconds":3720,"running_seconds":90000,
         "memory":{"budget_octets":8388608,"lines":131072,"lines_in_use":12,"swarms":3,"peers":10,"seeders":4,"leechers":6},
         "whitelist":{"entries":2,"capacity":1024},"flash":{"octets_written":12345},
+        "disk":{"failing":"no\u001broom","failures":2,"rebuilds":1},
         "counters":{"announces_udp":7,"udp_bad_connection_id":0,"udp_malformed":1,"odd":5}}"#;
     let (answer, _) = ask_one("status", &Request::Status { json: false }, vec![http("200 OK", body)]);
     let text = "\
@@ -121,6 +122,10 @@ whitelist
   entries            2 of 1024
 flash
   written            12.0 KiB
+disk
+  failures           2
+  written anew       1
+  failing            no\u{fffd}room
 announces
   udp                7
 udp
@@ -172,6 +177,7 @@ fn refusals_are_told_with_their_exit_codes() {
         ("401 Unauthorized", r#"{"error":"wrong token"}"#, exit::NOPERM, "wrong token"),
         ("507 Insufficient Storage", r#"{"error":"the whitelist is full"}"#, exit::NOPERM, "the whitelist is full"),
         ("500 Oops", r#"{"error":"a\nb"}"#, exit::SOFTWARE, "a\u{fffd}b"),
+        ("500 Oops", r#"{"error":"no room","outcome":"unchanged"}"#, exit::IOERR, "no room"),
         ("503 Busy", "<html>", exit::SOFTWARE, "the tracker answered with HTTP status 503"),
         ("304 Not Modified", "", exit::SOFTWARE, "the tracker answered with HTTP status 304"),
     ] {

@@ -23,6 +23,9 @@ const INTERFACES: Duration = Duration::from_secs(60);
 /// By how much a customer's last announce must have moved before it is worth a write to the flash.
 const WORTH_SAVING: Duration = Duration::from_secs(3600);
 
+/// The longest time between two tries to write the whitelist anew on a disk that fails.
+const MEND_AT_LEAST: Duration = Duration::from_secs(600);
+
 /// The chores and what they need.
 pub(super) struct Chores {
     daemon: Rc<Daemon>,
@@ -55,6 +58,8 @@ impl Chores {
         executor.spawn(async move { chores.retire_now_and_then().await }).detach();
         let chores = Rc::clone(self);
         executor.spawn(async move { chores.save_now_and_then().await }).detach();
+        let chores = Rc::clone(self);
+        executor.spawn(async move { chores.mend_disk().await }).detach();
         if let Some(interface) = self.started_with.network.interface.clone() {
             let chores = Rc::clone(self);
             executor.spawn(async move { chores.watch(&interface).await }).detach();
@@ -116,8 +121,29 @@ impl Chores {
         }
     }
 
+    /// Write the whitelist anew after the disk has failed, as soon as the disk takes it.
+    async fn mend_disk(&self) {
+        let mut wait = HOUSEKEEPING;
+        loop {
+            Timer::after(wait).await;
+            let _changing = self.daemon.whitelist_changes.lock().await;
+            match self.daemon.mend_disk().await {
+                Ok(()) => wait = HOUSEKEEPING,
+                Err(error) => {
+                    wait = (wait * 2).min(MEND_AT_LEAST);
+                    warn!("{error}; trying again in {} s", wait.as_secs());
+                }
+            }
+        }
+    }
+
     /// Save everything that is not on the disk yet, at the end.
     pub(super) async fn save_all(&self) {
+        // A change that is being written is written to its end.
+        let _changing = self.daemon.whitelist_changes.lock().await;
+        if let Err(error) = self.daemon.mend_disk().await {
+            error!("{error}; the whitelist is not saved as it is in memory");
+        }
         let moved = self.daemon.tracker.borrow_mut().whitelist().take_moved(Duration::ZERO).collect();
         if let Err(error) = self.daemon.store.close(self.daemon.now(), moved).await {
             error!("{error}; the last idle times are not saved");

@@ -10,6 +10,7 @@
 //! | keeping house | once a second: closes slow connections |
 //! | retiring | once a second: takes customers who went quiet off the whitelist |
 //! | saving | once in ten minutes: when customers were last seen |
+//! | mending the disk | after the disk has failed: writes the whitelist anew |
 //! | reporting that we are alive | twice in the time that the supervisor asks for, where one does |
 //! | looking at interfaces | once a minute, where one is named: the external address |
 //! | the first | signals |
@@ -37,7 +38,6 @@ use smol::stream::StreamExt;
 
 pub use budget::check;
 
-use crate::access::Full;
 use crate::cli::{exit, fail};
 use crate::config::{Config, Source, is_writable};
 use crate::daemon::Daemon;
@@ -162,15 +162,19 @@ fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Daemon, Fa
         let message = format!("the system does not have the {memory} octets of `memory`: configure less");
         Failure::new(exit::OSERR, message)
     })?;
-    let stored = opened.entries.len();
-    for (position, entry) in opened.entries.into_iter().enumerate() {
-        if let Err(Full { capacity }) = tracker.whitelist().put(entry) {
-            let left_out = stored - position;
-            error!(
-                "the whitelist on disk has {stored} entries, `access.capacity` is {capacity}: {left_out} are left out; raise it and restart"
-            );
-            break;
-        }
+    let (stored, room) = (opened.entries.len(), tracker.whitelisted().capacity());
+    let mut entries = opened.entries;
+    let left_out = entries.split_off(stored.min(room));
+    if !left_out.is_empty() {
+        error!(
+            "the whitelist on disk has {stored} entries, `access.capacity` is {room}: {} are left out; raise it and restart",
+            left_out.len()
+        );
+        opened.store.keep(&left_out).map_err(|error| Failure::new(exit::IOERR, error))?;
+    }
+    for entry in entries {
+        // There is room, and no prefix comes twice.
+        let _ = tracker.whitelist().put(entry);
     }
     if opened.unreadable_records > 0 {
         error!(

@@ -1,25 +1,23 @@
-//! The open database: from opening it, and mending it where it is damaged, to every write. Of the crate's files only this
-//! one and `load` name the library (sled).
+//! The durable copy: which changes are made in the database, what becomes of it when the disk fails, and when the idle
+//! times and the export are written.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::fs::File;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::StoreError;
+use super::database::{Batch, Database, LoadError, Meter, Record};
 use super::export;
 use super::folder::Folder;
-use super::load::{Condition, Found, LoadError, Loaded, exported, load, read_export};
+use super::health::Noted;
+use super::load::{Condition, Found, Loaded, exported, load, read_export};
 use super::panics::Panics;
 use super::record::{self, State};
+use super::{Outcome, StoreError};
 use crate::access::{Entry, Seen};
 use crate::clock::Running;
-
-/// How many records are written in one step when a list is restored, so that little memory is taken.
-const RESTORE_RECORDS: usize = 256;
 
 /// The running clock is written at least this often, so that no more of it is lost.
 const RUNNING_AT_LEAST: Duration = Duration::from_secs(3600);
@@ -28,149 +26,103 @@ const RUNNING_AT_LEAST: Duration = Duration::from_secs(3600);
 /// Ten entries are exported ten minutes after a change, a thousand within three hours, 65,536 within a week.
 const EXPORT_OCTETS_PER_SECOND: u64 = 10;
 
-/// The open database.
+/// The room that a record needs in the database, at most, in octets.
+const RECORD_OCTETS: u64 = 256;
+
+/// Failed databases that may stay in memory until the process ends: some hundred KiB each.
+const LEFT_IN_MEMORY: u32 = 8;
+
+/// The durable copy of the whitelist.
 ///
-/// What is durable and how (read from the library's sources, version 0.34.7):
-/// - `db` is the log that everything is in. A flush writes to it but does not make it durable: it calls
-///   `sync_file_range`, which leaves out the file's size and the disk's cache. Therefore `log` is a handle of our own,
-///   which is synced after each flush.
-/// - `blobs/` takes pages of more than a quarter of a segment (16,364 octets), and is never synced. Ours never get
-///   there: a leaf has at most 17 entries of under 100 octets, an index 257 keys of under 20.
-/// - `snap.*` is where the replay of the log begins: see `snapshots`.
-/// - `conf` holds the segment size; it is not synced, and written anew where it is empty.
+/// A database that has failed once is not used again: the library would refuse every change, and might still write one
+/// that was refused. It is let go of at once, and [`Self::rebuild`] makes another of the list in memory, which is the
+/// truth. Until then every change is refused.
 #[derive(Debug)]
 pub(super) struct Disk {
-    db: sled::Db,
-    log: File,
+    /// There is none while the disk fails.
+    database: Option<Database>,
     folder: Folder,
-    /// As in the database, or about to be.
+    /// As in the database.
     state: State,
+    /// Records that are in the database and not in the whitelist: those of other versions, and those that the whitelist
+    /// has no room for.
+    beside: BTreeMap<Box<[u8]>, Box<[u8]>>,
     /// What the running clock showed when this was opened.
     opened_at: Running,
     /// When the export was written, which takes so many octets.
     exported: export::Date,
     exported_octets: u64,
-    /// How many octets were written.
-    handed: Arc<AtomicU64>,
+    meter: Arc<Meter>,
+    health: Arc<Noted>,
 }
 
 impl Disk {
     /// Open the database, or make a new one.
-    pub(super) fn open(folder: &Folder, handed: Arc<AtomicU64>) -> Result<(Self, Found), StoreError> {
+    pub(super) fn open(folder: &Folder, meter: Arc<Meter>, health: Arc<Noted>) -> Result<(Self, Found), StoreError> {
+        folder.settle().map_err(StoreError::of("write in", folder.path()))?;
         let panics = Panics::counted_in(folder.panics());
-        let loaded = if panics.allow_an_open() {
-            panics.watch(|| load(folder))
+        let (database, state, found) = if !folder.has_database() {
+            build_from_export(folder, Found::default(), &meter)?
+        } else if panics.allow_an_open() {
+            match panics.watch(|| read(folder, &meter)) {
+                Ok(Read::Whole(database, state, found)) => (database, state, found),
+                Ok(Read::Empty) => build_from_export(folder, Found::default(), &meter)?,
+                Ok(Read::Damaged(how, found)) => replace(folder, &how, found, &meter)?,
+                Err(LoadError::Damaged(how)) => replace(folder, &how, Found::default(), &meter)?,
+                Err(LoadError::Unusable(error)) => return Err(error),
+            }
         } else {
-            Err(LoadError::Damaged("the library panicked at the last two starts, opening it".to_owned()))
-        };
-        let (disk, found) = match loaded {
-            Ok(Loaded { db, found, condition: Condition::Whole(state) }) => {
-                (Self::new(db, folder, state, handed)?, found)
-            }
-            Ok(Loaded { db, condition: Condition::New, .. }) => Self::restore(db, folder, Found::default(), handed)?,
-            Ok(Loaded { db, found, condition: Condition::Damaged(how) }) => {
-                drop(db);
-                Self::replace(folder, &how, found, handed)?
-            }
-            Err(LoadError::Damaged(how)) => Self::replace(folder, &how, Found::default(), handed)?,
-            Err(LoadError::Unusable(error)) => return Err(error),
+            replace(folder, "the library panicked at the last two starts, opening it", Found::default(), &meter)?
         };
         panics.forget().map_err(StoreError::of("write in", folder.path()))?;
-        for directory in [&folder.database(), folder.path()] {
-            Folder::sync(directory).map_err(StoreError::of("sync", directory))?;
-        }
-        Ok((disk, found))
-    }
-
-    fn new(db: sled::Db, folder: &Folder, state: State, handed: Arc<AtomicU64>) -> Result<Self, StoreError> {
-        let path = folder.database().join("db");
-        let log = File::options().read(true).write(true).open(&path).map_err(StoreError::of("open", &path))?;
         let (exported, exported_octets) = exported(folder);
-        Ok(Self {
+        let disk = Self {
+            database: Some(database),
+            folder: folder.clone(),
+            state,
+            beside: found.unreadable.iter().cloned().collect(),
+            opened_at: Running::from_millis(state.running),
             exported,
             exported_octets,
-            opened_at: Running::from_millis(state.running),
-            folder: folder.clone(),
-            db,
-            log,
-            state,
-            handed,
-        })
-    }
-
-    /// Move a damaged database aside and make a new one of `found` and the last export.
-    fn replace(folder: &Folder, how: &str, found: Found, handed: Arc<AtomicU64>) -> Result<(Self, Found), StoreError> {
-        let database = folder.database();
-        let aside = folder.move_aside().map_err(StoreError::of("move aside the damaged database", &database))?;
-        log::error!(
-            "the database of the whitelist was damaged ({how}); it is now {}. {} entries of it could be read, others are \
-             taken from {} if there is one. Look through `nakodo list`: one that was revoked lately may be back",
-            aside.display(),
-            found.entries.len(),
-            folder.export().display(),
-        );
-        let loaded = load(folder).map_err(|error| match error {
-            LoadError::Damaged(how) => StoreError::new("create a database in", &database, how),
-            LoadError::Unusable(error) => error,
-        })?;
-        let found = Found { moved_aside: Some(aside), unreadable: 0, ..found };
-        Self::restore(loaded.db, folder, found, handed)
-    }
-
-    /// Fill an empty database with `found` and with what else is in the last export.
-    fn restore(
-        db: sled::Db,
-        folder: &Folder,
-        mut found: Found,
-        handed: Arc<AtomicU64>,
-    ) -> Result<(Self, Found), StoreError> {
-        if let Some(export) = read_export(folder) {
-            found.merge(export);
-        }
-        // Running time never goes back behind what an entry says, also when a person wrote it.
-        let seen = found.entries.iter().map(|entry| entry.last_seen).max().unwrap_or_default();
-        found.running = found.running.max(seen);
-        let mut disk = Self::new(db, folder, State::default(), handed)?;
-        disk.opened_at = found.running;
-        disk.write_all(&found)?;
+            meter,
+            health,
+        };
         Ok((disk, found))
     }
 
-    /// Write all of `found`, and only with the last of it the state, without which the database counts as unfinished.
-    fn write_all(&mut self, found: &Found) -> Result<(), StoreError> {
-        for entries in found.entries.chunks(RESTORE_RECORDS) {
-            let mut batch = sled::Batch::default();
-            for entry in entries {
-                batch.insert(&*record::key(&entry.prefix), &*self.value(entry)?);
-            }
-            self.db.apply_batch(batch).map_err(self.failed())?;
+    /// Keep entries that the whitelist has no room for.
+    pub(super) fn keep(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+        for entry in entries {
+            let (key, value) = record_of(&self.folder, entry)?;
+            self.beside.insert(key, value);
         }
-        let entries = found.entries.len() as u32;
-        let state = State { running: found.running.millis(), entries, changes: found.changes };
-        self.commit(sled::Batch::default(), state)
+        Ok(())
     }
 
-    /// Sync from now on what cannot be synced.
+    /// Let every change from now on fail, as on a disk that is breaking.
     #[cfg(test)]
     pub(super) fn break_log(&mut self) {
-        self.log = File::open("/dev/null").expect("every system has it");
+        self.database.as_mut().expect("a database").break_log();
     }
 
     pub(super) fn put(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let key = record::key(&entry.prefix);
-        let is_new = !self.db.contains_key(&*key).map_err(self.failed())?;
-        let mut batch = sled::Batch::default();
-        batch.insert(&*key, &*self.value(entry)?);
+        let (key, value) = record_of(&self.folder, entry)?;
+        let is_new = self.attempt(Outcome::Unchanged, |database| database.get(&key))?.is_none();
+        let mut batch = Batch::default();
+        batch.insert(&*key, &*value);
         let entries = self.state.entries + u32::from(is_new);
-        self.commit(batch, State { entries, changes: self.state.changes + 1, ..self.state })
+        self.commit(batch, 1, State { entries, changes: self.state.changes + 1, ..self.state })?;
+        self.beside.remove(&key);
+        Ok(())
     }
 
     pub(super) fn remove(&mut self, keys: &[record::Key]) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
+        let mut batch = Batch::default();
         // Each counts once, however often it is named.
         let mut removed = BTreeSet::new();
         for key in keys {
-            if self.db.contains_key(&**key).map_err(self.failed())? && removed.insert(key) {
+            let is_there = self.attempt(Outcome::Unchanged, |database| database.get(key))?.is_some();
+            if is_there && removed.insert(key) {
                 batch.remove(&**key);
             }
         }
@@ -178,7 +130,11 @@ impl Disk {
             return Ok(());
         }
         let entries = self.state.entries.saturating_sub(removed.len() as u32);
-        self.commit(batch, State { entries, changes: self.state.changes + 1, ..self.state })
+        self.commit(batch, removed.len(), State { entries, changes: self.state.changes + 1, ..self.state })?;
+        for key in removed {
+            self.beside.remove(&**key);
+        }
+        Ok(())
     }
 
     /// Write what has been waiting long enough; mostly nothing.
@@ -200,28 +156,79 @@ impl Disk {
     /// Write when entries were last seen, in what else is on the disk of them now: one may have been replaced or
     /// removed since it was announced from.
     fn save(&mut self, running: Running, moved: &[Seen]) -> Result<(), StoreError> {
-        let mut batch = sled::Batch::default();
+        let mut batch = Batch::default();
         for seen in moved {
             let key = record::key(&seen.prefix);
-            let value = self.db.get(&*key).map_err(self.failed())?;
+            let value = self.attempt(Outcome::Unchanged, |database| database.get(&key))?;
             if let Some(entry) = value.and_then(|value| record::entry(&key, &value)) {
                 let last_seen = entry.last_seen.max(seen.last_seen);
-                batch.insert(&*key, &*self.value(&Entry { last_seen, ..entry })?);
+                let (key, value) = record_of(&self.folder, &Entry { last_seen, ..entry })?;
+                batch.insert(&*key, &*value);
             }
         }
         let running = self.state.running.max(running.millis());
-        self.commit(batch, State { running, ..self.state })
+        self.commit(batch, moved.len(), State { running, ..self.state })
     }
 
-    /// Make a batch and the state durable.
-    fn commit(&mut self, mut batch: sled::Batch, state: State) -> Result<(), StoreError> {
-        let value = record::state_value(&state).map_err(self.failed())?;
-        batch.insert(&record::STATE_KEY, &*value);
-        self.db.apply_batch(batch).map_err(self.failed())?;
+    /// Make a new database of the whole whitelist, in the place of one that has failed.
+    ///
+    /// # Errors
+    /// Says why not; then the next try may do better, and what is on the disk is as it was.
+    pub(super) fn rebuild(&mut self, running: Running, entries: &[Entry]) -> Result<(), StoreError> {
+        let directory = self.folder.building();
+        let failed = |cause| StoreError::new("write the whitelist anew in", &directory, cause);
+        if self.meter.left_in_memory.load(Ordering::Relaxed) > LEFT_IN_MEMORY {
+            return Err(failed("the disk has failed too often; see to it, and restart nakodo".to_owned()));
+        }
+        let count = entries.len() + self.beside.len();
+        self.folder.check_room(count as u64 * RECORD_OCTETS).map_err(failed)?;
+        let entries = entries.iter().map(|entry| record_of(&self.folder, entry)).collect::<Result<Vec<_>, _>>()?;
+        let records: BTreeMap<_, _> = self.beside.clone().into_iter().chain(entries).collect();
+        // More than any that the failed one may have on the disk.
+        let changes = self.state.changes + 2;
+        let running = self.state.running.max(running.millis());
+        let state = State { running, entries: records.len() as u32, changes };
+        let (database, failed) = build(&self.folder, records.into_iter(), &state, &self.meter)?;
+        if let Some(failed) = failed {
+            self.folder.discard(&failed);
+        }
+        (self.database, self.state) = (Some(database), state);
+        self.health.works_again();
+        Ok(())
+    }
+
+    /// Make a batch of so many records and the state durable.
+    fn commit(&mut self, batch: Batch, records: usize, state: State) -> Result<(), StoreError> {
+        let room = self.folder.check_room(records as u64 * RECORD_OCTETS);
+        room.map_err(|cause| StoreError::new("write in", self.folder.path(), cause))?;
+        self.attempt(Outcome::Unknown, |database| database.commit(batch, &state))?;
         self.state = state;
-        let octets = self.db.flush().map_err(self.failed())?;
-        self.handed.fetch_add(octets as u64, Ordering::Relaxed);
-        self.log.sync_all().map_err(self.failed())
+        Ok(())
+    }
+
+    /// Do something with the database, and let go of it if it fails; `outcome` is then that of the change.
+    fn attempt<T>(
+        &mut self,
+        outcome: Outcome,
+        work: impl FnOnce(&Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let Some(database) = self.database.take() else { return Err(self.still_failing()) };
+        match work(&database) {
+            Ok(done) => {
+                self.database = Some(database);
+                Ok(done)
+            }
+            Err(error) => {
+                database.abandon();
+                self.health.fails(&error);
+                Err(StoreError { outcome, ..error })
+            }
+        }
+    }
+
+    fn still_failing(&self) -> StoreError {
+        let cause = format!("the disk failed earlier: {}", self.health.now().failing.unwrap_or_default());
+        StoreError::new("write in", self.folder.path(), cause)
     }
 
     /// In the first hour of a run the clock is written after 10, 20, 40 minutes, then each hour: a box that is only
@@ -242,31 +249,117 @@ impl Disk {
     }
 
     fn export(&mut self, running: Running) -> Result<(), StoreError> {
-        let path = self.folder.export();
+        let (path, folder) = (self.folder.export(), self.folder.clone());
         let date = export::Date { running, changes: self.state.changes };
+        let Some(database) = &self.database else { return Err(self.still_failing()) };
         // One that cannot be read ends it, and the old export stays: half a list is worse than an old one.
-        let entries = self.db.iter().filter_map(|record| match record {
+        let entries = database.records().filter_map(|record| match record {
             Ok((key, value)) => record::entry(&key, &value).map(Ok),
-            Err(error) => Some(Err(io::Error::other(error))),
+            Err(error) => Some(Err(error)),
         });
-        let octets = self.folder.replace(&path, |file| {
+        let octets = folder.replace(&path, |file| {
             let mut to = BufWriter::new(file);
             let octets = export::write(&mut to, date, entries)?;
             to.flush()?;
             Ok(octets)
         });
-        self.exported_octets = octets.map_err(StoreError::of("write", &path))?;
+        let octets: Result<u64, StoreError> = octets.map_err(|cause: io::Error| StoreError::new("write", &path, cause));
+        self.health.export(octets.as_ref().err());
+        self.exported_octets = octets?;
         self.exported = date;
-        self.handed.fetch_add(self.exported_octets, Ordering::Relaxed);
+        self.meter.written.fetch_add(self.exported_octets, Ordering::Relaxed);
         Ok(())
     }
+}
 
-    fn value(&self, entry: &Entry) -> Result<record::Value, StoreError> {
-        record::value(entry).map_err(self.failed())
+impl Drop for Disk {
+    /// The library writes and syncs once more when it is closed, and panics if that fails.
+    fn drop(&mut self) {
+        if let Some(database) = self.database.take() {
+            database.close();
+        }
     }
+}
 
-    fn failed<E: fmt::Display>(&self) -> impl FnOnce(E) -> StoreError + use<E> {
-        let path = self.folder.database();
-        move |cause| StoreError::new("write the whitelist in", path, cause)
+/// A database as it is used, what its state is, and what was found for it.
+type Ready = (Database, State, Found);
+
+/// A database that could be opened.
+enum Read {
+    /// All of it is there.
+    Whole(Database, State, Found),
+    /// Nothing is in it, and never was.
+    Empty,
+    /// Some of it is missing; how that shows, and what there is.
+    Damaged(String, Found),
+}
+
+fn read(folder: &Folder, meter: &Arc<Meter>) -> Result<Read, LoadError> {
+    let Loaded { database, found, condition } = load(folder, Arc::clone(meter))?;
+    Ok(match condition {
+        Condition::Whole(state) => Read::Whole(database, state, found),
+        Condition::New => Read::Empty,
+        Condition::Damaged(how) => Read::Damaged(how, found),
+    })
+}
+
+/// Move a damaged database aside and make a new one of `found` and the last export.
+fn replace(folder: &Folder, how: &str, found: Found, meter: &Arc<Meter>) -> Result<Ready, StoreError> {
+    let could_be_read = found.entries.len();
+    let (database, state, found) = build_from_export(folder, found, meter)?;
+    let aside = found.moved_aside.as_deref().unwrap_or(folder.path());
+    log::error!(
+        "the database of the whitelist was damaged ({how}); it is now {}. {could_be_read} entries of it could be read, \
+         others are taken from {} if there is one. Look through `nakodo list`: one that was revoked lately may be back",
+        aside.display(),
+        folder.export().display(),
+    );
+    Ok((database, state, found))
+}
+
+/// Make a database of `found` and of what else is in the last export.
+fn build_from_export(folder: &Folder, mut found: Found, meter: &Arc<Meter>) -> Result<Ready, StoreError> {
+    if let Some(export) = read_export(folder) {
+        found.merge(export);
     }
+    // Running time never goes back behind what an entry says, also when a person wrote it.
+    let seen = found.entries.iter().map(|entry| entry.last_seen).max().unwrap_or_default();
+    found.running = found.running.max(seen);
+    let entries = found.entries.iter().map(|entry| record_of(folder, entry)).collect::<Result<Vec<_>, _>>()?;
+    let records: BTreeMap<_, _> = found.unreadable.iter().cloned().chain(entries).collect();
+    let state = State { running: found.running.millis(), entries: records.len() as u32, changes: found.changes };
+    let (database, aside) = build(folder, records.into_iter(), &state, meter)?;
+    found.moved_aside = aside;
+    Ok((database, state, found))
+}
+
+/// Build a database and put it in its place; return where the one is that was there.
+fn build(
+    folder: &Folder,
+    records: impl Iterator<Item = Record>,
+    state: &State,
+    meter: &Arc<Meter>,
+) -> Result<(Database, Option<PathBuf>), StoreError> {
+    let directory = folder.building();
+    folder.clear_building().map_err(StoreError::of("write in", folder.path()))?;
+    let built = Database::build(&directory, records, state, Arc::clone(meter));
+    match built {
+        Ok(database) => match folder.replace_database() {
+            Ok(aside) => Ok((database, aside)),
+            Err(error) => {
+                database.abandon();
+                Err(StoreError::new("move the new database to", folder.database(), error))
+            }
+        },
+        Err(error) => {
+            // What was written of it may be what the disk is full of.
+            folder.discard(&directory);
+            Err(error)
+        }
+    }
+}
+
+fn record_of(folder: &Folder, entry: &Entry) -> Result<Record, StoreError> {
+    let value = record::value(entry).map_err(StoreError::of("write the whitelist in", &folder.database()))?;
+    Ok((Box::from(&*record::key(&entry.prefix)), Box::from(&*value)))
 }

@@ -1,33 +1,29 @@
 //! Reading a database, whatever its condition: what can be read of it and of the last export, and whether that is all.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::IpNet;
-use nix::errno::Errno;
 
-use super::StoreError;
+use super::database::{Database, LoadError, Meter, Record};
 use super::export::{self, Export};
 use super::folder::Folder;
 use super::record::{self, State};
-use super::snapshots;
 use crate::access::Entry;
 use crate::clock::Running;
-
-/// The page cache, in octets. The list is read once, at start, so that there is hardly anything to cache.
-const CACHE_OCTETS: u64 = 64 * 1024;
-
-/// The unit in which the database file grows and is reused, in octets. It cannot change while databases exist.
-const SEGMENT_OCTETS: usize = 64 * 1024;
 
 /// What was found when opening.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) entries: Vec<Entry>,
     pub(super) running: Running,
-    pub(super) unreadable: u32,
+    /// Records that this version cannot read, to be kept as they are.
+    pub(super) unreadable: Vec<Record>,
+    /// Whether the state is one of them; it is not kept, for this version writes its own.
+    pub(super) unreadable_state: bool,
     pub(super) moved_aside: Option<PathBuf>,
     pub(super) changes: u64,
 }
@@ -57,11 +53,16 @@ impl Found {
         self.entries = merged.into_values().collect();
         self.running = running;
     }
+
+    /// How many records were found.
+    fn count(&self) -> u32 {
+        (self.entries.len() + self.unreadable.len()) as u32
+    }
 }
 
 /// A database that was opened, whether whole or not.
 pub(super) struct Loaded {
-    pub(super) db: sled::Db,
+    pub(super) database: Database,
     pub(super) found: Found,
     pub(super) condition: Condition,
 }
@@ -76,67 +77,36 @@ pub(super) enum Condition {
     Damaged(String),
 }
 
-/// Why a database does not open.
-pub(super) enum LoadError {
-    /// It is damaged.
-    Damaged(String),
-    /// Something else is wrong, which moving it aside would not help.
-    Unusable(StoreError),
-}
-
 /// Open the database and read all of it.
-pub(super) fn load(folder: &Folder) -> Result<Loaded, LoadError> {
-    let path = folder.database();
-    let refused = |error: io::Error| load_error(&path, sled::Error::Io(error));
-    sync_if_present(&path.join("db")).map_err(refused)?;
-    let lost_snapshot = snapshots::settle(&path).map_err(refused)?;
-    let octets = fs::metadata(path.join("db")).map_or(0, |metadata| metadata.len());
-    let config = sled::Config::new()
-        .path(&path)
-        .mode(sled::Mode::LowSpace)
-        .cache_capacity(CACHE_OCTETS)
-        .segment_size(SEGMENT_OCTETS)
-        .flush_every_ms(None);
-    let db = config.open().map_err(|error| load_error(&path, error))?;
-    let (found, mut condition) = read_records(&db);
-    if matches!(condition, Condition::New) && octets > 0 {
-        condition = Condition::Damaged(format!("nothing can be read of its {octets} octets"));
-    }
-    if let Some(lost) = lost_snapshot
-        && snapshots::newest(&path).map_err(refused)? < Some(lost)
-    {
-        condition = Condition::Damaged("its log ends before its damaged snapshot".to_owned());
-    }
+pub(super) fn load(folder: &Folder, meter: Arc<Meter>) -> Result<Loaded, LoadError> {
+    let (database, shorter) = Database::open(&folder.database(), meter)?;
+    let (found, mut condition) = read_records(&database);
     let exported = exported(folder).0;
-    if matches!(condition, Condition::Whole(state) if state.changes < exported.changes) && found.unreadable == 0 {
+    if let Some(how) = shorter {
+        condition = Condition::Damaged(how);
+    } else if matches!(condition, Condition::Whole(state) if state.changes < exported.changes)
+        && found.unreadable.is_empty()
+        && !found.unreadable_state
+    {
         condition = Condition::Damaged(format!("it is older than {}", folder.export().display()));
     }
-    Ok(Loaded { db, found, condition })
-}
-
-/// Make durable what the library is about to read: its snapshot of that will be.
-fn sync_if_present(log: &Path) -> io::Result<()> {
-    match File::open(log) {
-        Ok(file) => file.sync_all(),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(()),
-        Err(error) => Err(error),
-    }
+    Ok(Loaded { database, found, condition })
 }
 
 /// Read every record: so every page has been seen to be good when this returns.
-fn read_records(db: &sled::Db) -> (Found, Condition) {
+fn read_records(database: &Database) -> (Found, Condition) {
     let mut found = Found::default();
     let mut state = None;
     let mut damage = None;
-    for record in db.iter() {
+    for record in database.records() {
         match record {
-            Ok((key, value)) if key.as_ref() == record::STATE_KEY => {
+            Ok((key, value)) if *key == record::STATE_KEY => {
                 state = Some(record::state(&value));
-                found.unreadable += u32::from(state == Some(None));
+                found.unreadable_state = state == Some(None);
             }
             Ok((key, value)) => match record::entry(&key, &value) {
                 Some(entry) => found.entries.push(entry),
-                None => found.unreadable += 1,
+                None => found.unreadable.push((key, value)),
             },
             Err(error) => {
                 damage = Some(error.to_string());
@@ -153,7 +123,7 @@ fn read_records(db: &sled::Db) -> (Found, Condition) {
 }
 
 fn condition(found: &Found, state: Option<Option<State>>, seen: Running) -> Condition {
-    let there = found.entries.len() as u32 + found.unreadable;
+    let there = found.count();
     match state {
         None if there == 0 => Condition::New,
         None => Condition::Damaged(format!("it has {there} entries and does not say how many it should have")),
@@ -161,25 +131,8 @@ fn condition(found: &Found, state: Option<Option<State>>, seen: Running) -> Cond
             Condition::Whole(State { running: state.running.max(seen.millis()), ..state })
         }
         Some(Some(state)) => Condition::Damaged(format!("it has {there} entries and should have {}", state.entries)),
-        // A later version wrote it; the state itself is among the unreadable records.
-        Some(None) => Condition::Whole(State { running: seen.millis(), entries: there - 1, changes: 0 }),
-    }
-}
-
-/// Tell damage, of which a new database is the cure, from what no database would survive.
-fn load_error(path: &Path, error: sled::Error) -> LoadError {
-    use io::ErrorKind::{OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull, WouldBlock};
-    match error {
-        sled::Error::Io(error)
-            if matches!(
-                error.kind(),
-                OutOfMemory | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull | WouldBlock
-            ) || matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE))
-                || error.to_string().starts_with("could not acquire lock") =>
-        {
-            LoadError::Unusable(StoreError::new("open the database in", path, error))
-        }
-        error => LoadError::Damaged(error.to_string()),
+        // A later version wrote it.
+        Some(None) => Condition::Whole(State { running: seen.millis(), entries: there, changes: 0 }),
     }
 }
 
@@ -218,27 +171,8 @@ pub(super) fn exported(folder: &Folder) -> (export::Date, u64) {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::time::Duration;
-
+mod tests {
     use super::*;
-
-    /// Put a record that this version would not write in the database, and say that it is there.
-    pub(in crate::store) fn write_raw(database: &Path, key: &[u8], value: &[u8]) {
-        let config = sled::Config::new().path(database).segment_size(SEGMENT_OCTETS).flush_every_ms(None);
-        let db = (0..200).find_map(|_| {
-            std::thread::sleep(Duration::from_millis(10));
-            config.open().ok()
-        });
-        let db = db.expect("a database");
-        db.insert(key, value).expect("written");
-        let state = db.get(record::STATE_KEY).expect("read").and_then(|state| record::state(&state));
-        if let Some(state) = state {
-            let state = State { entries: state.entries + 1, ..state };
-            db.insert(record::STATE_KEY, &*record::state_value(&state).expect("room")).expect("written");
-        }
-        db.flush().expect("written");
-    }
 
     fn entry(text: &str, last_seen: u64) -> Entry {
         Entry {
@@ -271,18 +205,5 @@ pub(super) mod tests {
             [entry("192.0.2.1", 950), entry("192.0.2.2", 10), entry("192.0.2.3", 970)]
         );
         assert_eq!(younger_database.changes, 7);
-    }
-
-    #[test]
-    fn what_a_new_database_would_not_cure_is_not_taken_for_damage() {
-        let path = Path::new("/data");
-        let io = |error: io::Error| load_error(path, sled::Error::Io(error));
-        for errno in [Errno::ENOSPC, Errno::EROFS, Errno::EACCES, Errno::EPERM, Errno::EMFILE, Errno::ENOMEM] {
-            assert!(matches!(io(errno.into()), LoadError::Unusable(_)), "{errno}");
-        }
-        for errno in [Errno::EIO, Errno::EISDIR, Errno::ENOTDIR, Errno::EINVAL] {
-            assert!(matches!(io(errno.into()), LoadError::Damaged(_)), "{errno}");
-        }
-        assert!(matches!(io(io::ErrorKind::UnexpectedEof.into()), LoadError::Damaged(_)));
     }
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::panic)] // A helper that gives up says so.
 
+mod failing_disk;
 mod restarts;
 
 use std::process::{Command, Output};
@@ -228,26 +229,26 @@ fn a_batch_with_nothing_due_writes_nothing() {
     let opened = open(&dir);
     put(&opened.store, &numbered(1));
     let save = |minutes: u64| {
-        let before = opened.store.handed.load(Ordering::Relaxed);
+        let before = opened.store.meter.written.load(Ordering::Relaxed);
         smol::block_on(opened.store.save(Running::from_seconds(minutes * 60), Vec::new())).expect("on the disk");
-        opened.store.handed.load(Ordering::Relaxed) != before
+        opened.store.meter.written.load(Ordering::Relaxed) != before
     };
     let wrote: Vec<u64> = (1..=30).map(|tens| tens * 10).filter(|&minutes| save(minutes)).collect();
     assert_eq!(wrote, [10, 20, 40, 80, 140, 200, 260]);
-    assert!(opened.store.flash_octets_written() >= opened.store.handed.load(Ordering::Relaxed));
+    assert!(opened.store.flash_octets_written() >= opened.store.meter.written.load(Ordering::Relaxed));
 }
 
 #[test]
 fn records_of_a_later_version_are_left_alone() {
     let dir = TempDir::new();
     fill(&dir, 3);
-    load::tests::write_raw(&dir.file("whitelist"), &[4, 32, 192, 0, 2, 200], &[2, 1, 2, 3]);
+    database::tests::write_raw(&dir.file("whitelist"), &[4, 32, 192, 0, 2, 200], &[2, 1, 2, 3]);
     for _ in 0..2 {
         let opened = open(&dir);
         assert_eq!((opened.entries.len(), opened.unreadable_records, opened.moved_aside), (3, 1, None));
         put(&opened.store, &numbered(2));
     }
-    load::tests::write_raw(&dir.file("whitelist"), &record::STATE_KEY, &[2, 1, 2, 3]);
+    database::tests::write_raw(&dir.file("whitelist"), &record::STATE_KEY, &[2, 1, 2, 3]);
     let opened = open(&dir);
     assert_eq!((opened.entries.len(), opened.unreadable_records, opened.moved_aside), (3, 2, None));
     assert_eq!(opened.running, Running::from_seconds(2), "no less than what the entries say");

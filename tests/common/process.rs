@@ -273,8 +273,13 @@ impl<'f> Daemon<'f> {
         *self.counters().get(name).expect(name)
     }
 
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.0.id().cast_signed()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        signal::kill(Pid::from_raw(self.child.0.id().cast_signed()), signal).expect("it is there");
+        signal::kill(Pid::from_raw(self.pid()), signal).expect("it is there");
     }
 
     /// The time of the processor that it has taken so far, as `proc(5)` tells it: in ticks of 10 ms.

@@ -380,13 +380,19 @@ fn a_change_that_the_disk_does_not_take_is_not_made() {
     served.ask(of_user("203.0.113.7", "mika")).expect("room");
     served.announce("203.0.113.7");
     let before = served.whitelist().entries;
-    served.daemon.store.break_disk();
     for request in [post(r#"{"prefix":"203.0.113.8"}"#), with_body("DELETE", r#"{"user":"mika"}"#)] {
-        refused(&served.send(request), "500 Internal Server Error", "the disk failed: cannot ");
+        served.daemon.store.break_disk();
+        let response = served.send(request);
+        refused(&response, "500 Internal Server Error", "nothing was changed, because the disk failed: cannot ");
+        assert!(response.ends_with(r#","outcome":"unchanged"}"#), "{response}");
     }
     let after = served.whitelist().entries;
     assert_eq!((after.len(), after[0].prefix), (1, before[0].prefix));
     assert_eq!(served.peers(), 1);
+    let json = served.ask(Request::Status { json: true }).expect("a status");
+    let disk = serde_json::from_str::<Status>(&json).expect("it is one").disk;
+    assert_eq!((disk.failing, disk.failures, disk.rebuilds), (None, 2, 2));
+    assert_eq!(served.reopened().len(), 1);
 }
 
 #[test]

@@ -1,0 +1,244 @@
+//! One database of the library (sled, version 0.34.7), from its creation to its end. Of the crate's production code only
+//! this file names the library.
+//!
+//! What is durable and how, read from the library's sources:
+//! - `db` is the log that everything is in. A flush writes to it but does not make it durable: it calls
+//!   `sync_file_range`, which leaves out the file's size and the disk's cache. So `log` is a handle of our own, which is
+//!   synced after each flush.
+//! - `blobs/` takes pages of more than a quarter of a segment (16,364 octets), and is never synced. Ours never get
+//!   there: a leaf has at most 17 entries of under 100 octets, an index 257 keys of under 20.
+//! - `snap.*` is where the replay of the log begins: see [`snapshots`].
+//! - `conf` holds the segment size; it is not synced, and written anew where it is empty.
+//!
+//! The first error of a write stays with the library: from then on it refuses every write until it is opened again. What
+//! it has not written it keeps in memory, and may write when it is closed.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use nix::errno::Errno;
+
+use super::StoreError;
+use super::folder::Folder;
+use super::record::{self, State};
+use super::snapshots;
+
+/// The page cache, in octets. The list is read once, at start, so that there is hardly anything to cache.
+const CACHE_OCTETS: u64 = 64 * 1024;
+
+/// The unit in which the database file grows and is reused, in octets. It cannot change while databases exist.
+const SEGMENT_OCTETS: usize = 64 * 1024;
+
+/// Records that are written in one step when a database is built, so that little memory is taken.
+const BUILD_RECORDS: usize = 256;
+
+/// Changes that are made together or not at all.
+pub(super) type Batch = sled::Batch;
+
+/// The key and the value of a record, as they are on the disk.
+pub(super) type Record = (Box<[u8]>, Box<[u8]>);
+
+/// What all databases of a process have cost.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    /// Octets written.
+    pub(super) written: AtomicU64,
+    /// Databases that were left in memory because it was not safe to close them: see [`Database::abandon`].
+    pub(super) left_in_memory: AtomicU32,
+}
+
+/// An open database.
+#[derive(Debug)]
+pub(super) struct Database {
+    db: sled::Db,
+    config: sled::Config,
+    log: File,
+    directory: PathBuf,
+    meter: Arc<Meter>,
+}
+
+/// Why a database does not open.
+#[derive(Debug)]
+pub(super) enum LoadError {
+    /// It is damaged.
+    Damaged(String),
+    /// Something else is wrong, which moving it aside would not help.
+    Unusable(StoreError),
+}
+
+impl Database {
+    /// Open the database in `directory`, or create one. Return it, and how its log is shorter than it was, if it is.
+    pub(super) fn open(directory: &Path, meter: Arc<Meter>) -> Result<(Self, Option<String>), LoadError> {
+        let refused = |error: io::Error| load_error(directory, sled::Error::Io(error));
+        sync_if_present(&directory.join("db")).map_err(refused)?;
+        let lost_snapshot = snapshots::settle(directory).map_err(refused)?;
+        let octets = fs::metadata(directory.join("db")).map_or(0, |metadata| metadata.len());
+        let config = sled::Config::new()
+            .path(directory)
+            .mode(sled::Mode::LowSpace)
+            .cache_capacity(CACHE_OCTETS)
+            .segment_size(SEGMENT_OCTETS)
+            .flush_every_ms(None);
+        let db = config.open().map_err(|error| load_error(directory, error))?;
+        let log = File::options().read(true).write(true).open(directory.join("db")).map_err(refused)?;
+        let shorter = match lost_snapshot {
+            Some(lost) if snapshots::newest(directory).map_err(refused)? < Some(lost) => {
+                Some("its log ends before its damaged snapshot".to_owned())
+            }
+            _ if octets > 0 && db.is_empty() => Some(format!("nothing can be read of its {octets} octets")),
+            _ => None,
+        };
+        Ok((Self { db, config, log, directory: directory.to_owned(), meter }, shorter))
+    }
+
+    /// Create a database in `directory` that holds `records` and `state`, and make it durable. The state is written last.
+    pub(super) fn build(
+        directory: &Path,
+        records: impl Iterator<Item = Record>,
+        state: &State,
+        meter: Arc<Meter>,
+    ) -> Result<Self, StoreError> {
+        let (database, _) = Self::open(directory, meter).map_err(|error| match error {
+            LoadError::Damaged(how) => StoreError::new("create a database in", directory, how),
+            LoadError::Unusable(error) => error,
+        })?;
+        match database.fill(records, state).and_then(|()| Folder::sync(directory).map_err(database.failed())) {
+            Ok(()) => Ok(database),
+            Err(error) => {
+                database.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    fn fill(&self, mut records: impl Iterator<Item = Record>, state: &State) -> Result<(), StoreError> {
+        loop {
+            let (mut batch, mut count) = (Batch::default(), 0);
+            for (key, value) in records.by_ref().take(BUILD_RECORDS) {
+                batch.insert(&*key, &*value);
+                count += 1;
+            }
+            if count < BUILD_RECORDS {
+                return self.commit(batch, state);
+            }
+            self.db.apply_batch(batch).map_err(self.failed())?;
+        }
+    }
+
+    /// Make a batch and the state durable. After an error the disk may hold both, or neither.
+    pub(super) fn commit(&self, mut batch: Batch, state: &State) -> Result<(), StoreError> {
+        batch.insert(&record::STATE_KEY, &*record::state_value(state).map_err(self.failed())?);
+        self.db.apply_batch(batch).map_err(self.failed())?;
+        let octets = self.db.flush().map_err(self.failed())?;
+        self.meter.written.fetch_add(octets as u64, Ordering::Relaxed);
+        self.log.sync_all().map_err(self.failed())
+    }
+
+    /// The value of a key, if it is there.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Box<[u8]>>, StoreError> {
+        Ok(self.db.get(key).map_err(self.failed())?.map(|value| Box::from(&*value)))
+    }
+
+    /// All records, up to the first that cannot be read.
+    pub(super) fn records(&self) -> impl Iterator<Item = io::Result<Record>> {
+        self.db.iter().map(|record| match record {
+            Ok((key, value)) => Ok((Box::from(&*key), Box::from(&*value))),
+            Err(error) => Err(io::Error::other(error)),
+        })
+    }
+
+    /// Let go of a database that has failed, and write nothing more of it.
+    ///
+    /// Where the failure is known to the library, it closes the database without another write. Otherwise it would write
+    /// what it has in memory, sync, and panic if that fails: then the database is left in memory instead.
+    pub(super) fn abandon(self) {
+        if self.config.global_error().is_ok() {
+            self.meter.left_in_memory.fetch_add(1, Ordering::Relaxed);
+            core::mem::forget(self.db);
+        }
+    }
+
+    /// Close a database that works. What it holds is durable already, but the library syncs once more, and panics if that
+    /// fails.
+    pub(super) fn close(self) {
+        if self.log.sync_all().is_err() {
+            self.abandon();
+        }
+    }
+
+    /// Sync from now on a file that cannot be synced.
+    #[cfg(test)]
+    pub(super) fn break_log(&mut self) {
+        self.log = File::open("/dev/null").expect("every system has it");
+    }
+
+    fn failed<E: fmt::Display>(&self) -> impl FnOnce(E) -> StoreError + use<E> {
+        let directory = self.directory.clone();
+        move |cause| StoreError::new("write the whitelist in", directory, cause)
+    }
+}
+
+/// Make durable what the library is about to read: its snapshot of that will be.
+fn sync_if_present(log: &Path) -> io::Result<()> {
+    match File::open(log) {
+        Ok(file) => file.sync_all(),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Tell damage, of which a new database is the cure, from what no database would survive.
+fn load_error(path: &Path, error: sled::Error) -> LoadError {
+    use io::ErrorKind::{OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull, WouldBlock};
+    match error {
+        sled::Error::Io(error)
+            if matches!(
+                error.kind(),
+                OutOfMemory | PermissionDenied | QuotaExceeded | ReadOnlyFilesystem | StorageFull | WouldBlock
+            ) || matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE))
+                || error.to_string().starts_with("could not acquire lock") =>
+        {
+            LoadError::Unusable(StoreError::new("open the database in", path, error))
+        }
+        error => LoadError::Damaged(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Put a record that this version would not write in the database, and say that it is there.
+    pub(in crate::store) fn write_raw(directory: &Path, key: &[u8], value: &[u8]) {
+        let config = sled::Config::new().path(directory).segment_size(SEGMENT_OCTETS).flush_every_ms(None);
+        let db = (0..200).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            config.open().ok()
+        });
+        let db = db.expect("a database");
+        db.insert(key, value).expect("written");
+        let state = db.get(record::STATE_KEY).expect("read").and_then(|state| record::state(&state));
+        if let Some(state) = state {
+            let state = State { entries: state.entries + 1, ..state };
+            db.insert(record::STATE_KEY, &*record::state_value(&state).expect("room")).expect("written");
+        }
+        db.flush().expect("written");
+    }
+
+    #[test]
+    fn what_a_new_database_would_not_cure_is_not_taken_for_damage() {
+        let path = Path::new("/data");
+        let io = |error: io::Error| load_error(path, sled::Error::Io(error));
+        for errno in [Errno::ENOSPC, Errno::EROFS, Errno::EACCES, Errno::EPERM, Errno::EMFILE, Errno::ENOMEM] {
+            assert!(matches!(io(errno.into()), LoadError::Unusable(_)), "{errno}");
+        }
+        for errno in [Errno::EIO, Errno::EISDIR, Errno::ENOTDIR, Errno::EINVAL] {
+            assert!(matches!(io(errno.into()), LoadError::Damaged(_)), "{errno}");
+        }
+        assert!(matches!(io(io::ErrorKind::UnexpectedEof.into()), LoadError::Damaged(_)));
+    }
+}

@@ -1,0 +1,121 @@
+//! A disk that takes no writes for a while, under the real binary: a limit on the size of files makes every write fail,
+//! and lifting it makes the disk work again.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+use common::process::{CONFIG, Daemon, Folder, Ran};
+use nakodo::api::Outcome;
+use nix::sys::signal::Signal;
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+/// Loopback, made a WAN that is whitelisted.
+const WAN: &str = "data_dir = \"data\"\nlisten = [\"127.0.0.1:0\"]\n[network]\nlan = []\n";
+
+/// Start a tracker for which a write beyond the limit is an error and not its end.
+fn start(folder: &Folder) -> Daemon<'_> {
+    folder.write("nakodo.toml", WAN);
+    let tracker = folder.command(&["serve", CONFIG[0], CONFIG[1]]);
+    // A disposition to ignore a signal outlives the exec.
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "trap '' XFSZ && exec \"$0\" \"$@\""]).arg(tracker.get_program()).args(tracker.get_args());
+    command.current_dir(folder.path("")).env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    Daemon::start_with(folder, command).unwrap_or_else(|ran: Ran| unreachable!("{ran:?}"))
+}
+
+/// Let every write to a file fail from now on, or none.
+fn set_disk(daemon: &Daemon<'_>, works: bool) {
+    let pid = Pid::from_raw(daemon.pid());
+    let limit = Rlimit { current: if works { None } else { Some(1) }, maximum: None };
+    prlimit(pid, Resource::Fsize, limit).expect("the limit of our own child");
+}
+
+fn listed_after_a_restart(folder: &Folder) -> Vec<String> {
+    let daemon = Daemon::again(folder);
+    assert!(!daemon.log().iter().any(|line| line.contains("damaged")), "{:?}", daemon.log());
+    daemon.listed()
+}
+
+#[test]
+fn the_whitelist_is_frozen_no_longer_than_the_disk_fails() {
+    let folder = Folder::new("failing");
+    let daemon = start(&folder);
+    daemon.allow(&["127.0.0.1"]);
+    assert_eq!(daemon.status().disk.failing, None);
+
+    set_disk(&daemon, false);
+    let first = daemon.command(&["allow", "127.0.0.2"]).failed(74);
+    assert!(first.starts_with("the disk failed: ") && first.contains("it is unknown whether"), "{first}");
+    for arguments in [["allow", "127.0.0.3"], ["revoke", "127.0.0.1"]] {
+        let refused = daemon.command(&arguments).failed(74);
+        assert!(refused.starts_with("nothing was changed, because the disk failed: "), "{refused}");
+    }
+    let status = daemon.status().disk;
+    assert!(status.failing.is_some_and(|why| why.contains("File too large")));
+    assert_eq!((status.failures, status.rebuilds), (1, 0));
+    let shown = daemon.command(&["status"]).well();
+    assert!(shown.contains("disk\n") && shown.contains("  failing"), "{shown}");
+    assert_eq!(daemon.listed(), ["127.0.0.1/32"], "in memory nothing was changed either");
+
+    set_disk(&daemon, true);
+    daemon.logged("the whitelist has been written anew");
+    let status = daemon.status().disk;
+    assert_eq!((status.failing, status.failures, status.rebuilds), (None, 1, 1));
+    daemon.allow(&["127.0.0.4"]);
+    assert_eq!(daemon.command(&["revoke", "127.0.0.1"]).well(), "removed 1 entry\n");
+    daemon.kill();
+    assert_eq!(listed_after_a_restart(&folder), ["127.0.0.4/32"]);
+}
+
+#[test]
+fn the_first_change_after_the_disk_works_again_is_taken() {
+    let folder = Folder::new("failing");
+    let daemon = start(&folder);
+    set_disk(&daemon, false);
+    daemon.command(&["allow", "127.0.0.2"]).failed(74);
+    set_disk(&daemon, true);
+    daemon.allow(&["127.0.0.3"]);
+    daemon.kill();
+    assert_eq!(listed_after_a_restart(&folder), ["127.0.0.3/32"]);
+}
+
+#[test]
+fn refused_changes_stay_refused_however_the_tracker_ends() {
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let folder = Folder::new("failing");
+        let daemon = start(&folder);
+        daemon.allow(&["127.0.0.1"]);
+        set_disk(&daemon, false);
+        daemon.command(&["allow", "127.0.0.2"]).failed(74);
+        daemon.command(&["revoke", "127.0.0.1"]).failed(74);
+        daemon.stop_by(signal);
+        // The write failed before a byte of it was taken: so the change with the unknown outcome is not there either.
+        assert_eq!(listed_after_a_restart(&folder), ["127.0.0.1/32"]);
+    }
+}
+
+/// What the control socket answers to a change.
+fn ask(folder: &Folder, body: &str) -> String {
+    let mut socket = UnixStream::connect(folder.path("data/nakodo.sock")).expect("it listens");
+    let head = format!("POST /v1/whitelist HTTP/1.1\r\nHost: nakodo\r\nContent-Length: {}\r\n\r\n", body.len());
+    socket.write_all(format!("{head}{body}").as_bytes()).expect("sent");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+#[test]
+fn a_refusal_tells_programs_the_outcome() {
+    let folder = Folder::new("failing");
+    let daemon = start(&folder);
+    set_disk(&daemon, false);
+    for (prefix, outcome) in [("127.0.0.2", Outcome::Unknown), ("127.0.0.3", Outcome::Unchanged)] {
+        let answer = ask(&folder, &format!("{{\"prefix\":\"{prefix}\"}}"));
+        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+        let body = answer.split_once("\r\n\r\n").expect("a body").1;
+        let refusal: nakodo::api::Refusal = serde_json::from_str(body).expect(body);
+        assert_eq!(refusal.outcome, Some(outcome));
+    }
+}
