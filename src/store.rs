@@ -96,6 +96,22 @@ pub struct StoreError {
     outcome: Outcome,
 }
 
+/// What was not saved of a batch. The rest was.
+#[derive(Debug)]
+pub struct SaveError {
+    /// The list as text.
+    pub export: Option<StoreError>,
+    /// When entries were last seen, and the running clock.
+    pub idle_times: Option<StoreError>,
+}
+
+impl SaveError {
+    /// Each of the errors.
+    pub fn errors(&self) -> impl Iterator<Item = &StoreError> {
+        self.export.iter().chain(&self.idle_times)
+    }
+}
+
 /// What a change that failed has left on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -230,7 +246,7 @@ impl Store {
     ///
     /// # Errors
     /// Says what was not written; the rest was.
-    pub async fn save(&self, running: Running, moved: Vec<Seen>) -> Result<(), StoreError> {
+    pub async fn save(&self, running: Running, moved: Vec<Seen>) -> Result<(), SaveError> {
         self.work(move |disk| disk.save_what_is_due(running, &moved)).await
     }
 
@@ -238,7 +254,7 @@ impl Store {
     ///
     /// # Errors
     /// As with [`Self::save`].
-    pub async fn close(&self, running: Running, moved: Vec<Seen>) -> Result<(), StoreError> {
+    pub async fn close(&self, running: Running, moved: Vec<Seen>) -> Result<(), SaveError> {
         self.work(move |disk| disk.save_all(running, &moved)).await
     }
 

@@ -3,10 +3,11 @@
 
 mod common;
 
+use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 
-use common::process::{CONFIG, Daemon, Folder, Ran};
+use common::process::{CONFIG, Daemon, Folder, Ran, wait_for};
 use nakodo::api::Outcome;
 use nix::sys::signal::Signal;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -82,7 +83,7 @@ fn the_first_change_after_the_disk_works_again_is_taken() {
 }
 
 #[test]
-fn refused_changes_stay_refused_however_the_tracker_ends() {
+fn a_stop_that_could_not_save_says_so_and_refused_changes_stay_refused() {
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         let folder = Folder::new("failing");
         let daemon = start(&folder);
@@ -90,10 +91,31 @@ fn refused_changes_stay_refused_however_the_tracker_ends() {
         set_disk(&daemon, false);
         daemon.command(&["allow", "127.0.0.2"]).failed(74);
         daemon.command(&["revoke", "127.0.0.1"]).failed(74);
-        daemon.stop_by(signal);
+        let (code, _, log) = daemon.stop_by(signal);
+        if signal == Signal::SIGTERM {
+            assert_eq!(code, Some(74), "{log:?}");
+            let last = log.last().expect("it says so");
+            assert_eq!(last, "nakodo: stopped, but not all was saved: see the log");
+        }
         // The write failed before a byte of it was taken: so the change with the unknown outcome is not there either.
         assert_eq!(listed_after_a_restart(&folder), ["127.0.0.1/32"]);
     }
+}
+
+#[test]
+fn an_export_that_cannot_be_written_is_told_and_stops_nothing_else() {
+    let folder = Folder::new("failing");
+    let daemon = start(&folder);
+    daemon.allow(&["127.0.0.1"]);
+    fs::create_dir(folder.path("data/whitelist.export")).expect("a folder in the way");
+    let ran_before = wait_for("a second of running", || Some(daemon.status().running_seconds).filter(|&ran| ran > 0));
+    let (code, _, log) = daemon.stop();
+    assert_eq!(code, Some(74), "{log:?}");
+    let errors: Vec<&String> = log.iter().filter(|line| line.contains("ERROR")).collect();
+    assert!(matches!(errors[..], [error] if error.contains("whitelist.export")), "{errors:?}");
+    let daemon = Daemon::again(&folder);
+    assert!(daemon.status().running_seconds >= ran_before, "the running clock was saved");
+    assert_eq!(daemon.listed(), ["127.0.0.1/32"]);
 }
 
 /// What the control socket answers to a change.

@@ -302,14 +302,24 @@ impl Whitelist {
     /// The entries that were announced from more than `least` after what the disk says, each of which counts as saved
     /// once it was returned.
     ///
-    /// When saving them fails they come back as soon as they have moved by `least` again. An entry that stays idle
-    /// never comes: the disk says all there is to say of it.
+    /// When saving them fails, [`Self::not_saved`] takes that back. An entry that stays idle never comes: the disk says all
+    /// there is to say of it.
     pub fn take_moved(&mut self, least: Duration) -> impl Iterator<Item = Seen> + '_ {
         let moved = move |slot: &&mut Slot| slot.entry.last_seen.since(slot.saved_last_seen) > least;
         self.slots.iter_mut().filter(moved).map(|slot| {
             slot.saved_last_seen = slot.entry.last_seen;
             Seen { prefix: slot.entry.prefix, last_seen: slot.entry.last_seen }
         })
+    }
+
+    /// Return these again with the next [`Self::take_moved`], because they could not be saved.
+    pub fn not_saved(&mut self, moved: &[Seen]) {
+        for seen in moved {
+            if let Ok(position) = self.position(&seen.prefix) {
+                let slot = self.order[position].slot as usize;
+                self.slots[slot].saved_last_seen = Running::default();
+            }
+        }
     }
 
     /// The slot of the longest prefix that covers `address` and is live.

@@ -9,9 +9,11 @@ use log::{error, info, warn};
 use smol::LocalExecutor;
 
 use super::{interfaces, settings};
+use crate::access::Seen;
 use crate::config::{Config, Source};
 use crate::daemon::Daemon;
 use crate::net::http::HttpServer;
+use crate::store::SaveError;
 use crate::tracker::{External, LocalNetworks};
 
 /// Between two rounds of the house.
@@ -25,6 +27,10 @@ const WORTH_SAVING: Duration = Duration::from_secs(3600);
 
 /// The longest time between two tries to write the whitelist anew on a disk that fails.
 const MEND_AT_LEAST: Duration = Duration::from_secs(600);
+
+/// Something could not be saved at the end.
+#[derive(Debug)]
+pub(super) struct Unsaved;
 
 /// The chores and what they need.
 pub(super) struct Chores {
@@ -114,9 +120,11 @@ impl Chores {
         loop {
             let wait = self.config.borrow().access.save_every;
             Timer::after(wait).await;
-            let moved = self.daemon.tracker.borrow_mut().whitelist().take_moved(WORTH_SAVING).collect();
-            if let Err(error) = self.daemon.store.save(self.daemon.now(), moved).await {
-                error!("{error}; idle times are not saved");
+            let moved: Vec<Seen> = self.daemon.tracker.borrow_mut().whitelist().take_moved(WORTH_SAVING).collect();
+            let Err(failure) = self.daemon.store.save(self.daemon.now(), moved.clone()).await else { continue };
+            report_unsaved(&failure);
+            if failure.idle_times.is_some() {
+                self.daemon.tracker.borrow_mut().whitelist().not_saved(&moved);
             }
         }
     }
@@ -138,16 +146,21 @@ impl Chores {
     }
 
     /// Save everything that is not on the disk yet, at the end.
-    pub(super) async fn save_all(&self) {
+    ///
+    /// # Errors
+    /// When something was not saved; the log says what.
+    pub(super) async fn save_all(&self) -> Result<(), Unsaved> {
         // A change that is being written is written to its end.
         let _changing = self.daemon.whitelist_changes.lock().await;
         if let Err(error) = self.daemon.mend_disk().await {
             error!("{error}; the whitelist is not saved as it is in memory");
+            return Err(Unsaved);
         }
         let moved = self.daemon.tracker.borrow_mut().whitelist().take_moved(Duration::ZERO).collect();
-        if let Err(error) = self.daemon.store.close(self.daemon.now(), moved).await {
-            error!("{error}; the last idle times are not saved");
-        }
+        self.daemon.store.close(self.daemon.now(), moved).await.map_err(|failure| {
+            report_unsaved(&failure);
+            Unsaved
+        })
     }
 
     /// Look up what the WAN interface says, each minute.
@@ -206,5 +219,14 @@ impl Chores {
         self.daemon.tracker.borrow_mut().set_policy(policy);
         *self.config.borrow_mut() = config;
         info!("the configuration was read again");
+    }
+}
+
+fn report_unsaved(failure: &SaveError) {
+    if let Some(error) = &failure.export {
+        error!("{error}; the list as text stays as it was");
+    }
+    if let Some(error) = &failure.idle_times {
+        error!("{error}; idle times and the running clock are not saved");
     }
 }

@@ -109,9 +109,10 @@ fn run(config: &Config, source: &Source) -> Result<(), Failure> {
         obey(signals, source, &chores).await;
         supervisor::tell(State::Stopping);
         info!("stopping: saving the whitelist");
-        chores.save_all().await;
+        chores.save_all().await
     };
-    server.run(executor.run(until_told)).map_err(unwatched)
+    let saved = server.run(executor.run(until_told)).map_err(unwatched)?;
+    saved.map_err(|chores::Unsaved| Failure::new(exit::IOERR, "stopped, but not all was saved: see the log"))
 }
 
 fn open_sockets(config: &Config) -> Result<Sockets, Failure> {

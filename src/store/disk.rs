@@ -15,7 +15,7 @@ use super::health::Noted;
 use super::load::{Condition, Found, Loaded, exported, load, read_export};
 use super::panics::Panics;
 use super::record::{self, State};
-use super::{Outcome, StoreError};
+use super::{Outcome, SaveError, StoreError};
 use crate::access::{Entry, Seen};
 use crate::clock::Running;
 
@@ -137,20 +137,17 @@ impl Disk {
         Ok(())
     }
 
-    /// Write what has been waiting long enough; mostly nothing.
-    pub(super) fn save_what_is_due(&mut self, running: Running, moved: &[Seen]) -> Result<(), StoreError> {
-        if self.export_is_due(running) {
-            self.export(running)?;
-        }
-        if moved.is_empty() && !self.running_is_due(running) { Ok(()) } else { self.save(running, moved) }
+    /// Write what has been waiting long enough; mostly nothing. Each is tried, whatever became of the other.
+    pub(super) fn save_what_is_due(&mut self, running: Running, moved: &[Seen]) -> Result<(), SaveError> {
+        let is_due = !moved.is_empty() || self.running_is_due(running);
+        let exported = if self.export_is_due(running) { self.export(running) } else { Ok(()) };
+        both(exported, if is_due { self.save(running, moved) } else { Ok(()) })
     }
 
-    /// Write all that is not on the disk.
-    pub(super) fn save_all(&mut self, running: Running, moved: &[Seen]) -> Result<(), StoreError> {
-        if self.is_changed() {
-            self.export(running)?;
-        }
-        self.save(running, moved)
+    /// Write all that is not on the disk. Each is tried, whatever became of the other.
+    pub(super) fn save_all(&mut self, running: Running, moved: &[Seen]) -> Result<(), SaveError> {
+        let exported = if self.is_changed() { self.export(running) } else { Ok(()) };
+        both(exported, self.save(running, moved))
     }
 
     /// Write when entries were last seen, in what else is on the disk of them now: one may have been replaced or
@@ -362,4 +359,11 @@ fn build(
 fn record_of(folder: &Folder, entry: &Entry) -> Result<Record, StoreError> {
     let value = record::value(entry).map_err(StoreError::of("write the whitelist in", &folder.database()))?;
     Ok((Box::from(&*record::key(&entry.prefix)), Box::from(&*value)))
+}
+
+fn both(export: Result<(), StoreError>, idle_times: Result<(), StoreError>) -> Result<(), SaveError> {
+    match (export.err(), idle_times.err()) {
+        (None, None) => Ok(()),
+        (export, idle_times) => Err(SaveError { export, idle_times }),
+    }
 }

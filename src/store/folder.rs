@@ -68,10 +68,17 @@ impl Folder {
     /// Write a file in one step: after a power cut it is the old one or the new one.
     pub(super) fn replace<T>(&self, path: &Path, write: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
         let new = path.with_extension("new");
-        let mut file = File::create(&new)?;
-        let written = write(&mut file)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
+        let written = File::create(&new).and_then(|mut file| {
+            let written = write(&mut file)?;
+            file.sync_all()?;
+            fs::rename(&new, path)?;
+            Ok(written)
+        });
+        if written.is_err() {
+            // Half a file is of no use, and may be what the disk is full of.
+            let _ = fs::remove_file(&new);
+        }
+        let written = written?;
         Self::sync(&self.0)?;
         Ok(written)
     }

@@ -250,9 +250,10 @@ fn the_entries_of_a_user() {
     assert_eq!(of(""), [""; 0]);
 }
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 #[test]
 fn only_what_moved_is_written_and_only_once() {
-    const HOUR: Duration = Duration::from_secs(3600);
     let mut list = list_of(&[entry("192.0.2.1"), entry("192.0.2.2"), entry("192.0.2.3")]);
     list.touch(ip("192.0.2.1"), Running::from_seconds(3600));
     list.touch(ip("192.0.2.2"), Running::from_seconds(3601));
@@ -264,6 +265,21 @@ fn only_what_moved_is_written_and_only_once() {
     list.touch(ip("192.0.2.2"), Running::from_seconds(7202));
     assert_eq!(moved(&mut list).len(), 1);
     assert_eq!(list.take_moved(Duration::ZERO).count(), 1, "at shutdown, the one that moved by an hour exactly");
+}
+
+#[test]
+fn what_could_not_be_saved_comes_again() {
+    let mut list = list_of(&[entry("192.0.2.1"), entry("192.0.2.2")]);
+    list.touch(ip("192.0.2.2"), Running::from_seconds(3601));
+    let moved: Vec<Seen> = list.take_moved(HOUR).collect();
+    assert_eq!(moved.len(), 1);
+    list.not_saved(&moved);
+    assert_eq!(list.take_moved(HOUR).collect::<Vec<_>>(), moved);
+    assert_eq!(list.take_moved(HOUR).count(), 0);
+    // One that has left the list meanwhile stays away.
+    list.remove(&net("192.0.2.2"));
+    list.not_saved(&moved);
+    assert_eq!(list.take_moved(HOUR).count(), 0);
 }
 
 /// The same list, with nothing clever in it.

@@ -85,7 +85,7 @@ fn nothing_that_was_refused_is_written_at_the_end() {
     let (opened, entries) = failing(&dir);
     refused(&opened.store, &numbered(100));
     let unsaved = smol::block_on(opened.store.close(Running::from_seconds(9000), Vec::new())).expect_err("it fails");
-    assert!(unsaved.to_string().contains("the disk failed earlier"), "{unsaved}");
+    assert!(unsaved.export.is_some() && unsaved.idle_times.is_some(), "{unsaved:?}");
     assert!(!dir.file("whitelist.export").exists(), "it would have the refused entry");
     // The first write had reached the file before its sync failed: the outcome was unknown, and is one of the two.
     let found = found_after_a_restart(&dir);
@@ -143,4 +143,28 @@ fn a_disk_that_fails_again_and_again_takes_bounded_memory() {
     // The last refusal is the one whose outcome stays unknown.
     let found = found_after_a_restart(&dir);
     assert!(found == entries || found == sorted([&entries[..], &[numbered(100)]].concat()), "{found:?}");
+}
+
+#[test]
+fn an_export_that_fails_keeps_nothing_else_from_being_saved() {
+    let dir = TempDir::new();
+    let entries = fill(&dir, 2);
+    fs::create_dir(dir.file("whitelist.export")).expect("a folder in the way");
+    let opened = open(&dir);
+    let (hour, two) = (Running::from_seconds(3600), Running::from_seconds(7200));
+    let seen = |last_seen| vec![Seen { prefix: entries[0].prefix, last_seen }];
+    let save = smol::block_on(opened.store.save(hour, seen(hour))).expect_err("the export fails");
+    let close = smol::block_on(opened.store.close(two, seen(two))).expect_err("the export fails");
+    for unsaved in [save, close] {
+        assert_eq!(unsaved.errors().count(), 1);
+        let error = unsaved.export.expect("it fails").to_string();
+        assert!(error.starts_with("cannot write /") && error.contains("whitelist.export: "), "{error}");
+    }
+    assert!(opened.store.health().export_failing.is_some() && opened.store.health().failing.is_none());
+    assert!(!dir.file("whitelist.new").exists(), "nothing is left of the try");
+    drop(opened);
+    let opened = open(&dir);
+    assert_eq!(opened.running, two);
+    let last_seen = opened.entries.iter().find(|entry| entry.prefix == entries[0].prefix).map(|entry| entry.last_seen);
+    assert_eq!(last_seen, Some(two));
 }
