@@ -29,7 +29,7 @@ const EXPORT_OCTETS_PER_SECOND: u64 = 10;
 /// The room that a record needs in the database, at most, in octets.
 const RECORD_OCTETS: u64 = 256;
 
-/// Failed databases that may stay in memory until the process ends: some hundred KiB each.
+/// Failed databases that may stay in memory until the process ends: about 200 KiB each.
 const LEFT_IN_MEMORY: u32 = 8;
 
 /// The durable copy of the whitelist.
