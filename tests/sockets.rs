@@ -2,16 +2,18 @@
 
 mod common;
 
-use std::io::Write as _;
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::process::{Daemon, Folder, wait_for};
+use common::process::{CONFIG, Daemon, Folder, PATIENCE, wait_for};
 use common::sockets::{HttpClient, UdpClient, announce_http, with_ipv6};
 use common::udp::Reply;
 use common::{Announce, http, info_hash, udp};
+use nakodo::net::connection::Wait;
 use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, sockopt};
 
@@ -347,14 +349,166 @@ fn where_all_are_slow_a_newcomer_waits_until_their_time_is_up() {
     assert_eq!(daemon.counter("http_connections_timed_out"), 4);
 }
 
-/// A connection whose end takes only little.
-fn with_small_window(tracker: SocketAddr) -> TcpStream {
+/// How a client keeps its connection from others.
+#[derive(Clone, Copy, Debug)]
+enum Attack {
+    /// It has the connection wait, for this.
+    Wait(Wait),
+    /// It pipelines requests and reads all responses, so that the connection always has more to do.
+    Busy,
+}
+
+impl Attack {
+    /// The attack that is tried after this one: a new state does not compile before it has a place here.
+    const fn next(self) -> Option<Self> {
+        match self {
+            Self::Wait(Wait::Request) => Some(Self::Wait(Wait::Rest)),
+            Self::Wait(Wait::Rest) => Some(Self::Wait(Wait::Room)),
+            Self::Wait(Wait::Room) => Some(Self::Wait(Wait::Turn)),
+            Self::Wait(Wait::Turn) => Some(Self::Wait(Wait::End)),
+            Self::Wait(Wait::End) => Some(Self::Wait(Wait::Over)),
+            Self::Wait(Wait::Over) => Some(Self::Busy),
+            Self::Busy => None,
+        }
+    }
+
+    fn all() -> impl Iterator<Item = Self> {
+        std::iter::successors(Some(Self::Wait(Wait::Request)), |attack| attack.next())
+    }
+
+    /// What a connection begins with, and what it goes on with as far as the tracker takes it.
+    fn octets(self) -> (Vec<u8>, Vec<u8>) {
+        let page = b"GET / HTTP/1.1\r\n\r\n";
+        match self {
+            Self::Wait(Wait::Request) => (page.to_vec(), Vec::new()),
+            Self::Wait(Wait::Rest) => (b"GET /announce?".to_vec(), Vec::new()),
+            Self::Wait(Wait::Room) => (Vec::new(), http::scrape(&(0..74).map(info_hash).collect::<Vec<_>>())),
+            Self::Wait(Wait::Turn) | Self::Busy => (Vec::new(), page.repeat(100)),
+            Self::Wait(Wait::End) => (b"nonsense\r\n\r\n".to_vec(), b"x".to_vec()),
+            Self::Wait(Wait::Over) => (b"GET / HTTP/1.0\r\n\r\n".to_vec(), Vec::new()),
+        }
+    }
+
+    /// Do what a connection does now; an error says that the tracker has closed it.
+    fn go_on(self, stream: &mut TcpStream, sent: &mut usize) -> io::Result<()> {
+        let (begin, more) = self.octets();
+        // A request of which a part is taken is gone on with, so that each is whole.
+        for _ in 0..50 {
+            let rest =
+                if *sent < begin.len() { &begin[*sent..] } else { &more[(*sent - begin.len()) % more.len().max(1)..] };
+            match stream.write(rest) {
+                Ok(octets) => *sent += octets,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        let reads = match self {
+            Self::Wait(Wait::Request | Wait::Rest | Wait::Over) | Self::Busy => true,
+            Self::Wait(Wait::Room | Wait::Turn | Wait::End) => false,
+        };
+        if reads { read_all(stream) } else { Ok(()) }
+    }
+
+    /// Attack with `connections` of each address in turn, each made again when it is closed, until it is over.
+    fn run(self, addresses: &[String], connections: usize, tracker: SocketAddr, over: &AtomicBool) {
+        let from = |address: &String| {
+            let small = matches!(self, Self::Wait(Wait::Room | Wait::Turn));
+            let stream = connected(address, tracker, small);
+            stream.set_nonblocking(true).expect("it can be");
+            (address.clone(), stream, 0)
+        };
+        let mut open: Vec<_> = addresses.iter().cycle().take(connections).map(from).collect();
+        let started = Instant::now();
+        // Longer than the others wait.
+        while !over.load(Ordering::Relaxed) && started.elapsed() < 2 * PATIENCE {
+            for connection in &mut open {
+                if self.go_on(&mut connection.1, &mut connection.2).is_err() {
+                    *connection = from(&connection.0.clone());
+                }
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Read what has come. The other end's having closed is an error.
+fn read_all(stream: &mut TcpStream) -> io::Result<()> {
+    let mut piece = [0; 64 * 1024];
+    loop {
+        match stream.read(&mut piece) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A connection from `address`, whose end takes only little if it is `small`.
+fn connected(address: &str, tracker: SocketAddr, small: bool) -> TcpStream {
     let fd = nix::sys::socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None);
     let stream = TcpStream::from(fd.expect("a socket"));
-    setsockopt(&stream, sockopt::RcvBuf, &2048).expect("a small buffer");
+    if small {
+        setsockopt(&stream, sockopt::RcvBuf, &2048).expect("a small buffer");
+    }
     let fd = std::os::fd::AsRawFd::as_raw_fd(&stream);
+    nix::sys::socket::bind(fd, &SockaddrStorage::from(SocketAddr::new(common::ip(address), 0))).expect("an address");
     nix::sys::socket::connect(fd, &SockaddrStorage::from(tracker)).expect("it listens");
     stream
+}
+
+/// Let `addresses` attack with twice as many connections as there are slots, and others ask meanwhile.
+fn others_are_served_beside(attack: Attack, addresses: usize, daemon: &Daemon<'_>, slots: usize) {
+    let attackers: Vec<String> = (1..=addresses).map(|host| format!("127.0.1.{host}")).collect();
+    let (tracker, over) = (daemon.address(), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let attacker = scope.spawn(|| attack.run(&attackers, 2 * slots, tracker, &over));
+        wait_for("the attack", || (daemon.counter("http_connections") >= slots as u64).then_some(()));
+        for number in 0..30 {
+            // The attackers take back what they lost meanwhile.
+            thread::sleep(Duration::from_millis(10));
+            let told = announce_http(tracker, &leecher());
+            told.unwrap_or_else(|error| unreachable!("{attack:?} from {addresses}, {number}: {error:?}"));
+        }
+        over.store(true, Ordering::Relaxed);
+        attacker.join().expect("it ends");
+    });
+}
+
+#[test]
+fn it_takes_eight_addresses_to_keep_others_waiting_whatever_their_connections_do() {
+    // An address may have two of sixteen. None is out of time before the test is.
+    let slots = 16;
+    for attack in Attack::all() {
+        for addresses in [1, 7] {
+            let folder = Folder::new("attack");
+            let daemon = Daemon::configured(&folder, &hasty(slots, "5m", "5m"));
+            others_are_served_beside(attack, addresses, &daemon, slots);
+        }
+    }
+}
+
+#[test]
+fn an_address_that_takes_all_descriptors_gives_way() {
+    let folder = Folder::new("descriptors");
+    folder.write("nakodo.toml", format!("data_dir = \"data\"\n{}", hasty(256, "5m", "5m")));
+    let serve = folder.command(&["serve", CONFIG[0], CONFIG[1]]);
+    let mut limited = Command::new("/bin/sh");
+    limited.args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""]).arg(serve.get_program()).args(serve.get_args());
+    limited.current_dir(folder.path("")).env_clear();
+    let daemon = Daemon::start_with(&folder, limited).unwrap_or_else(|ran| unreachable!("{ran:?}"));
+    let tracker = daemon.address();
+    let slow: Vec<HttpClient> = (0..100).map(|_| slow_client("127.0.0.3", &daemon)).collect();
+    for _ in 0..20 {
+        announce_http(tracker, &leecher()).expect("the LAN is open");
+    }
+    // The command below needs a descriptor of the tracker, too.
+    drop(slow);
+    wait_for("descriptors", || {
+        let status = folder.run(&["status", "--json", CONFIG[0], CONFIG[1]]);
+        status.out.contains("http_connections_given_up").then_some(())
+    });
+    assert!(daemon.counter("http_connections") < 256 && daemon.counter("http_connections_given_up") > 20);
 }
 
 #[test]
@@ -363,7 +517,7 @@ fn who_does_not_read_is_cut_off_and_harms_nobody() {
     let daemon = Daemon::configured(&folder, &hasty(8, "2s", "5m"));
     // Swarms whose scrape is long.
     let scrape = http::scrape(&(0..60).map(info_hash).collect::<Vec<_>>());
-    let deaf = HttpClient::over(with_small_window(daemon.address()));
+    let deaf = HttpClient::over(connected("127.0.0.1", daemon.address(), true));
     let (mut sender, tracker) = (deaf.stream.try_clone().expect("a copy"), daemon.address());
     let asking = thread::spawn(move || {
         let mut asked = 0;
@@ -389,7 +543,7 @@ fn who_reads_slowly_gets_everything() {
     let daemon = Daemon::configured(&folder, &hasty(8, "1m", "5m"));
     let hashes: Vec<_> = (0..74).map(info_hash).collect();
     let requests = 100;
-    let mut client = HttpClient::over(with_small_window(daemon.address()));
+    let mut client = HttpClient::over(connected("127.0.0.1", daemon.address(), true));
     let mut sender = client.stream.try_clone().expect("a copy");
     let scrape = http::scrape(&hashes);
     let asking = thread::spawn(move || {

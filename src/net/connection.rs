@@ -47,6 +47,24 @@ pub enum Wait {
     Over,
 }
 
+impl Wait {
+    /// Whether the connection is at rest: no request of it is under way, so that it may be closed for a newcomer.
+    pub(super) const fn is_at_rest(self) -> bool {
+        match self {
+            Self::Request | Self::End | Self::Over => true,
+            Self::Rest | Self::Room | Self::Turn => false,
+        }
+    }
+
+    /// Whether all responses have been sent and no request is read any more.
+    pub(super) const fn is_ending(self) -> bool {
+        match self {
+            Self::End | Self::Over => true,
+            Self::Request | Self::Rest | Self::Room | Self::Turn => false,
+        }
+    }
+}
+
 /// What a step works with.
 #[derive(Debug)]
 pub struct Buffers<'a> {
@@ -113,8 +131,9 @@ impl Connection {
     /// Begin the next step, if that is to receive a request. `received` is the slot's, as in [`Buffers`]. The step must
     /// follow before anything else is done with the connection.
     pub fn begin(&mut self, tracker: &Tracker, stream: &TcpStream, received: &mut [u8]) -> Option<Begun> {
-        if !matches!(self.waits_for, Wait::Request | Wait::Rest) {
-            return None;
+        match self.waits_for {
+            Wait::Request | Wait::Rest => {}
+            Wait::Room | Wait::Turn | Wait::End | Wait::Over => return None,
         }
         let has_received = self.receive(stream, received);
         let read = || tracker.read_announce(self.client, &received[..self.received_octets]);

@@ -1,12 +1,16 @@
 //! The HTTP server: a fixed number of connections with fixed buffers.
 //!
 //! A connection takes one of the slots, and is read from as soon as it is accepted: one that is answered and closed then
-//! is never watched for readiness. Where no slot is free, the connection that has been idle for longest is given up;
-//! where none is idle, the slowest of an address that holds more than its share of the slots. Where there is none either,
-//! new connections wait in the kernel until one is idle, or ends, or is out of time. Nothing is allocated for a
-//! connection or a request.
+//! is never watched for readiness. Nothing is allocated for a connection or a request.
+//!
+//! If no slot is free, a newcomer takes the slot of a connection at rest: one that is ending, then the one that has been
+//! idle for longest. If no connection is at rest, it takes the slot of the slowest connection of a greedy address, which
+//! is one that has more than its share of the connections. That second choice is independent of the connection's state:
+//! a connection in any state is either at rest or slow, so that one address can never hold all slots. If no address is
+//! greedy, newcomers wait in the kernel until a connection comes to rest, ends or is out of time.
 
 use core::net::IpAddr;
+use core::ops::Range;
 use core::time::Duration;
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -20,8 +24,8 @@ use crate::tracker::{Ahead, LOOK_AHEAD, Tracker};
 /// Connections that a listener accepts before others get their turn.
 const ACCEPTED_A_TURN: usize = 32;
 
-/// Connections that are looked at for one that has nothing to ask, before a newcomer has to wait for the next turn.
-const ASKED_TO_GIVE_WAY: usize = 8;
+/// Connections that are served in a turn of a listener because they are about to be closed for a newcomer.
+const SERVED_BEFORE_CLOSING: usize = 32;
 
 /// How long a client may take to close its end after ours.
 const END_PATIENCE: Duration = Duration::from_secs(1);
@@ -50,7 +54,9 @@ impl Timeouts {
 struct Occupied {
     stream: TcpStream,
     connection: Connection,
-    deadline: Running,
+    /// When it last answered a request or began to wait for something else. Pieces of a request or of a response are no
+    /// reason to renew it, so that a client which sends or reads one byte now and then still runs out of time.
+    since: Running,
     /// What its socket is watched for, if it is watched.
     interest: Option<Interest>,
 }
@@ -93,9 +99,16 @@ impl HttpServer {
         }
     }
 
-    /// Use other timeouts from now on.
+    /// Use other timeouts from now on, for the open connections as well.
     pub fn set_timeouts(&mut self, timeouts: Timeouts) {
         self.timeouts = timeouts;
+    }
+
+    /// Return the client and the state of each open connection.
+    #[cfg(test)]
+    pub(super) fn waits(&self) -> Vec<(IpAddr, Wait)> {
+        let connections = self.slots.iter().flatten().map(|occupied| &occupied.connection);
+        connections.map(|connection| (connection.client(), connection.waits_for())).collect()
     }
 
     /// Begin to watch the listeners.
@@ -118,13 +131,17 @@ impl HttpServer {
 
     /// Accept connections from a listener that is ready, and serve what they have sent already.
     pub(super) fn accept(&mut self, number: usize, tracker: &mut Tracker, now: Running, readiness: &Readiness) {
+        let mut serves = 0..SERVED_BEFORE_CLOSING;
         for _ in 0..ACCEPTED_A_TURN {
-            let Some(slot) = self.room(tracker, now, readiness) else { return };
+            let Some(slot) = self.room(&mut serves, tracker, now, readiness) else { return };
             let (stream, client) = match self.listeners[number].accept() {
                 Ok(accepted) => accepted,
-                Err(error) => {
-                    // Without descriptors or memory there is no use in trying before something has been closed.
-                    self.wants_connections = passes(&error);
+                Err(error) if passes(&error) => return,
+                Err(_) => {
+                    // The system has no descriptors or no memory left: what is closed makes room in the next turn.
+                    if let Some(slot) = self.gives_way(&mut serves, tracker, now, readiness) {
+                        self.give_up(slot, tracker);
+                    }
                     return;
                 }
             };
@@ -138,24 +155,46 @@ impl HttpServer {
         }
     }
 
-    /// A slot that is free, or may be given up. Where there is none, no connections are wanted until there is.
-    fn room(&mut self, tracker: &mut Tracker, now: Running, readiness: &Readiness) -> Option<usize> {
-        for _ in 0..ASKED_TO_GIVE_WAY {
-            let taken = || self.longest_idle().or_else(|| self.slowest_of_the_greedy(tracker));
-            let Some(slot) = self.free.last().copied().or_else(taken) else {
+    /// A slot that is free, or that of a connection which gives way.
+    fn room(
+        &mut self,
+        serves: &mut Range<usize>,
+        tracker: &mut Tracker,
+        now: Running,
+        readiness: &Readiness,
+    ) -> Option<usize> {
+        let free = self.free.last().copied();
+        free.or_else(|| self.gives_way(serves, tracker, now, readiness))
+    }
+
+    /// The slot of a connection that gives way to a newcomer; it may have ended by itself just now. If no connection may
+    /// be given up, connections are not wanted until that changes.
+    ///
+    /// Each candidate is served first: if more connections are ready than one wait reports, its request may have arrived
+    /// and just not have had its turn. `serves` bounds that. A greedy address whose connections all turn out to be busy
+    /// loses one of those that have been served in this turn.
+    fn gives_way(
+        &mut self,
+        serves: &mut Range<usize>,
+        tracker: &mut Tracker,
+        now: Running,
+        readiness: &Readiness,
+    ) -> Option<usize> {
+        loop {
+            let Some(slot) = self.longest_at_rest().or_else(|| self.slowest_of_the_greedy(tracker, |_| true)) else {
                 self.wants_connections = false;
                 return None;
             };
-            let before = self.progress(slot);
-            if before.is_some() {
-                // Where more are ready than one wait tells of, its request may be there, and just not have had its turn.
-                self.advance(slot, None, tracker, now, readiness);
+            if serves.next().is_none() {
+                return self.slowest_of_the_greedy(tracker, |occupied| occupied.since == now);
             }
-            if self.progress(slot) == before {
+            let before = self.progress(slot);
+            self.advance(slot, None, tracker, now, readiness);
+            let after = self.progress(slot);
+            if after.is_none() || after == before {
                 return Some(slot);
             }
         }
-        None
     }
 
     /// How far the connection in a slot has come, if there is one.
@@ -164,38 +203,37 @@ impl HttpServer {
     }
 
     fn occupy(&mut self, slot: usize, stream: TcpStream, client: IpAddr, now: Running) {
-        let deadline = now.after(self.timeouts.of(Wait::Request));
-        self.slots[slot] = Some(Occupied { stream, connection: Connection::new(client), deadline, interest: None });
+        self.slots[slot] = Some(Occupied { stream, connection: Connection::new(client), since: now, interest: None });
     }
 
-    /// The slot of the connection that has been idle for longest. One that only waits for the client's end is as good.
-    fn longest_idle(&self) -> Option<usize> {
-        self.longest(|connection| matches!(connection.waits_for(), Wait::Request | Wait::End))
+    /// The slot of the connection at rest that is the first to run out of time. One that is ending has the least time.
+    fn longest_at_rest(&self) -> Option<usize> {
+        self.first_out_of_time(|occupied| occupied.connection.waits_for().is_at_rest())
     }
 
-    /// The slot of the connection that has kept us waiting for longest, among those of addresses that hold more than their
-    /// share of the slots. A proxy speaks for many, and has no share.
-    fn slowest_of_the_greedy(&self, tracker: &Tracker) -> Option<usize> {
+    /// The slot of the connection that is the first to run out of time among `those` of greedy addresses, whatever it waits
+    /// for. A proxy speaks for many clients and has no share.
+    fn slowest_of_the_greedy(&self, tracker: &Tracker, those: impl Fn(&Occupied) -> bool) -> Option<usize> {
         let clients = self.slots.iter().flatten().map(|occupied| occupied.connection.client());
         let held = Held::by(clients.filter(|client| !tracker.is_proxy(*client)));
-        self.longest(|connection| {
-            let client = connection.client();
-            matches!(connection.waits_for(), Wait::Rest | Wait::Room)
-                && held.is_greedy(client, self.slots.len())
-                && !tracker.is_proxy(client)
+        // Fewer than there are slots where the system has no more descriptors.
+        let open = self.slots.len() - self.free.len();
+        self.first_out_of_time(|occupied| {
+            let client = occupied.connection.client();
+            those(occupied) && held.is_greedy(client, open) && !tracker.is_proxy(client)
         })
     }
 
-    /// The slot of the connection that has waited for longest, among `those`.
-    fn longest(&self, those: impl Fn(&Connection) -> bool) -> Option<usize> {
+    /// The slot of the connection that is the first to run out of time, among `those`.
+    fn first_out_of_time(&self, those: impl Fn(&Occupied) -> bool) -> Option<usize> {
         let occupied = self.slots.iter().enumerate().filter_map(|(slot, occupied)| Some((slot, occupied.as_ref()?)));
-        let those = occupied.filter(|(_, occupied)| those(&occupied.connection));
-        those.min_by_key(|(_, occupied)| occupied.deadline).map(|(slot, _)| slot)
+        let those = occupied.filter(|(_, occupied)| those(occupied));
+        those.min_by_key(|(_, occupied)| occupied.deadline(self.timeouts)).map(|(slot, _)| slot)
     }
 
     fn give_up(&mut self, slot: usize, tracker: &mut Tracker) {
-        let was_over = |occupied: &Occupied| occupied.connection.waits_for() == Wait::End;
-        tracker.counters.http_connections_given_up += u64::from(!self.slots[slot].as_ref().is_none_or(was_over));
+        let is_ending = |occupied: &Occupied| occupied.connection.waits_for().is_ending();
+        tracker.counters.http_connections_given_up += u64::from(!self.slots[slot].as_ref().is_none_or(is_ending));
         self.vacate(slot);
     }
 
@@ -246,11 +284,10 @@ impl HttpServer {
         let buffers = Buffers { received, unsent, responses: &mut self.responses };
         let before = (occupied.connection.waits_for(), occupied.connection.answered());
         let waits_for = occupied.connection.step(begun, tracker, now, &occupied.stream, buffers);
-        // The time for a request does not begin anew with each of its pieces, but with each request.
         if (waits_for, occupied.connection.answered()) != before {
-            occupied.deadline = now.after(self.timeouts.of(waits_for));
+            occupied.since = now;
         }
-        self.wants_connections |= matches!(waits_for, Wait::Request | Wait::End);
+        self.wants_connections |= waits_for.is_at_rest();
         if waits_for == Wait::Over || occupied.watch(slot, waits_for, readiness).is_err() {
             self.vacate(slot);
         }
@@ -260,9 +297,9 @@ impl HttpServer {
     pub fn close_overdue(&mut self, tracker: &mut Tracker, now: Running) {
         for slot in 0..self.slots.len() {
             let Some(occupied) = &self.slots[slot] else { continue };
-            if occupied.deadline <= now {
+            if occupied.deadline(self.timeouts) <= now {
                 // An idle connection that ends is no matter; one that was slow is counted.
-                let slow = !matches!(occupied.connection.waits_for(), Wait::Request | Wait::End);
+                let slow = !occupied.connection.waits_for().is_at_rest();
                 tracker.counters.http_connections_timed_out += u64::from(slow);
                 self.vacate(slot);
             }
@@ -273,6 +310,11 @@ impl HttpServer {
 }
 
 impl Occupied {
+    /// When it is out of time.
+    const fn deadline(&self, timeouts: Timeouts) -> Running {
+        self.since.after(timeouts.of(self.connection.waits_for()))
+    }
+
     /// Watch the socket for what its connection waits for.
     fn watch(&mut self, slot: usize, waits_for: Wait, readiness: &Readiness) -> nix::Result<()> {
         let interest = match waits_for {

@@ -1,5 +1,7 @@
 //! Turn by turn, with clients on this thread.
 
+mod greedy;
+
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{Read as _, Write as _};
@@ -54,8 +56,14 @@ impl Served {
 
     /// A connection from 127.0.0.`host`.
     fn connect_from(&self, host: u8) -> TcpStream {
+        self.connect_from_as(host, |_| {})
+    }
+
+    /// The same, with a socket that is `prepared` before it connects.
+    fn connect_from_as(&self, host: u8, prepared: impl FnOnce(&TcpStream)) -> TcpStream {
         let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
         let stream = TcpStream::from(socket);
+        prepared(&stream);
         socket::bind(stream.as_raw_fd(), &SockaddrIn::new(127, 0, 0, host, 0)).expect("an address of this host");
         socket::connect(stream.as_raw_fd(), &SockaddrStorage::from(self.http)).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");

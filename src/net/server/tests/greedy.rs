@@ -1,0 +1,206 @@
+//! One address that takes every slot, in each state of a connection.
+
+use core::iter;
+use core::net::IpAddr;
+
+use nix::sys::socket::{setsockopt, sockopt};
+
+use super::*;
+use crate::net::connection::Wait;
+
+/// Slots of the server; an address may have two of them before it is greedy.
+const SLOTS: usize = 16;
+
+/// The hosts of 127.0.0.0/24 that take part.
+const GREEDY: u8 = 3;
+const HONEST: u8 = 4;
+
+/// The state that is tested after `state`: a new one does not compile before it has a place here.
+const fn next(state: Wait) -> Option<Wait> {
+    match state {
+        Wait::Request => Some(Wait::Rest),
+        Wait::Rest => Some(Wait::Room),
+        Wait::Room => Some(Wait::Turn),
+        Wait::Turn => Some(Wait::End),
+        Wait::End => Some(Wait::Over),
+        Wait::Over => None,
+    }
+}
+
+fn states() -> impl Iterator<Item = Wait> {
+    iter::successors(Some(Wait::Request), |state| next(*state))
+}
+
+/// A request whose response is long.
+fn scrape() -> Vec<u8> {
+    let hashes: Vec<String> = (10..84).map(|number| format!("info_hash={}", number.to_string().repeat(10))).collect();
+    format!("GET /scrape?{} HTTP/1.1\r\n\r\n", hashes.join("&")).into_bytes()
+}
+
+impl Served {
+    /// The states of the connections that have a slot.
+    fn waits(&self) -> Vec<(IpAddr, Wait)> {
+        self.server.http.borrow().waits()
+    }
+
+    /// How many connections of the greedy address are in `state`.
+    fn held(&self, state: Wait) -> usize {
+        let address = IpAddr::from([127, 0, 0, GREEDY]);
+        self.waits().into_iter().filter(|held| *held == (address, state)).count()
+    }
+
+    /// Bring one more connection of the greedy address into `state`.
+    fn hold(&mut self, state: Wait) -> TcpStream {
+        let before = self.held(state);
+        for _ in 0..20 {
+            let stream = match state {
+                Wait::Request => self.connect_from_and_say(GREEDY, REQUEST),
+                Wait::Rest => self.connect_from_and_say(GREEDY, b"GET "),
+                Wait::Room => self.connect_and_never_read(&scrape()),
+                Wait::Turn => self.connect_and_never_read(REQUEST),
+                Wait::End => self.connect_from_and_say(GREEDY, b"nonsense\r\n\r\n"),
+                Wait::Over => return self.connect_from_and_say(GREEDY, LAST_REQUEST),
+            };
+            self.settle();
+            if self.held(state) > before {
+                return stream;
+            }
+        }
+        unreachable!("no connection comes to {state:?}: {:?}", self.waits())
+    }
+
+    /// A connection of the greedy address that repeats `request` until neither end takes any more.
+    fn connect_and_never_read(&mut self, request: &[u8]) -> TcpStream {
+        let small = |stream: &TcpStream| setsockopt(stream, sockopt::RcvBuf, &2048).expect("a small buffer");
+        let mut stream = self.connect_from_as(GREEDY, small);
+        stream.set_nonblocking(true).expect("it can be");
+        let (requests, mut sent, mut refused) = (request.repeat(100), 0, 0);
+        while refused < 5 {
+            match stream.write(&requests[sent % requests.len()..]) {
+                Ok(octets) => (sent, refused) = (sent + octets, 0),
+                Err(error) => {
+                    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                    refused += 1;
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+            self.settle();
+            assert!(sent < 64 << 20, "the tracker takes no more");
+        }
+        stream
+    }
+
+    /// Let the greedy address take every slot.
+    fn fill(&mut self, held: &mut Vec<TcpStream>, state: Wait) {
+        for _ in 0..4 * SLOTS {
+            if self.held(state) == SLOTS {
+                return;
+            }
+            held.push(self.hold(state));
+        }
+        unreachable!("{state:?}: {:?}", self.waits())
+    }
+
+    fn close_overdue(&self, now: Running) {
+        self.server.http.borrow_mut().close_overdue(&mut self.daemon.tracker.borrow_mut(), now);
+    }
+}
+
+#[test]
+fn one_address_keeps_no_other_from_being_served_whatever_its_connections_wait_for() {
+    for state in states() {
+        let (mut served, mut held) = (Served::new(SLOTS), Vec::new());
+        for round in 0..20 {
+            match state {
+                Wait::Request | Wait::Rest | Wait::Room | Wait::Turn | Wait::End => served.fill(&mut held, state),
+                // It takes no slot: it has been closed.
+                Wait::Over => {
+                    held.push(served.hold(state));
+                    served.settle();
+                    assert_eq!(served.waits(), []);
+                }
+            }
+            let honest = served.connect_from_and_say(HONEST, LAST_REQUEST);
+            assert!(served.rest(honest).starts_with(b"HTTP/1.1 200 "), "{state:?}, round {round}");
+        }
+        assert_eq!(served.counter("http_connections_timed_out"), 0);
+    }
+}
+
+#[test]
+fn a_greedy_address_whose_connections_are_all_busy_gives_way_and_loses_no_request() {
+    // More than one wait reports, and more than are served before one is closed.
+    let slots = 64 + 32 + 8;
+    let mut served = Served::new(slots);
+    let mut busy: Vec<TcpStream> = (0..slots).map(|_| served.connect_from_and_say(GREEDY, REQUEST)).collect();
+    for stream in &mut busy {
+        assert!(served.response(stream, 50).starts_with(b"HTTP/1.1 200 "));
+    }
+    let newcomer = served.connect_from_and_say(HONEST, LAST_REQUEST);
+    thread::sleep(Duration::from_millis(20));
+    for stream in &mut busy {
+        stream.write_all(b"GET /x HTTP/1.1\r\n\r\n").expect("there is room");
+    }
+    served.server.turn(Patience::Endless).expect("the sockets work");
+    assert_eq!(served.counter("http_connections_given_up"), 1, "in the first turn");
+    assert!(served.rest(newcomer).starts_with(b"HTTP/1.1 200 "));
+    for (number, stream) in busy.iter_mut().enumerate() {
+        assert!(served.response(stream, 50).starts_with(b"HTTP/1.1 404 "), "{number}");
+    }
+}
+
+#[test]
+fn the_one_that_reads_what_it_asked_for_stays_and_those_that_do_not_go() {
+    let (mut served, mut held) = (Served::new(SLOTS), Vec::new());
+    let page = served.front_page().len() + "keep-alive".len() - "close".len();
+    served.fill(&mut held, Wait::Turn);
+    thread::sleep(Duration::from_millis(5));
+    let mut brisk = served.connect_from_and_say(GREEDY, &REQUEST.repeat(400));
+    served.server.turn(Patience::None).expect("the sockets work");
+    for number in 0..5 {
+        let honest = served.connect_from_and_say(HONEST, b"GET ");
+        served.server.turn(Patience::None).expect("the sockets work");
+        assert!(served.held(Wait::Turn) >= SLOTS - 6 && served.waits().len() == SLOTS, "{number}");
+        drop(honest);
+    }
+    assert_eq!(served.response(&mut brisk, 400 * page).len(), 400 * page);
+}
+
+#[test]
+fn a_byte_now_and_then_does_not_keep_a_connection_young() {
+    for state in states() {
+        let mut served = Served::new(SLOTS);
+        let mut stream = served.hold(state);
+        let (begun, patience) = match state {
+            Wait::Rest | Wait::Room | Wait::Turn => (served.daemon.now(), Duration::from_secs(60)),
+            Wait::End => (served.daemon.now(), Duration::from_secs(1)),
+            // A byte ends the one, and the other has ended.
+            Wait::Request | Wait::Over => continue,
+        };
+        thread::sleep(Duration::from_millis(20));
+        match state {
+            Wait::Rest | Wait::End => stream.write_all(b"/").expect("there is room"),
+            Wait::Room | Wait::Turn => assert_eq!(stream.read(&mut [0]).expect("a response is there"), 1),
+            Wait::Request | Wait::Over => {}
+        }
+        served.settle();
+        assert_eq!(served.held(state), 1, "{state:?}");
+        served.close_overdue(begun.after(patience));
+        assert_eq!(served.waits(), [], "{state:?}");
+    }
+}
+
+/// The clients behind a proxy share its address, so that it has no share of its own. The timeouts still apply.
+#[test]
+fn a_proxy_that_holds_all_slots_is_served_again_once_they_are_out_of_time() {
+    let mut served = Served::behind(&["127.0.0.3/32"], SLOTS);
+    let mut held = Vec::new();
+    served.fill(&mut held, Wait::Turn);
+    let begun = served.daemon.now();
+    let honest = served.connect_from_and_say(GREEDY, LAST_REQUEST);
+    served.settle();
+    assert_eq!((served.waits().len(), served.counter("http_connections_given_up")), (SLOTS, 0));
+    served.close_overdue(begun.after(Duration::from_secs(60)));
+    assert!(served.rest(honest).starts_with(b"HTTP/1.1 200 "));
+    assert_eq!(served.counter("http_connections_timed_out"), SLOTS as u64);
+}
