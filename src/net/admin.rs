@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `exchange` | one connection: a request in, its answer out |
 //! | `socket_file` | the Unix socket's file, from its making to its removal |
+//! | `strangers` | which connection of the TCP address gives way to a newcomer |
 //! | `token` | who may talk to the TCP address |
 
 mod exchange;
 mod socket_file;
+mod strangers;
 mod token;
 
 use core::fmt;
@@ -30,6 +32,7 @@ use super::bind::{self, BindError};
 use crate::daemon::Daemon;
 pub use exchange::REQUEST_OCTETS;
 pub use socket_file::{SocketError, SocketFile};
+use strangers::Strangers;
 use token::Token;
 pub use token::TokenError;
 
@@ -42,7 +45,8 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 /// What one listener gives its clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections that are served at a time; more wait in the kernel.
+    /// Connections that are served at a time; more wait. At the TCP address they do not wait for clients that have not
+    /// shown the token.
     pub connections: usize,
     /// How long a request may take to arrive, and how long a client may take to make room for the next piece of its
     /// answer.
@@ -151,16 +155,24 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     token: Option<&Token>,
     limits: Limits,
 ) {
-    let free = Semaphore::new(limits.connections);
+    let (free, strangers) = (Semaphore::new(limits.connections), Strangers::default());
     let connections = LocalExecutor::new();
     let accept_all = async {
         let mut told = None;
         loop {
-            let place_taken = free.acquire().await;
             match accept().await {
                 Ok(stream) => {
-                    let served = exchange::serve(stream, daemon, token, limits.patience);
-                    connections.spawn(holding(place_taken, served)).detach();
+                    // Without a token to show, all clients are trusted, and take turns.
+                    let place = free.try_acquire();
+                    if place.is_none() && token.is_some() {
+                        strangers.make_room();
+                    }
+                    let place = match place {
+                        Some(place) => place,
+                        None => free.acquire().await,
+                    };
+                    let served = exchange::serve(stream, daemon, token, strangers.enter(), limits.patience);
+                    connections.spawn(holding(place, served)).detach();
                 }
                 Err(error) => {
                     tell_seldom(&mut told, place, &error);

@@ -1,7 +1,7 @@
 //! One connection to the admin API: a request in, its answer out, and the connection is closed.
 //!
 //! Only the client is timed. What it asks for runs to its end whether the client stays or not: a change that was given
-//! up half-way may or may not be on the disk.
+//! up half-way may or may not be on the disk. Until then the connection is a stranger's, which may have to give way.
 
 use core::future::Future;
 use core::time::Duration;
@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind};
 
 use serde::Serialize;
 use smol::Timer;
+use smol::channel::Receiver;
 use smol::future::{FutureExt as _, yield_now};
 use smol::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -33,25 +34,45 @@ enum Trouble {
     Lost(io::Error),
 }
 
-/// Serve one request of `stream`. Where there is a token, the request must have it.
+/// Serve one request of `stream`. Where there is a token, the request must have it; before it has arrived, and while it is
+/// refused, the connection gives way when `give_way` receives.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     daemon: &Daemon,
     token: Option<&Token>,
+    give_way: Receiver<()>,
     patience: Duration,
 ) -> io::Result<()> {
     let mut buffer = vec![0; REQUEST_OCTETS];
-    match receive(&mut stream, &mut buffer, token, patience).await {
-        Ok(received) => {
-            let answer = answer(daemon, buffer.get(..received).unwrap_or_default()).await;
-            drop(buffer);
-            send(&mut stream, daemon, answer, patience).await?;
-            stream.close().await
-        }
+    let given_way = async {
+        let _ = give_way.recv().await;
+        Err(ErrorKind::ConnectionAborted.into())
+    };
+    // In this order: a request that is there is answered.
+    let admitted = admit(&mut stream, &mut buffer, daemon, token, patience).or(given_way).await?;
+    drop(give_way);
+    let Some(received) = admitted else { return Ok(()) };
+    let answer = answer(daemon, buffer.get(..received).unwrap_or_default()).await;
+    drop(buffer);
+    send(&mut stream, daemon, answer, patience).await?;
+    stream.close().await
+}
+
+/// Read a request, and return how many octets it has; `None` if it has been refused.
+async fn admit(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    buffer: &mut [u8],
+    daemon: &Daemon,
+    token: Option<&Token>,
+    patience: Duration,
+) -> io::Result<Option<usize>> {
+    match receive(stream, buffer, token, patience).await {
+        Ok(received) => Ok(Some(received)),
         Err(Trouble::Refused(refused)) => {
-            send(&mut stream, daemon, Err(refused), patience).await?;
+            send(stream, daemon, Err(refused), patience).await?;
             stream.close().await?;
-            within(UNREAD_PATIENCE, read_the_rest(&mut stream, &mut buffer)).await
+            within(UNREAD_PATIENCE, read_the_rest(stream, buffer)).await?;
+            Ok(None)
         }
         Err(Trouble::Lost(error)) => Err(error),
     }

@@ -1,7 +1,7 @@
 //! Real sockets, a real store, and the commands' own client.
 
 use std::fs::{self, Permissions};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream};
@@ -433,6 +433,36 @@ fn strangers_are_told_to_show_the_token() {
     let allow = allow.replace("Host: n", &format!("Host: n\r\nAuthorization: Bearer {TOKEN}"));
     let response = served.send_tcp(allow);
     assert!(response.ends_with("\r\n\r\n{\"prefix\":\"203.0.113.7/32\",\"replaced\":false}"), "{response}");
+}
+
+#[test]
+fn strangers_give_way_whatever_they_do() {
+    let served = Served::with_patience(8, Duration::from_secs(120));
+    let long = post(&"x".repeat(100_000));
+    let whole = "GET /v1/status HTTP/1.1\r\n\r\n";
+    for said in ["G", "POST /v1/whitelist HTTP/1.1\r\nContent-Length: 5\r\n", whole, &long] {
+        let (tcp, octets) = (served.tcp, said.to_owned());
+        let responses = served.run(move || {
+            let mut strangers = Vec::new();
+            [(); 5].map(|()| {
+                for _ in 0..4 {
+                    let mut stranger = TcpStream::connect(tcp).expect("it listens");
+                    // It may have been closed meanwhile.
+                    let _ = stranger.write_all(octets.as_bytes());
+                    strangers.push(stranger);
+                }
+                let mut client = TcpStream::connect(tcp).expect("it listens");
+                client.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+                let request = format!("GET /v1/status HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n");
+                client.write_all(request.as_bytes()).expect("there is room");
+                let mut response = String::new();
+                client.read_to_string(&mut response).map(|_| response).map_err(|error| error.kind())
+            })
+        });
+        for response in responses {
+            assert!(response.as_ref().is_ok_and(|text| text.starts_with("HTTP/1.1 200 OK")), "{said}: {response:?}");
+        }
+    }
 }
 
 #[test]
