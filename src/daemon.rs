@@ -1,8 +1,12 @@
 //! What the server and all tasks of the running tracker share. They run on one thread, so a `RefCell` is borrowed for a
 //! turn of the server or between two awaits, and never across one.
 
+mod turns;
+
 use std::cell::RefCell;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+pub use turns::Turns;
 
 use crate::clock::{Running, UnixSeconds};
 use crate::store::{Store, StoreError};
@@ -17,6 +21,8 @@ pub struct Daemon {
     pub store: Store,
     /// Held while the whitelist is changed: on the disk first, then in the tracker.
     pub whitelist_changes: smol::lock::Mutex<()>,
+    /// The turns of the server, to be waited for between two steps of work that takes long.
+    pub turns: Turns,
     /// What the running clock showed when this run began.
     ran_before: Running,
     started: Instant,
@@ -29,6 +35,7 @@ impl Daemon {
             tracker: RefCell::new(tracker),
             store,
             whitelist_changes: smol::lock::Mutex::new(()),
+            turns: Turns::default(),
             ran_before,
             started: Instant::now(),
         }

@@ -5,7 +5,8 @@
 //! next, so nobody keeps others from being served. A UDP socket that fills a batch is not watched until it has nothing
 //! left: it gets its share in each turn, and the kernel, which otherwise tells an epoll of every datagram that comes in
 //! and of every reply that has left, has less to do. The work beside (timers, signals, the administration) is a future: it
-//! is polled between two turns when its waker has rung the bell.
+//! is polled between two turns when its waker has rung the bell. What takes long there is done in steps, with a turn after
+//! each ([`crate::daemon::Turns`]).
 
 use core::future::Future;
 use core::pin::pin;
@@ -84,13 +85,16 @@ impl Server {
         let mut context = Context::from_waker(&waker);
         // Whatever was there to be done before was not known to this waker.
         waker.wake_by_ref();
+        self.daemon.turns.begin();
         loop {
             if self.bell.answer()
                 && let Poll::Ready(result) = work.as_mut().poll(&mut context)
             {
                 return Ok(result);
             }
-            self.turn(if self.bell.is_rung() { Patience::None } else { Patience::Endless })?;
+            let is_awaited = self.bell.is_rung() || self.daemon.turns.are_awaited();
+            self.turn(if is_awaited { Patience::None } else { Patience::Endless })?;
+            self.daemon.turns.end_one();
         }
     }
 

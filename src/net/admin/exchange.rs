@@ -10,7 +10,7 @@ use std::io::{self, ErrorKind};
 use serde::Serialize;
 use smol::Timer;
 use smol::channel::Receiver;
-use smol::future::{FutureExt as _, yield_now};
+use smol::future::FutureExt as _;
 use smol::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::token::Token;
@@ -217,7 +217,7 @@ async fn send_list(
     while listing.next(daemon, &mut piece)? {
         within(patience, stream.write_all(&piece)).await?;
         // A socket that takes everything at once must not keep the tracker from its peers.
-        yield_now().await;
+        daemon.turns.next().await;
     }
     Ok(())
 }

@@ -400,6 +400,31 @@ fn work_that_is_always_ready_does_not_keep_sockets_waiting() {
 }
 
 #[test]
+fn work_in_steps_lets_the_sockets_have_a_turn_after_each() {
+    let mut served = Served::new(1);
+    let mut stream = served.connect_and_say(LAST_REQUEST);
+    let (daemon, steps) = (Rc::clone(&served.daemon), Rc::new(core::cell::Cell::new(0)));
+    let executor = smol::LocalExecutor::new();
+    let (turns, steps_made) = (Rc::clone(&daemon), Rc::clone(&steps));
+    let in_steps = async move {
+        loop {
+            steps_made.set(steps_made.get() + 1);
+            turns.turns.next().await;
+        }
+    };
+    executor.spawn(in_steps).detach();
+    let until_answered = async {
+        while daemon.tracker.borrow().counters.http_connections == 0 {
+            daemon.turns.next().await;
+        }
+    };
+    served.server.run(executor.run(until_answered)).expect("the sockets work");
+    assert!(served.response(&mut stream, usize::MAX).starts_with(b"HTTP/1.1 200 "));
+    let turns = daemon.turns.ended();
+    assert!((1..=turns + 1).contains(&steps.get()), "{} steps in {turns} turns", steps.get());
+}
+
+#[test]
 fn a_udp_socket_that_fills_batches_is_served_unwatched_until_it_has_nothing_left() {
     let mut served = Served::new(4);
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
