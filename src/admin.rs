@@ -8,13 +8,13 @@
 mod listing;
 mod refused;
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use listing::Listing;
 pub use refused::{Because, Refused};
 
-use crate::access::{Entry, Full, Put, Retire, User, whitelist::USER_OCTETS};
+use crate::access::{Entry, Full, Put, REMOVALS_A_CALL, Retire, SLOTS_A_CALL, User, whitelist::USER_OCTETS};
 use crate::api::{self, Allow, Allowed, Outcome, Revoke, Revoked, Status};
 use crate::clock::UnixSeconds;
 use crate::config::quote;
@@ -105,9 +105,9 @@ async fn allow(daemon: &Daemon, allow: Allow) -> Result<Allowed, Refused> {
     let entry = entry(daemon, &allow)?;
     let _changing = daemon.whitelist_changes.lock().await;
     daemon.tracker.borrow().whitelisted().can_put(&entry.prefix).map_err(full)?;
-    daemon.mend_disk().await.map_err(|error| failed(&error, Outcome::Unchanged))?;
+    ready_disk(daemon).await.map_err(|refused| refused.after(0))?;
     if let Err(error) = daemon.store.put(&entry).await {
-        return Err(give_up(daemon, &error).await);
+        return Err(NotTaken::give_up(daemon, error).await.after(0));
     }
     let prefix = entry.prefix;
     let user = entry.user.clone();
@@ -182,59 +182,113 @@ fn full(full: Full) -> Refused {
     Refused::new(Because::Full, reason)
 }
 
-/// Give up a change that the disk did not take. Writing the whole list anew makes sure that it stays refused.
-async fn give_up(daemon: &Daemon, error: &StoreError) -> Refused {
-    let is_mended = daemon.mend_disk().await.is_ok();
-    let outcome = match error.outcome() {
-        store::Outcome::Unknown if !is_mended => Outcome::Unknown,
-        store::Outcome::Unknown | store::Outcome::Unchanged => Outcome::Unchanged,
-    };
-    failed(error, outcome)
+/// A change that the disk did not take.
+struct NotTaken {
+    outcome: Outcome,
+    error: StoreError,
 }
 
-fn failed(error: &StoreError, outcome: Outcome) -> Refused {
-    log::error!("a change of the whitelist was refused: {error}");
-    let reason = match outcome {
-        Outcome::Unchanged => format!("nothing was changed, because the disk failed: {error}"),
-        Outcome::Unknown => format!(
-            "the disk failed: {error}. The change is not in effect, but part of it may be on the disk: it is unknown \
-             whether a restart brings it into effect. nakodo goes on trying to write the list without it; `nakodo status` \
-             shows `failing` until it has, and then nothing was changed"
-        ),
-    };
-    Refused::new(Because::DiskFailed(outcome), reason)
+impl NotTaken {
+    /// Give a change up. Writing the whole list anew makes sure that it stays refused.
+    async fn give_up(daemon: &Daemon, error: StoreError) -> Self {
+        let is_mended = daemon.mend_disk().await.is_ok();
+        let outcome = match error.outcome() {
+            store::Outcome::Unknown if !is_mended => Outcome::Unknown,
+            store::Outcome::Unknown | store::Outcome::Unchanged => Outcome::Unchanged,
+        };
+        Self { outcome, error }
+    }
+
+    /// The answer, where so many of the entries that were meant are gone already.
+    fn after(self, removed: usize) -> Refused {
+        let Self { outcome, error } = self;
+        let outcome = if removed > 0 && outcome == Outcome::Unchanged { Outcome::Partial } else { outcome };
+        let done = if removed > 0 { format!("{removed} entries were removed; ") } else { String::new() };
+        log::error!("a change of the whitelist was refused: {done}{error}");
+        let reason = match outcome {
+            Outcome::Unchanged => format!("nothing was changed, because the disk failed: {error}"),
+            Outcome::Partial => format!("{done}the others were not, because the disk failed: {error}"),
+            Outcome::Unknown => format!(
+                "{done}the disk failed: {error}. The change is not in effect, but part of it may be on the disk: it is \
+                 unknown whether a restart brings it into effect. nakodo goes on trying to write the list without it; \
+                 `nakodo status` shows `failing` until it has, and then the change was not made"
+            ),
+        };
+        Refused::new(Because::DiskFailed(outcome), reason)
+    }
 }
 
-/// Let somebody in no longer; their peers leave the swarms at once.
+/// Make sure that the disk takes changes; `whitelist_changes` must be held.
+async fn ready_disk(daemon: &Daemon) -> Result<(), NotTaken> {
+    daemon.mend_disk().await.map_err(|error| NotTaken { outcome: Outcome::Unchanged, error })
+}
+
+/// Remove entries and then their peers. Many entries go in batches, with other changes in between.
 async fn revoke(daemon: &Daemon, revoke: &Revoke) -> Result<Revoked, Refused> {
-    let _changing = daemon.whitelist_changes.lock().await;
-    let prefixes = named_by(daemon, revoke);
-    if prefixes.is_empty() {
-        return Err(Refused::new(Because::NotFound, nobody(revoke)));
+    let (mut removed, mut failure) = (0, None);
+    for prefixes in named_by(daemon, revoke).await.chunks(REMOVALS_A_CALL) {
+        match revoke_batch(daemon, revoke, prefixes).await {
+            Ok(of_batch) => removed += of_batch,
+            Err(refused) => {
+                failure = Some(refused.after(removed));
+                break;
+            }
+        }
+        daemon.turns.next().await;
     }
-    daemon.mend_disk().await.map_err(|error| failed(&error, Outcome::Unchanged))?;
-    if let Err(error) = daemon.store.remove(&prefixes).await {
-        return Err(give_up(daemon, &error).await);
+    if removed > 0 {
+        daemon.forget().await;
     }
-    let mut tracker = daemon.tracker.borrow_mut();
-    for prefix in &prefixes {
-        tracker.whitelist().remove(prefix);
+    match failure {
+        Some(failure) => Err(failure),
+        None if removed == 0 => Err(Refused::new(Because::NotFound, nobody(revoke))),
+        None => {
+            log::info!("revoked {}: {removed} of the whitelist's entries", meant(revoke));
+            Ok(Revoked { removed: removed as u64 })
+        }
     }
-    for network in networks_of(&prefixes) {
-        tracker.forget(daemon.now(), &network);
-    }
-    log::info!("revoked {}: {} of the whitelist's entries", meant(revoke), prefixes.len());
-    Ok(Revoked { removed: prefixes.len() as u64 })
 }
 
-/// The prefixes on the list that are meant.
-fn named_by(daemon: &Daemon, revoke: &Revoke) -> Vec<IpNet> {
-    let tracker = daemon.tracker.borrow();
-    let whitelist = tracker.whitelisted();
-    match revoke {
-        Revoke::Prefix(prefix) => whitelist.get(prefix).map(|entry| entry.prefix).into_iter().collect(),
-        Revoke::User(user) => whitelist.of_user(user).map(|entry| entry.prefix).collect(),
+/// Remove those of `prefixes` that are meant, from the disk first, and return how many there were.
+async fn revoke_batch(daemon: &Daemon, revoke: &Revoke, prefixes: &[IpNet]) -> Result<usize, NotTaken> {
+    let _changing = daemon.whitelist_changes.lock().await;
+    let prefixes = still_meant(daemon, revoke, prefixes);
+    if !prefixes.is_empty() {
+        ready_disk(daemon).await?;
+        if let Err(error) = daemon.store.remove(&prefixes).await {
+            return Err(NotTaken::give_up(daemon, error).await);
+        }
     }
+    Ok(daemon.tracker.borrow_mut().revoke(&prefixes))
+}
+
+/// The prefixes on the list that are meant, looked for in bounded steps.
+async fn named_by(daemon: &Daemon, revoke: &Revoke) -> Vec<IpNet> {
+    let user = match revoke {
+        Revoke::Prefix(prefix) => return vec![*prefix],
+        Revoke::User(user) => user,
+    };
+    // So that entries keep their slots meanwhile.
+    let _changing = daemon.whitelist_changes.lock().await;
+    let (mut named, mut slot) = (Vec::new(), 0);
+    while slot < daemon.tracker.borrow().whitelisted().len() {
+        let slots = slot..slot + SLOTS_A_CALL;
+        named.extend(daemon.tracker.borrow().whitelisted().of_user(user, slots).map(|entry| entry.prefix));
+        slot += SLOTS_A_CALL;
+        daemon.turns.next().await;
+    }
+    named
+}
+
+/// Those of `prefixes` that are meant even now: others may have changed the list since they were found.
+fn still_meant(daemon: &Daemon, revoke: &Revoke, prefixes: &[IpNet]) -> Vec<IpNet> {
+    let tracker = daemon.tracker.borrow();
+    let is_meant = |entry: &&Entry| match revoke {
+        Revoke::Prefix(_) => true,
+        Revoke::User(user) => entry.user == user.as_str(),
+    };
+    let entries = prefixes.iter().filter_map(|prefix| tracker.whitelisted().get(prefix));
+    entries.filter(is_meant).map(|entry| entry.prefix).collect()
 }
 
 fn meant(revoke: &Revoke) -> String {
@@ -250,14 +304,4 @@ fn nobody(revoke: &Revoke) -> String {
         Revoke::User(_) => "",
     };
     format!("{} is not on the whitelist: `nakodo list` shows who is{exactly}", meant(revoke))
-}
-
-/// Networks that hold all of `prefixes`, at most one of each family: to look for the peers of thousands of entries must
-/// not take thousands of walks through the swarms. Who is still admitted stays all the same.
-fn networks_of(prefixes: &[IpNet]) -> Vec<IpNet> {
-    if let [one] = prefixes {
-        return vec![*one];
-    }
-    let everywhere = [IpNet::V4(Ipv4Net::default()), IpNet::V6(Ipv6Net::default())];
-    everywhere.into_iter().filter(|network| prefixes.iter().any(|prefix| network.contains(prefix))).collect()
 }

@@ -227,6 +227,8 @@ pub struct Refusal {
 pub enum Outcome {
     /// Nothing was changed, and a restart does not change that.
     Unchanged,
+    /// Some of the entries are removed for good, as the error says; the others are not, and a restart does not change that.
+    Partial,
     /// It is not in effect, but a restart may bring it into effect while [`Disk::failing`] says why.
     Unknown,
 }

@@ -23,6 +23,8 @@ pub struct Daemon {
     pub whitelist_changes: smol::lock::Mutex<()>,
     /// The turns of the server, to be waited for between two steps of work that takes long.
     pub turns: Turns,
+    /// Held by the one that makes the steps of [`Self::forget`].
+    forgetting: smol::lock::Mutex<()>,
     /// What the running clock showed when this run began.
     ran_before: Running,
     started: Instant,
@@ -36,6 +38,7 @@ impl Daemon {
             store,
             whitelist_changes: smol::lock::Mutex::new(()),
             turns: Turns::default(),
+            forgetting: smol::lock::Mutex::new(()),
             ran_before,
             started: Instant::now(),
         }
@@ -52,6 +55,17 @@ impl Daemon {
         }
         let entries = self.tracker.borrow().whitelisted().entries().cloned().collect();
         self.store.rebuild(self.now(), entries).await
+    }
+
+    /// Wait until the peers of all addresses that were retired or revoked by now are gone: a step of the walk for each
+    /// turn of the server, however many wait for it.
+    pub async fn forget(&self) {
+        let end = self.tracker.borrow().forgetting_ends();
+        let _one_at_a_time = self.forgetting.lock().await;
+        while !self.tracker.borrow().has_forgotten(end) {
+            self.tracker.borrow_mut().forget(self.now());
+            self.turns.next().await;
+        }
     }
 
     /// What the running clock shows.

@@ -64,8 +64,10 @@
 //! has [`store`] write the entry and sync it on a thread of the blocking pool, puts it in the table, and only then
 //! answers. So the disk never knows less than what was acknowledged. After a failure of the disk the database is let go
 //! of, and [`daemon::Daemon::mend_disk`] has a new one written of the table, so that a refused change stays refused. A
-//! revocation goes the same way as `allow`, and then takes the peers of the address out of the swarms. Announces only touch the table; how long customers have been idle is
-//! written in rare batches, by the chores of [`run`].
+//! revocation goes the same way as `allow`, in batches where it is of many entries, and is answered when the peers of
+//! the addresses have left the swarms: a walk in bounded steps removes them (`tracker/forget.rs`), with a turn of the
+//! server after each ([`daemon::Turns`]). Entries that are retired share that walk. Announces only touch the table; how
+//! long customers have been idle is written in rare batches, by the chores of [`run`].
 //!
 //! # Where every byte comes from
 //!
@@ -88,6 +90,7 @@
 //! | why an announce seldom waits for memory | `tracker/look_ahead.rs` |
 //! | what it costs, and what the system itself costs | `benches/`; `benches/instructions` for callgrind's count |
 //! | what happens when memory is used up | `tracker/evict.rs`, `tracker/sweep.rs` |
+//! | how the peers of a revoked address leave, and why none is missed | `tracker/forget.rs` |
 //! | who is told of whom | `tracker/select.rs`, `tracker/horizon.rs` |
 //! | the rules that trackers get wrong, by number | `tests/rules.rs`; the code cites them as "rule 17" |
 //! | what survives a power cut, and why | `store/database.rs`, `store/snapshots.rs` |

@@ -126,7 +126,7 @@ impl Shell {
         while self.next_sweep <= end {
             self.now = self.next_sweep;
             self.next_sweep = self.now.after(self.tracker.sweep(self.now));
-            assert_eq!(self.tracker.retire(self.now, None), None);
+            assert_eq!(self.tracker.retire(self.now, None, drop), 0);
         }
         self.now = end;
     }

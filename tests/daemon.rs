@@ -3,9 +3,10 @@
 mod common;
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::iter;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -169,7 +170,7 @@ fn who_is_idle_is_retired_for_good_and_leaves_the_swarms() {
     });
     wait_for("retirement", || (daemon.listed() == ["127.0.0.2/32"]).then_some(()));
     daemon.logged("127.0.0.1/32 (mika) is retired from the whitelist");
-    assert_eq!(other.scrape(1), Ok((0, 0, 0)));
+    wait_for("the peer that leaves", || (other.scrape(1) == Ok((0, 0, 0))).then_some(()));
     assert_eq!(daemon.counter("peers_revoked"), 1, "the peer left with its address");
     assert_refused(daemon.address());
 
@@ -178,6 +179,46 @@ fn who_is_idle_is_retired_for_good_and_leaves_the_swarms() {
     let daemon = Daemon::configured(&folder, WAN);
     assert_eq!(daemon.listed(), ["127.0.0.2/32"]);
     assert_refused(daemon.address());
+}
+
+#[test]
+fn many_who_end_together_leave_in_batches() {
+    const ENDING: u32 = 300;
+    let folder = Folder::new("together");
+    let config = |retire_after: &str| {
+        let capacity = ENDING + 2;
+        format!("data_dir = \"data\"\n{WAN}[access]\ncapacity = {capacity}\nretire_after = \"{retire_after}\"\n")
+    };
+    folder.write("nakodo.toml", config("1h"));
+    let daemon = Daemon::again(&folder);
+    daemon.allow(&["127.0.0.1"]);
+    daemon.allow(&["127.0.0.2", "--permanent"]);
+    for number in 0..ENDING {
+        let body = format!("{{\"prefix\":\"10.0.{}.{}\",\"user\":\"mika\"}}", number / 256, number % 256);
+        let length = body.len();
+        let request = format!("POST /v1/whitelist HTTP/1.1\r\nHost: nakodo\r\nContent-Length: {length}\r\n\r\n{body}");
+        let mut stream = UnixStream::connect(folder.path("data/nakodo.sock")).expect("it listens");
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    assert_admitted(daemon.address());
+
+    folder.write("nakodo.toml", config("1s"));
+    daemon.signal(Signal::SIGHUP);
+    wait_for("retirement", || (daemon.listed() == ["127.0.0.2/32"]).then_some(()));
+    let other = &mut UdpClient::new("127.0.0.2", daemon.address());
+    wait_for("the peer that leaves", || (other.scrape(1) == Ok((0, 0, 0))).then_some(()));
+    let lines = daemon.log().into_iter().filter(|line| line.contains("retired from the whitelist")).collect::<Vec<_>>();
+    assert!(lines.len() < ENDING as usize / 8, "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains(" more are retired from the whitelist")), "{lines:?}");
+    assert_refused(daemon.address());
+
+    daemon.kill();
+    folder.write("nakodo.toml", config("1h"));
+    let daemon = Daemon::again(&folder);
+    assert_eq!(daemon.listed(), ["127.0.0.2/32"], "they are gone from the disk");
 }
 
 #[test]

@@ -31,6 +31,13 @@ impl Lengths {
         }
     }
 
+    /// Put a length in use that no entry is counted for.
+    pub(super) fn note(&mut self, length: u8) {
+        if self.counts[usize::from(length)] == 0 {
+            self.add(length);
+        }
+    }
+
     /// The lengths in use, in bits.
     pub(super) fn longest_first(&self) -> impl Iterator<Item = u8> + '_ {
         (0..self.used.len()).rev().flat_map(|word| {

@@ -6,7 +6,9 @@
 
 mod lengths;
 pub mod prefix;
+mod prefix_filter;
 pub mod whitelist;
 
 pub use prefix::PrefixError;
-pub use whitelist::{ENTRY_OCTETS, Entry, Full, Put, Retire, Seen, User, Whitelist};
+pub use prefix_filter::PrefixFilter;
+pub use whitelist::{ENTRY_OCTETS, Entry, Full, Put, REMOVALS_A_CALL, Retire, SLOTS_A_CALL, Seen, User, Whitelist};

@@ -1,13 +1,18 @@
 //! The whitelist: which address prefixes may announce, whose they are, and how long each has been idle.
 
+mod removal;
+
 #[cfg(test)]
 use core::cmp::Ordering;
 use core::fmt;
 use core::net::IpAddr;
+use core::ops::Range;
 use core::time::Duration;
 use std::collections::TryReserveError;
 
 use ipnet::IpNet;
+
+pub use removal::REMOVALS_A_CALL;
 
 use super::lengths::Lengths;
 use super::prefix;
@@ -16,8 +21,8 @@ use crate::clock::{Running, UnixSeconds};
 /// The most octets of a user's name.
 pub const USER_OCTETS: usize = 32;
 
-/// How many entries one call of [`Whitelist::retire`] looks at.
-const RETIRE_STEPS: usize = 256;
+/// Slots to look at in one call, for callers that give others a turn between two calls.
+pub const SLOTS_A_CALL: usize = 1024;
 
 /// The name of the customer that an entry belongs to; empty when it has none.
 pub type User = heapless::String<USER_OCTETS>;
@@ -238,34 +243,16 @@ impl Whitelist {
     /// Take the entry of exactly this prefix off the list.
     pub fn remove(&mut self, prefix: &IpNet) -> Option<Entry> {
         let position = self.position(&prefix::canonical(prefix)).ok()?;
-        Some(self.remove_at(position))
+        let slot = self.order.remove(position).slot as usize;
+        Some(self.remove_slot(slot))
     }
 
-    /// The entries of a user, in no order; every one is looked at. No user has the empty name.
-    pub fn of_user<'a>(&'a self, user: &'a str) -> impl Iterator<Item = &'a Entry> + 'a {
-        self.slots.iter().map(|slot| &slot.entry).filter(move |entry| !user.is_empty() && entry.user == user)
-    }
-
-    /// Take an entry that has been idle too long, or is past its end, off the list and return it.
+    /// The entries of a user among those `slots`, in no order. No user has the empty name.
     ///
-    /// To be called about once a second until it returns nothing. End dates count only when there is a sane `wall`
-    /// clock. A call looks at no more than 256 entries and goes on where the last one stopped, so that an entry of a
-    /// list of 65,536 is removed at most five minutes late; it covers nothing as soon as it is due.
-    pub fn retire(&mut self, now: Running, wall: Option<UnixSeconds>) -> Option<Entry> {
-        self.clocks = Clocks { running: self.clocks.running.max(now), wall: wall.and_then(UnixSeconds::if_sane) };
-        for _ in 0..self.len().min(RETIRE_STEPS) {
-            if self.next >= self.len() {
-                self.next = 0;
-            }
-            let entry = &self.slots[self.next].entry;
-            if !self.is_live(entry) {
-                let position = self.position(&entry.prefix).ok()?;
-                // The last entry moves to this slot, so that the next call looks at it.
-                return Some(self.remove_at(position));
-            }
-            self.next += 1;
-        }
-        None
+    /// All slots are `0..len()`. An entry stays in its slot until an entry is removed.
+    pub fn of_user<'a>(&'a self, user: &'a str, slots: Range<usize>) -> impl Iterator<Item = &'a Entry> + 'a {
+        let slots = self.slots.get(slots.start..slots.end.min(self.len())).unwrap_or_default();
+        slots.iter().map(|slot| &slot.entry).filter(move |entry| !user.is_empty() && entry.user == user)
     }
 
     /// All entries, in no order, due to be retired or not.
@@ -299,14 +286,17 @@ impl Whitelist {
         }
     }
 
-    /// The entries that were announced from more than `least` after what the disk says, each of which counts as saved
-    /// once it was returned.
+    /// The entries among those `slots` that were announced from more than `least` after what the disk says, each of which
+    /// counts as saved once it was returned.
     ///
     /// When saving them fails, [`Self::not_saved`] takes that back. An entry that stays idle never comes: the disk says all
-    /// there is to say of it.
-    pub fn take_moved(&mut self, least: Duration) -> impl Iterator<Item = Seen> + '_ {
+    /// there is to say of it. All slots are `0..len()`; a removal moves the last entry to another slot, so that one may be
+    /// left out by a caller that goes on afterwards.
+    pub fn take_moved(&mut self, least: Duration, slots: Range<usize>) -> impl Iterator<Item = Seen> + '_ {
         let moved = move |slot: &&mut Slot| slot.entry.last_seen.since(slot.saved_last_seen) > least;
-        self.slots.iter_mut().filter(moved).map(|slot| {
+        let end = slots.end.min(self.len());
+        let slots = self.slots.get_mut(slots.start..end).unwrap_or_default();
+        slots.iter_mut().filter(moved).map(|slot| {
             slot.saved_last_seen = slot.entry.last_seen;
             Seen { prefix: slot.entry.prefix, last_seen: slot.entry.last_seen }
         })
@@ -360,21 +350,6 @@ impl Whitelist {
             IpNet::V4(_) => &mut self.v4,
             IpNet::V6(_) => &mut self.v6,
         }
-    }
-
-    /// Remove what is at `position` of `order`; the last slot moves to the one that becomes free.
-    fn remove_at(&mut self, position: usize) -> Entry {
-        let slot = self.order.remove(position).slot as usize;
-        let last = self.slots.len() - 1;
-        if slot != last {
-            // Searched for while `slots` still holds both, so that every index in `order` is good.
-            if let Ok(position) = self.position(&self.slots[last].entry.prefix) {
-                self.order[position].slot = slot as u32;
-            }
-        }
-        let entry = self.slots.swap_remove(slot).entry;
-        self.lengths_mut(&entry.prefix).remove(entry.prefix.prefix_len());
-        entry
     }
 
     /// Panics where an invariant of the structure does not hold.

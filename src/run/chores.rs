@@ -8,8 +8,8 @@ use async_io::Timer;
 use log::{error, info, warn};
 use smol::LocalExecutor;
 
-use super::{interfaces, settings};
-use crate::access::Seen;
+use super::{interfaces, retiring, settings};
+use crate::access::{SLOTS_A_CALL, Seen};
 use crate::config::{Config, Source};
 use crate::daemon::Daemon;
 use crate::net::http::HttpServer;
@@ -91,28 +91,8 @@ impl Chores {
     /// On its own, for it waits for the disk where somebody is just being allowed.
     async fn retire_now_and_then(&self) {
         loop {
-            self.retire().await;
+            retiring::retire(&self.daemon).await;
             Timer::after(HOUSEKEEPING).await;
-        }
-    }
-
-    /// Retire who has been idle for too long: from the tracker first, since nobody waits for the disk here.
-    async fn retire(&self) {
-        let mut retired = Vec::new();
-        let _changing = self.daemon.whitelist_changes.lock().await;
-        loop {
-            let entry = self.daemon.tracker.borrow_mut().retire(self.daemon.now(), self.daemon.wall());
-            let Some(entry) = entry else { break };
-            let user = if entry.user.is_empty() { "no user" } else { &entry.user };
-            info!("{} ({user}) is retired from the whitelist", entry.prefix);
-            retired.push(entry.prefix);
-            // Each takes a look at all peers: let others have a turn between two.
-            smol::future::yield_now().await;
-        }
-        if !retired.is_empty()
-            && let Err(error) = self.daemon.store.remove(&retired).await
-        {
-            error!("{error}; whoever was retired just now will be so again after a restart");
         }
     }
 
@@ -120,7 +100,7 @@ impl Chores {
         loop {
             let wait = self.config.borrow().access.save_every;
             Timer::after(wait).await;
-            let moved: Vec<Seen> = self.daemon.tracker.borrow_mut().whitelist().take_moved(WORTH_SAVING).collect();
+            let moved = self.moved(WORTH_SAVING).await;
             let Err(failure) = self.daemon.store.save(self.daemon.now(), moved.clone()).await else { continue };
             report_unsaved(&failure);
             if failure.idle_times.is_some() {
@@ -145,6 +125,17 @@ impl Chores {
         }
     }
 
+    /// The entries whose last announce has moved by more than `least`, gathered in bounded steps.
+    async fn moved(&self, least: Duration) -> Vec<Seen> {
+        let (mut moved, mut slot) = (Vec::new(), 0);
+        while slot < self.daemon.tracker.borrow().whitelisted().len() {
+            moved.extend(self.daemon.tracker.borrow_mut().whitelist().take_moved(least, slot..slot + SLOTS_A_CALL));
+            slot += SLOTS_A_CALL;
+            self.daemon.turns.next().await;
+        }
+        moved
+    }
+
     /// Save everything that is not on the disk yet, at the end.
     ///
     /// # Errors
@@ -156,7 +147,7 @@ impl Chores {
             error!("{error}; the whitelist is not saved as it is in memory");
             return Err(Unsaved);
         }
-        let moved = self.daemon.tracker.borrow_mut().whitelist().take_moved(Duration::ZERO).collect();
+        let moved = self.daemon.tracker.borrow_mut().whitelist().take_moved(Duration::ZERO, 0..usize::MAX).collect();
         self.daemon.store.close(self.daemon.now(), moved).await.map_err(|failure| {
             report_unsaved(&failure);
             Unsaved

@@ -19,6 +19,7 @@ mod announce_urls;
 mod budget;
 mod chores;
 mod interfaces;
+mod retiring;
 mod settings;
 mod supervisor;
 
@@ -183,7 +184,7 @@ fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Daemon, Fa
             opened.unreadable_records
         );
     }
-    tracker.whitelist().take_moved(core::time::Duration::ZERO).for_each(drop);
+    tracker.whitelist().take_moved(core::time::Duration::ZERO, 0..stored).for_each(drop);
     Ok(Daemon::new(tracker, opened.store, opened.running))
 }
 

@@ -12,6 +12,7 @@ mod connection_id;
 mod counters;
 mod datagram;
 mod evict;
+mod forget;
 mod horizon;
 mod index;
 mod kind;
@@ -37,6 +38,8 @@ use ipnet::IpNet;
 
 pub use connection_id::{ConnectionIds, LIFETIME_SECONDS as CONNECTION_ID_LIFETIME_SECONDS};
 pub use counters::{Counters, Transport};
+use forget::Walk;
+pub use forget::{ForgetStep, Milestone};
 pub use horizon::{External, Horizon, LocalNetworks};
 pub use index::HashKey;
 pub use look_ahead::{Ahead, LOOK_AHEAD};
@@ -67,6 +70,7 @@ pub struct Tracker {
     budget_octets: usize,
     pool: Pool,
     whitelist: Whitelist,
+    walk: Box<Walk>,
     networks: LocalNetworks,
     policy: Policy,
     pace: Pace,
@@ -181,6 +185,7 @@ impl Tracker {
             budget_octets: settings.memory_octets,
             pool: Pool::reserve(settings.memory_octets, quanta, seeds.hash, seeds.random)?,
             whitelist: Whitelist::with_capacity(settings.whitelist_capacity, settings.policy.retire_after)?,
+            walk: Box::default(),
             networks: LocalNetworks::new(&settings.lan),
             pace: Pace::new(&settings.policy, quanta),
             policy: settings.policy,
@@ -216,7 +221,7 @@ impl Tracker {
         self.sources.only()
     }
 
-    /// The whitelist, to read and to change. Taking an entry away takes its peers only with [`Tracker::forget`].
+    /// The whitelist, to read and to change. An entry that is removed there keeps its peers; see [`Tracker::revoke`].
     pub fn whitelist(&mut self) -> &mut Whitelist {
         &mut self.whitelist
     }
@@ -264,28 +269,46 @@ impl Tracker {
         self.pool.sweep_wait()
     }
 
-    /// Take one whitelist entry that has been idle for too long, or has ended, off the whitelist and its peers out of the
-    /// swarms; `None` when there is none. `wall` is the wall clock, if it is sane.
-    pub fn retire(&mut self, now: Running, wall: Option<UnixSeconds>) -> Option<Entry> {
-        let entry = self.whitelist.retire(now, wall)?;
-        self.forget(now, &entry.prefix);
-        Some(entry)
+    /// Take entries that have been idle for too long, or have ended, off the whitelist, and hand them to `each`; return how
+    /// many, 0 when none is due. It is a bounded step, as [`Whitelist::retire`] makes it; the peers leave with
+    /// [`Tracker::forget`]. `wall` is the wall clock, if it is sane.
+    pub fn retire(&mut self, now: Running, wall: Option<UnixSeconds>, mut each: impl FnMut(Entry)) -> usize {
+        let Self { whitelist, walk, .. } = self;
+        whitelist.retire(now, wall, |entry| {
+            walk.add(&entry.prefix);
+            each(entry);
+        })
     }
 
-    /// Remove the peers whose address lies in `prefix` and is not admitted any more, at once, and return how many.
-    pub fn forget(&mut self, now: Running, prefix: &IpNet) -> usize {
-        let Self { pool, whitelist, policy, .. } = self;
-        let address = |octets: &[u8]| match *octets {
-            [a, b, c, d] => IpAddr::from([a, b, c, d]),
-            _ => IpAddr::from(<[u8; 16]>::try_from(octets).unwrap_or_default()),
-        };
-        let lies = |octets: &[u8]| prefix.contains(&address(octets));
-        let forgotten = pool.forget(now, lies, |octets, horizon| {
+    /// Take the entries of exactly these prefixes, of which there may be [`crate::access::REMOVALS_A_CALL`], off the
+    /// whitelist; return how many there were. Their peers leave with [`Tracker::forget`].
+    pub fn revoke(&mut self, prefixes: &[IpNet]) -> usize {
+        let Self { whitelist, walk, .. } = self;
+        whitelist.remove_all(prefixes, |entry| walk.add(&entry.prefix))
+    }
+
+    /// Make a bounded step of the walk that removes the peers of addresses that were retired or revoked and are not
+    /// admitted any more. To be called until [`Tracker::has_forgotten`] says that all of them are gone.
+    pub fn forget(&mut self, now: Running) -> ForgetStep {
+        let Self { pool, walk, whitelist, policy, .. } = self;
+        let stamp = pool.quanta.stamp(now);
+        let on_whitelist = |horizon| {
             let admission = if horizon == Horizon::Lan { policy.lan } else { policy.wan };
-            admission == Admission::Whitelist && !whitelist.covers(address(octets))
-        });
-        self.counters.peers_revoked += forgotten as u64;
-        forgotten
+            admission == Admission::Whitelist
+        };
+        let step = pool.forget(walk, stamp, on_whitelist, |address| whitelist.covers(address));
+        self.counters.peers_revoked += step.removed as u64;
+        step
+    }
+
+    /// When the walk will have removed the peers of all addresses that were retired or revoked by now.
+    pub const fn forgetting_ends(&self) -> Milestone {
+        self.walk.end()
+    }
+
+    /// Has the walk come as far as that?
+    pub fn has_forgotten(&self, milestone: Milestone) -> bool {
+        self.walk.has_reached(milestone)
     }
 
     /// How full everything is.

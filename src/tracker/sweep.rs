@@ -10,7 +10,6 @@ use core::time::Duration;
 
 use super::chain::Place;
 use super::columns::Columns;
-use super::horizon::Horizon;
 use super::kind::{V4, V6};
 use super::line::{Few, Line, LineIndex, Peers, Stamp, Swarm};
 use super::lines::Lines;
@@ -135,12 +134,25 @@ impl Pool {
 
     /// Remove those peers of one line that `goes` names, by address and when they were last heard.
     pub(super) fn remove_peers(&mut self, line: LineIndex, now: Stamp, goes: impl Fn(&[u8], Stamp) -> bool) {
-        // Whose they are stays the same, whatever is removed.
-        let mut swarm = None;
+        // Finding the swarm of a line takes a walk: do it only where a peer goes.
+        if first(&self.lines[line], &goes).is_some()
+            && let Some(swarm) = owner(&self.lines, line)
+        {
+            self.remove_peers_of(swarm, line, now, goes);
+        }
+    }
+
+    /// The same, where the line is known to belong to this swarm, or to hold no peers.
+    pub(super) fn remove_peers_of(
+        &mut self,
+        swarm: LineIndex,
+        line: LineIndex,
+        now: Stamp,
+        goes: impl Fn(&[u8], Stamp) -> bool,
+    ) {
         // Removing moves other peers into the line, or gives the line back: look at it anew after each.
         while let Some(slot) = first(&self.lines[line], &goes) {
-            swarm = swarm.or_else(|| owner(&self.lines, line));
-            let (Some(swarm), place) = (swarm, Place { line, slot }) else { return };
+            let place = Place { line, slot };
             let removed = match &self.lines[line] {
                 Line::Peers6(_) | Line::Swarm(Swarm { few: Few::Six(_), .. }) => {
                     self.remove_at::<18, V6>(swarm, place, now)
@@ -175,29 +187,6 @@ impl Pool {
         if !forked && let Some(own) = tree::swarm_at_mut(&mut self.lines, swarm) {
             own.few = Few::Four(Columns::new());
         }
-    }
-
-    /// Remove those peers from all swarms, at once, whose addresses lie where `lies` says and may not announce any more, as
-    /// `goes` says for either side of the horizon. This goes over every line: some milliseconds for a million peers.
-    pub(super) fn forget(
-        &mut self,
-        now: Running,
-        lies: impl Fn(&[u8]) -> bool,
-        goes: impl Fn(&[u8], Horizon) -> bool,
-    ) -> usize {
-        let stamp = self.quanta.stamp(now);
-        let peers_before = self.peers.total();
-        for line in (0..self.lines.touched()).map(LineIndex::new) {
-            // Whose a line is takes a walk: worth it only where somebody may go.
-            if first(&self.lines[line], |address, _| lies(address)).is_none() {
-                continue;
-            }
-            let horizon = owner(&self.lines, line)
-                .and_then(|swarm| tree::swarm_at(&self.lines, swarm))
-                .map_or(Horizon::Wan, |swarm| swarm.horizon);
-            self.remove_peers(line, stamp, |address, _| lies(address) && goes(address, horizon));
-        }
-        peers_before - self.peers.total()
     }
 }
 
@@ -235,6 +224,7 @@ pub(super) fn owner(lines: &Lines, line: LineIndex) -> Option<LineIndex> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::horizon::Horizon;
     use super::super::index::HashKey;
     use super::super::line::Role;
     use super::super::quanta::Quanta;

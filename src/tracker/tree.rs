@@ -112,6 +112,20 @@ fn leaf_below(lines: &Lines, mut leaf: Leaf, hash: u64) -> Leaf {
     leaf
 }
 
+/// The leaf for endpoints with this hash, and the last hash that is in it: of all leaves whose hashes come before, every
+/// hash is smaller.
+pub(super) fn leaf_of_hash<const N: usize, F: Family<N>>(lines: &Lines, swarm: LineIndex, hash: u64) -> (Leaf, u64) {
+    let root = Leaf { above: Above::Swarm, head: root::<N, F>(lines, swarm), depth: 0 };
+    let leaf = leaf_below(lines, root, hash);
+    let Above::Fork { line, child } = leaf.above else { return (leaf, u64::MAX) };
+    let sharing = |fork: &Fork| fork.children[child..].iter().take_while(|other| **other == leaf.head).count();
+    let last_child = child + fork_at(lines, line).map_or(1, sharing) - 1;
+    // Below the bits of the leaf's own fork all are ones, above they are the hash's.
+    let shift = u64::BITS - FORK_BITS * leaf.depth;
+    let above = hash.checked_shr(shift + FORK_BITS).unwrap_or(0);
+    (leaf, ((above << FORK_BITS | last_child as u64) << shift) | ((1 << shift) - 1))
+}
+
 /// Look for `endpoint` in the tree.
 #[inline]
 pub(super) fn find<const N: usize, F: Family<N>>(

@@ -172,6 +172,14 @@ impl Site {
         self.now = end;
     }
 
+    /// Remove the peers of all addresses that were retired or revoked.
+    pub(crate) fn forget(&mut self) {
+        let end = self.tracker.forgetting_ends();
+        while !self.tracker.has_forgotten(end) {
+            self.tracker.forget(self.now);
+        }
+    }
+
     pub(crate) fn allow(&mut self, prefix: &str) {
         let entry = Entry {
             prefix: prefix.parse().expect(prefix),

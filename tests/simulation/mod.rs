@@ -307,11 +307,15 @@ impl World {
     fn retire(&mut self) {
         self.agenda.add(self.site.now.after(RETIRE_EVERY), Happens::Retire);
         let revoked = self.site.tracker.counters.peers_revoked;
-        if let Some(entry) = self.site.tracker.retire(self.site.now, None) {
-            self.model.forget(&entry.prefix);
-            self.retired.push((entry.prefix, self.site.tracker.counters.peers_revoked - revoked));
+        let mut prefixes = Vec::new();
+        self.site.tracker.retire(self.site.now, None, |entry| prefixes.push(entry.prefix));
+        self.site.forget();
+        if let [prefix] = prefixes[..] {
+            self.model.forget(&prefix);
+            self.retired.push((prefix, self.site.tracker.counters.peers_revoked - revoked));
             self.check(true);
         }
+        assert!(prefixes.len() <= 1, "{prefixes:?} are retired together");
     }
 
     fn check(&mut self, wholly: bool) {

@@ -1,5 +1,6 @@
 //! Tables, and a slow twin that is scanned from end to end.
 
+use super::removal::RETIRE_STEPS;
 use super::*;
 
 const DAY: u64 = 86_400;
@@ -39,6 +40,15 @@ fn list_of(entries: &[Entry]) -> Whitelist {
         list.check_invariants();
     }
     list
+}
+
+/// The prefixes that one call retires.
+fn retire(list: &mut Whitelist, now: Running, wall: Option<UnixSeconds>) -> Vec<IpNet> {
+    let mut retired = Vec::new();
+    let count = list.retire(now, wall, |entry| retired.push(entry.prefix));
+    assert_eq!(count, retired.len());
+    list.check_invariants();
+    retired
 }
 
 #[test]
@@ -113,7 +123,7 @@ fn a_list_without_room_answers_all_the_same() {
     let mut list = list(0);
     assert_eq!(list.put(entry("192.0.2.1")), Err(Full { capacity: 0 }));
     assert!(!list.touch(ip("192.0.2.1"), Running::default()));
-    assert_eq!(list.retire(Running::default(), None), None);
+    assert_eq!(retire(&mut list, Running::default(), None), []);
     assert_eq!(list.after(None), None);
     list.check_invariants();
 }
@@ -127,10 +137,10 @@ fn more_memory_than_there_is_is_an_error() {
 fn idle_is_running_time_and_not_wall_time() {
     let mut list = list_of(&[entry("192.0.2.1")]);
     let decades_later = Some(UnixSeconds(SANE.0 + 30 * 365 * DAY));
-    assert_eq!(list.retire(Running::from_seconds(30 * DAY), decades_later), None);
+    assert_eq!(retire(&mut list, Running::from_seconds(30 * DAY), decades_later), []);
     assert!(list.covers(ip("192.0.2.1")));
     let due = Running::from_millis(30 * DAY * 1000 + 1);
-    assert_eq!(list.retire(due, None).map(|entry| entry.prefix), Some(net("192.0.2.1")));
+    assert_eq!(retire(&mut list, due, None), [net("192.0.2.1")]);
     list.check_invariants();
 }
 
@@ -139,8 +149,8 @@ fn who_announces_is_not_retired() {
     let mut list = list_of(&[entry("192.0.2.1"), entry("192.0.2.2")]);
     assert!(list.touch(ip("192.0.2.1"), Running::from_seconds(29 * DAY)));
     let now = Running::from_seconds(31 * DAY);
-    assert_eq!(list.retire(now, None).map(|entry| entry.prefix), Some(net("192.0.2.2")));
-    assert_eq!(list.retire(now, None), None);
+    assert_eq!(retire(&mut list, now, None), [net("192.0.2.2")]);
+    assert_eq!(retire(&mut list, now, None), []);
 }
 
 #[test]
@@ -163,14 +173,13 @@ fn each_entry_says_how_long_it_may_be_idle() {
         Entry { retire: Retire::After(60), ..entry("192.0.2.2") },
         Entry { retire: Retire::Never, ..entry("192.0.2.3") },
     ]);
-    let retire =
-        |list: &mut Whitelist, seconds| list.retire(Running::from_seconds(seconds), None).map(|entry| entry.prefix);
-    assert_eq!(retire(&mut list, 60), None);
-    assert_eq!(retire(&mut list, 61), Some(net("192.0.2.2")));
-    assert_eq!(retire(&mut list, 30 * DAY), None);
+    let retire = |list: &mut Whitelist, seconds| retire(list, Running::from_seconds(seconds), None);
+    assert_eq!(retire(&mut list, 60), []);
+    assert_eq!(retire(&mut list, 61), [net("192.0.2.2")]);
+    assert_eq!(retire(&mut list, 30 * DAY), []);
     list.set_retire_after(Duration::from_secs(DAY));
-    assert_eq!(retire(&mut list, 30 * DAY), Some(net("192.0.2.1")));
-    assert_eq!(retire(&mut list, 30_000 * DAY), None);
+    assert_eq!(retire(&mut list, 30 * DAY), [net("192.0.2.1")]);
+    assert_eq!(retire(&mut list, 30_000 * DAY), []);
     assert_eq!(list.len(), 1);
 }
 
@@ -180,22 +189,22 @@ fn end_dates_are_ignored_until_the_clock_is_sane() {
     let mut list = list_of(&[Entry { until: Some(SANE), retire: Retire::Never, ..entry("192.0.2.1") }]);
     let now = Running::from_seconds(1);
     for wall in [None, Some(UnixSeconds(0)), Some(UnixSeconds(SANE.0 - 1))] {
-        assert_eq!(list.retire(now, wall), None, "{wall:?}");
+        assert_eq!(retire(&mut list, now, wall), [], "{wall:?}");
         assert!(list.covers(ip("192.0.2.1")), "{wall:?}");
     }
-    assert_eq!(list.retire(now, Some(SANE)).map(|entry| entry.prefix), Some(net("192.0.2.1")));
+    assert_eq!(retire(&mut list, now, Some(SANE)), [net("192.0.2.1")]);
 
     let long_ago = Some(UnixSeconds(1_000_000_000));
     assert_eq!(list.put(Entry { until: long_ago, ..entry("192.0.2.1") }), Ok(Put::Added));
-    assert_eq!(list.retire(now, Some(UnixSeconds(1_000_000_001))), None, "the clock is not sane");
-    assert!(list.retire(now, Some(SANE)).is_some());
+    assert_eq!(retire(&mut list, now, Some(UnixSeconds(1_000_000_001))), [], "the clock is not sane");
+    assert_eq!(retire(&mut list, now, Some(SANE)).len(), 1);
 }
 
 #[test]
 fn one_past_its_end_covers_nothing_before_it_is_removed() {
     let mut list = list_of(&[entry("192.0.2.1"), Entry { until: Some(SANE), ..entry("192.0.2.2") }]);
     assert_eq!(list.put(entry("192.0.2.1")), Ok(Put::Replaced(entry("192.0.2.1"))));
-    assert!(list.retire(Running::default(), Some(SANE)).is_some());
+    assert_eq!(retire(&mut list, Running::default(), Some(SANE)).len(), 1);
     assert_eq!(list.remove(&net("192.0.2.1")).map(|entry| entry.prefix), Some(net("192.0.2.1")));
     assert_eq!(list.put(Entry { until: Some(SANE), ..entry("192.0.2.2") }), Ok(Put::Added));
     assert!(!list.touch(ip("192.0.2.2"), Running::default()));
@@ -210,10 +219,40 @@ fn a_long_list_is_retired_in_bounded_steps() {
         assert_eq!(list.put(Entry { prefix, retire, ..entry("::") }), Ok(Put::Added));
     }
     let now = Running::from_seconds(10);
-    assert_eq!(list.retire(now, None), None);
-    assert_eq!(list.retire(now, None), None);
-    assert!(list.retire(now, None).is_some());
+    assert_eq!(retire(&mut list, now, None), []);
+    assert_eq!(retire(&mut list, now, None), []);
+    assert_eq!(retire(&mut list, now, None).len(), 1);
     list.check_invariants();
+}
+
+#[test]
+fn many_that_end_together_are_removed_in_one_pass_whatever_else_is_on_the_list() {
+    for (seed, share_percent) in [(1, 1), (2, 15), (3, 50), (4, 99), (5, 100)] {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let (mut list, mut left) = (list(5000), Vec::new());
+        for number in 0..5000_u32 {
+            let prefix = IpNet::from(IpAddr::from(number.wrapping_mul(0x9e37_79b1).to_be_bytes()));
+            let is_due = rng.u32(..100) < share_percent;
+            let entry = Entry { prefix, retire: if is_due { Retire::After(1) } else { Retire::Never }, ..entry("::") };
+            assert_eq!(list.put(entry), Ok(Put::Added));
+            left.extend((!is_due).then_some(prefix));
+        }
+        let (now, due) = (Running::from_seconds(10), 5000 - left.len());
+        let (mut calls, mut retired) = (0, 0);
+        // Every call ends a stretch of the list, or removes as many as one may.
+        while retired < due {
+            retired += self::retire(&mut list, now, None).len();
+            calls += 1;
+        }
+        assert!(calls <= 5000 / RETIRE_STEPS + 1 + due / REMOVALS_A_CALL, "{calls} calls for {due} of 5,000");
+        left.sort_by(compare);
+        let mut cursor = None;
+        for prefix in left {
+            cursor = Some(list.after(cursor.as_ref()).map(|entry| entry.prefix).expect("it stays"));
+            assert_eq!(cursor, Some(prefix));
+        }
+        assert_eq!(retire(&mut list, now, None), []);
+    }
 }
 
 #[test]
@@ -244,7 +283,7 @@ fn the_entries_of_a_user() {
         entry("192.0.2.3"),
         entry_of("2001:db8::", "ann"),
     ]);
-    let of = |user| list.of_user(user).map(|entry| entry.prefix.to_string()).collect::<Vec<_>>();
+    let of = |user| list.of_user(user, 0..usize::MAX).map(|entry| entry.prefix.to_string()).collect::<Vec<_>>();
     assert_eq!(of("ann"), ["192.0.2.1/32", "2001:db8::/64"]);
     assert_eq!(of("bob"), [""; 0]);
     assert_eq!(of(""), [""; 0]);
@@ -257,29 +296,33 @@ fn only_what_moved_is_written_and_only_once() {
     let mut list = list_of(&[entry("192.0.2.1"), entry("192.0.2.2"), entry("192.0.2.3")]);
     list.touch(ip("192.0.2.1"), Running::from_seconds(3600));
     list.touch(ip("192.0.2.2"), Running::from_seconds(3601));
-    let moved = |list: &mut Whitelist| list.take_moved(HOUR).collect::<Vec<_>>();
+    let moved = |list: &mut Whitelist| list.take_moved(HOUR, 0..usize::MAX).collect::<Vec<_>>();
     assert_eq!(moved(&mut list), [Seen { prefix: net("192.0.2.2"), last_seen: Running::from_seconds(3601) }]);
     assert_eq!(moved(&mut list), []);
     list.touch(ip("192.0.2.2"), Running::from_seconds(7201));
     assert_eq!(moved(&mut list), []);
     list.touch(ip("192.0.2.2"), Running::from_seconds(7202));
     assert_eq!(moved(&mut list).len(), 1);
-    assert_eq!(list.take_moved(Duration::ZERO).count(), 1, "at shutdown, the one that moved by an hour exactly");
+    assert_eq!(
+        list.take_moved(Duration::ZERO, 0..usize::MAX).count(),
+        1,
+        "at shutdown, the one that moved by an hour exactly"
+    );
 }
 
 #[test]
 fn what_could_not_be_saved_comes_again() {
     let mut list = list_of(&[entry("192.0.2.1"), entry("192.0.2.2")]);
     list.touch(ip("192.0.2.2"), Running::from_seconds(3601));
-    let moved: Vec<Seen> = list.take_moved(HOUR).collect();
+    let moved: Vec<Seen> = list.take_moved(HOUR, 0..usize::MAX).collect();
     assert_eq!(moved.len(), 1);
     list.not_saved(&moved);
-    assert_eq!(list.take_moved(HOUR).collect::<Vec<_>>(), moved);
-    assert_eq!(list.take_moved(HOUR).count(), 0);
+    assert_eq!(list.take_moved(HOUR, 0..usize::MAX).collect::<Vec<_>>(), moved);
+    assert_eq!(list.take_moved(HOUR, 0..usize::MAX).count(), 0);
     // One that has left the list meanwhile stays away.
     list.remove(&net("192.0.2.2"));
     list.not_saved(&moved);
-    assert_eq!(list.take_moved(HOUR).count(), 0);
+    assert_eq!(list.take_moved(HOUR, 0..usize::MAX).count(), 0);
 }
 
 /// The same list, with nothing clever in it.
@@ -375,6 +418,9 @@ fn step(list: &mut Whitelist, twin: &mut Twin, rng: &mut fastrand::Rng) {
         3 => {
             let prefix = any_prefix(rng);
             assert_eq!(list.remove(&prefix), twin.remove(&prefix));
+            let prefixes: Vec<IpNet> = (0..rng.usize(..5)).map(|_| any_prefix(rng)).collect();
+            list.remove_all(&prefixes, |entry| assert_eq!(twin.remove(&entry.prefix), Some(entry)));
+            assert_eq!(prefixes.iter().find(|prefix| twin.remove(prefix).is_some()), None);
         }
         4..=6 => {
             twin.now = twin.now.after(Duration::from_secs(rng.u64(..10)));
@@ -391,16 +437,17 @@ fn step(list: &mut Whitelist, twin: &mut Twin, rng: &mut fastrand::Rng) {
         }
         8 => {
             twin.wall = [None, Some(UnixSeconds(SANE.0 + rng.u64(..300)))][rng.usize(..2)];
-            while let Some(retired) = list.retire(twin.now, twin.wall) {
-                assert!(!twin.is_live(&retired));
-                assert_eq!(twin.remove(&retired.prefix), Some(retired));
-                list.check_invariants();
-            }
+            let (now, wall) = (twin.now, twin.wall);
+            let retired = |entry: Entry| {
+                assert!(!twin.is_live(&entry));
+                assert_eq!(twin.remove(&entry.prefix), Some(entry));
+            };
+            list.retire(now, wall, retired);
             assert!(twin.entries.iter().all(|(entry, _)| twin.is_live(entry)));
         }
         _ => {
             let least = Duration::from_secs(rng.u64(..30));
-            let mut moved: Vec<Seen> = list.take_moved(least).collect();
+            let mut moved: Vec<Seen> = list.take_moved(least, 0..usize::MAX).collect();
             moved.sort_by(|left, right| compare(&left.prefix, &right.prefix));
             let mut expected = Vec::new();
             for (entry, saved) in &mut twin.entries {

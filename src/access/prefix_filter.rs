@@ -1,0 +1,134 @@
+//! A small memory of many prefixes: enough to pass over most addresses that lie in none of them.
+
+use core::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::lengths::Lengths;
+
+/// Bits of the filter, a power of two: with 10,000 prefixes one address in thirteen is taken for one of theirs.
+const BITS: usize = 1 << 17;
+
+/// Words that the bits are kept in.
+const WORDS: usize = BITS / u64::BITS as usize;
+
+/// A set of prefixes that answers with "no" or "perhaps": a Bloom filter with one bit for each prefix.
+///
+/// A look-up reads one bit for each prefix length in use. The memory is allocated once.
+///
+/// Invariants: the bit of every prefix that was added since the last [`PrefixFilter::clear`] is set, and its length is in
+/// the lengths of its family; `is_empty` says that no bit is set.
+#[derive(Debug)]
+pub struct PrefixFilter {
+    bits: Box<[u64; WORDS]>,
+    v4: Lengths,
+    v6: Lengths,
+    is_empty: bool,
+}
+
+impl Default for PrefixFilter {
+    fn default() -> Self {
+        Self { bits: Box::new([0; WORDS]), v4: Lengths::default(), v6: Lengths::default(), is_empty: true }
+    }
+}
+
+impl PrefixFilter {
+    /// Add a canonical prefix.
+    pub fn add(&mut self, prefix: &IpNet) {
+        let (length, lengths) = match prefix {
+            IpNet::V4(net) => (net.prefix_len(), &mut self.v4),
+            IpNet::V6(net) => (net.prefix_len(), &mut self.v6),
+        };
+        lengths.note(length);
+        let (word, bit) = place(prefix.addr(), length);
+        self.bits[word] |= bit;
+        self.is_empty = false;
+    }
+
+    /// Return false if `address` (a v4-mapped one made v4) lies in none of the prefixes; true if it perhaps lies in one.
+    pub fn may_cover(&self, address: IpAddr) -> bool {
+        let lengths = if address.is_ipv4() { &self.v4 } else { &self.v6 };
+        lengths.longest_first().any(|length| {
+            let (word, bit) = place(address, length);
+            self.bits[word] & bit != 0
+        })
+    }
+
+    /// Remove all prefixes.
+    pub fn clear(&mut self) {
+        if !self.is_empty {
+            self.bits.fill(0);
+            (self.v4, self.v6, self.is_empty) = (Lengths::default(), Lengths::default(), true);
+        }
+    }
+}
+
+/// The word and the bit in it for the first `length` bits of an address.
+fn place(address: IpAddr, length: u8) -> (usize, u64) {
+    // A shift by the whole width is out of range: no bits are left then.
+    let bits = match address {
+        IpAddr::V4(v4) => {
+            u64::from(v4.to_bits() & u32::MAX.checked_shl(u32::BITS - u32::from(length)).unwrap_or_default())
+        }
+        IpAddr::V6(v6) => {
+            let bits = v6.to_bits() & u128::MAX.checked_shl(u128::BITS - u32::from(length)).unwrap_or_default();
+            (bits >> 64) as u64 ^ (bits as u64).rotate_left(32)
+        }
+    };
+    // Multiplying by 2⁶⁴ over the golden ratio spreads neighbours over the top bits.
+    let spread = (bits ^ u64::from(length) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let number = (spread >> (u64::BITS - BITS.trailing_zeros())) as usize;
+    (number / u64::BITS as usize, 1 << (number % u64::BITS as usize))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn net(text: &str) -> IpNet {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn an_address_in_a_prefix_is_never_passed_over() {
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut filter = PrefixFilter::default();
+        for _ in 0..2000 {
+            let (v4, v6) = (random.u32(..), random.u128(..));
+            let (length4, length6) = (random.u8(..=32), random.u8(..=128));
+            let prefixes = [
+                IpNet::new(IpAddr::from(v4.to_be_bytes()), length4).expect("a length").trunc(),
+                IpNet::new(IpAddr::from(v6.to_be_bytes()), length6).expect("a length").trunc(),
+            ];
+            for prefix in prefixes {
+                filter.add(&prefix);
+                assert!(filter.may_cover(prefix.addr()) && filter.may_cover(prefix.broadcast()), "{prefix}");
+            }
+        }
+    }
+
+    #[test]
+    fn most_other_addresses_are_passed_over() {
+        let mut filter = PrefixFilter::default();
+        assert!(!filter.may_cover(net("192.0.2.1/32").addr()), "it is empty");
+        for number in 0..10_000_u32 {
+            filter.add(&IpNet::from(IpAddr::from((0x0a00_0000 + number).to_be_bytes())));
+        }
+        let others = (0..100_000_u32).map(|number| IpAddr::from((0x0b00_0000 + number * 7).to_be_bytes()));
+        let taken = others.filter(|other| filter.may_cover(*other)).count();
+        assert!(taken < 15_000, "{taken} of 100,000 are taken for one of 10,000");
+        assert!(!filter.may_cover(net("2001:db8::/64").addr()), "another family");
+    }
+
+    #[test]
+    fn nothing_is_left_when_it_is_cleared() {
+        let mut filter = PrefixFilter::default();
+        for text in ["0.0.0.0/0", "2001:db8::/32"] {
+            filter.add(&net(text));
+        }
+        assert!(filter.may_cover(net("203.0.113.9/32").addr()) && filter.may_cover(net("2001:db8:1::/48").addr()));
+        filter.clear();
+        assert!(!filter.may_cover(net("203.0.113.9/32").addr()) && !filter.may_cover(net("2001:db8::/32").addr()));
+        assert!(filter.bits.iter().all(|word| *word == 0));
+    }
+}

@@ -1,0 +1,152 @@
+//! Retiring: entries that have been idle for too long, or have ended, leave the whitelist, and then their peers the swarms.
+//!
+//! However many end together, they leave in batches. Each batch is removed from the disk in one write and logged in one
+//! line, and between two batches others may change the whitelist.
+
+use core::fmt;
+
+use ipnet::IpNet;
+use log::{error, info};
+
+use crate::access::{Entry, REMOVALS_A_CALL};
+use crate::daemon::Daemon;
+
+/// Entries that a line of the log names.
+const NAMED: usize = 8;
+
+/// Retire all entries that are due, and then forget the peers of all of them.
+pub(super) async fn retire(daemon: &Daemon) {
+    while retire_batch(daemon).await {
+        daemon.turns.next().await;
+    }
+    daemon.forget().await;
+}
+
+/// Retire some entries, from the tracker first, since no caller waits for the disk here. Return false when none is due, or
+/// when the disk fails: one error a second is enough.
+async fn retire_batch(daemon: &Daemon) -> bool {
+    let _changing = daemon.whitelist_changes.lock().await;
+    let mut batch = RetiredBatch::default();
+    while batch.has_room() {
+        let retired = daemon.tracker.borrow_mut().retire(daemon.now(), daemon.wall(), |entry| batch.add(&entry));
+        if retired == 0 {
+            break;
+        }
+        daemon.turns.next().await;
+    }
+    if batch.prefixes.is_empty() {
+        return false;
+    }
+    info!("{batch}");
+    if let Err(error) = daemon.store.remove(&batch.prefixes).await {
+        error!("{error}; the entries that were retired just now will be so again after a restart");
+        return false;
+    }
+    true
+}
+
+/// Entries that were retired.
+///
+/// Its `Display` is the line for the log.
+#[derive(Debug, Default)]
+struct RetiredBatch {
+    /// Their prefixes.
+    prefixes: Vec<IpNet>,
+    named: Vec<String>,
+}
+
+impl RetiredBatch {
+    /// Is there room for as many as are retired with one call? Then a batch has two calls' worth at most.
+    fn has_room(&self) -> bool {
+        self.prefixes.len() <= REMOVALS_A_CALL
+    }
+
+    /// Add one more.
+    fn add(&mut self, entry: &Entry) {
+        if self.named.len() < NAMED {
+            let user = if entry.user.is_empty() { "no user" } else { &entry.user };
+            self.named.push(format!("{} ({user})", entry.prefix));
+        }
+        self.prefixes.push(entry.prefix);
+    }
+}
+
+impl fmt::Display for RetiredBatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.named.join(", "))?;
+        match self.prefixes.len() - self.named.len() {
+            0 => {}
+            more => write!(f, " and {more} more")?,
+        }
+        let are = if self.prefixes.len() == 1 { "is" } else { "are" };
+        write!(f, " {are} retired from the whitelist")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::IpAddr;
+
+    use super::*;
+    use crate::access::{Retire, User};
+    use crate::admin;
+    use crate::clock::Running;
+    use crate::testing::{self, TempDir};
+    use crate::wire::http::Method;
+
+    /// Entries that end together.
+    const ENDING: u32 = 10_000;
+
+    fn entry(number: u32, user: &str, retire: Retire) -> Entry {
+        let (prefix, user) = (IpNet::from(IpAddr::from((0x0a00_0000 + number).to_be_bytes())), User::try_from(user));
+        let last_seen = Running::default();
+        Entry { prefix, user: user.expect("a short name"), retire, until: None, added: None, last_seen }
+    }
+
+    #[test]
+    fn others_change_the_whitelist_while_many_entries_are_retired() {
+        let dir = TempDir::new();
+        let daemon = testing::daemon(&dir, testing::settings(ENDING as usize + 1));
+        for number in 0..ENDING {
+            daemon.tracker.borrow_mut().whitelist().put(entry(number, "", Retire::After(0))).expect("room");
+        }
+        daemon.tracker.borrow_mut().whitelist().put(entry(ENDING, "mika", Retire::Never)).expect("room");
+        std::thread::sleep(core::time::Duration::from_millis(2));
+        let left_on_revocation = smol::block_on(async {
+            let revoking = async {
+                let revoked = admin::answer(&daemon, Method::Delete, b"/v1/whitelist", br#"{"user":"mika"}"#).await;
+                assert!(revoked.is_ok(), "{revoked:?}");
+                daemon.tracker.borrow().whitelisted().len()
+            };
+            smol::future::zip(retire(&daemon), revoking).await.1
+        });
+        assert!(left_on_revocation > 0, "it is answered before the last of them is retired");
+        assert_eq!(daemon.tracker.borrow().whitelisted().len(), 0, "and then all are");
+    }
+
+    fn batch(entries: u32, user: &str) -> RetiredBatch {
+        let mut batch = RetiredBatch::default();
+        for number in 0..entries {
+            batch.add(&entry(number, user, Retire::Default));
+        }
+        batch
+    }
+
+    #[test]
+    fn a_few_are_named_and_the_others_counted() {
+        assert_eq!(batch(1, "mika").to_string(), "10.0.0.0/32 (mika) is retired from the whitelist");
+        assert_eq!(
+            batch(2, "").to_string(),
+            "10.0.0.0/32 (no user), 10.0.0.1/32 (no user) are retired from the whitelist"
+        );
+        let many = batch(200, "mika").to_string();
+        assert!(many.ends_with(", 10.0.0.7/32 (mika) and 192 more are retired from the whitelist"), "{many}");
+    }
+
+    #[test]
+    fn a_batch_ends_with_the_call_that_fills_it() {
+        let calls = REMOVALS_A_CALL as u32;
+        assert!(batch(calls, "").has_room());
+        assert!(!batch(calls + 1, "").has_room());
+    }
+}

@@ -1,0 +1,206 @@
+//! Forgetting: a walk over all swarms that removes the peers whose addresses were taken off the whitelist.
+//!
+//! All removals share one walk, which is made in bounded steps. Peers may move to other lines between two steps, so the
+//! walk follows an order that those moves keep:
+//!
+//! - It visits swarms in the order of their lines. A swarm keeps its line as long as it exists.
+//! - Of a swarm it visits the peers in its own line first, then the trees. Peers move from the former to the latter only.
+//! - Of a tree it visits leaf by leaf, in the order of the peers' hashes. Splits and merges keep a peer's hash.
+//! - It visits a whole leaf in one step, from the head on. A removal fills the hole with a peer of the head.
+//!
+//! So no peer moves from the part that is still to be visited to the part that has been. Peers that join during the walk
+//! were admitted. When an entry is removed during a walk, the walk goes on until it is back where it was then.
+
+use core::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::horizon::Horizon;
+use super::kind::{Family, V4, V6};
+use super::line::{Line, LineIndex, Stamp};
+use super::pool::Pool;
+use super::tree;
+use crate::access::PrefixFilter;
+
+/// Lines that a step visits at most, plus those of one leaf. Most are not in the cache, and hold up to seven peers to check.
+const LINES_A_STEP: usize = if cfg!(test) { 4 } else { 256 };
+
+/// Lines that a step passes over at most. They lie in a row; peers in them are visited from their swarm.
+const PASSED_A_STEP: usize = if cfg!(test) { 16 } else { 2048 };
+
+/// Peers that a step removes at most, plus those of one leaf.
+const REMOVALS_A_STEP: usize = if cfg!(test) { 2 } else { 64 };
+
+/// How far the walk has come: how often it has gone round, and the line that comes next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Milestone {
+    round: u64,
+    line: usize,
+}
+
+/// The part of a swarm to visit next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Part {
+    /// The peers in its own line.
+    #[default]
+    Own,
+    /// The leaf of its IPv4 tree for this hash.
+    Leaf4(u64),
+    /// The leaf of its IPv6 tree for this hash.
+    Leaf6(u64),
+}
+
+/// The work of one step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForgetStep {
+    /// Lines that it visited: swarms and lines of peers.
+    pub visited: usize,
+    /// Lines that it passed over.
+    pub passed: usize,
+    /// Peers that it removed.
+    pub removed: usize,
+}
+
+/// The walk.
+#[derive(Debug, Default)]
+pub(super) struct Walk {
+    /// The prefixes taken off the whitelist since the walk began.
+    removed: PrefixFilter,
+    next: Milestone,
+    /// The part to visit next of the swarm in the next line.
+    part: Part,
+    end: Milestone,
+}
+
+impl Walk {
+    /// Go round once, from here on, for this prefix as well.
+    pub(super) fn add(&mut self, prefix: &IpNet) {
+        self.removed.add(prefix);
+        let is_within_a_swarm = self.part != Part::Own;
+        self.end = Milestone { round: self.next.round + 1, line: self.next.line + usize::from(is_within_a_swarm) };
+    }
+
+    /// Where the walk will end, if nothing is added.
+    pub(super) const fn end(&self) -> Milestone {
+        self.end
+    }
+
+    /// Has the walk come as far as that?
+    pub(super) fn has_reached(&self, milestone: Milestone) -> bool {
+        self.next >= milestone
+    }
+
+    /// Go on with the next part of the swarm, or with the next line.
+    fn go_on(&mut self, part: Option<Part>) {
+        self.part = part.unwrap_or_default();
+        self.next.line += usize::from(part.is_none());
+    }
+}
+
+impl Pool {
+    /// Make a step of the walk, if it has not ended. On sides that are `on_whitelist`, peers at the addresses that were
+    /// removed go unless they are `covered`.
+    pub(super) fn forget(
+        &mut self,
+        walk: &mut Walk,
+        now: Stamp,
+        on_whitelist: impl Fn(Horizon) -> bool,
+        covered: impl Fn(IpAddr) -> bool,
+    ) -> ForgetStep {
+        let mut step = ForgetStep::default();
+        let peers_before = self.peers.total();
+        while !walk.has_reached(walk.end)
+            && step.visited < LINES_A_STEP
+            && step.passed < PASSED_A_STEP
+            && step.removed < REMOVALS_A_STEP
+        {
+            if walk.next.line >= self.lines.touched() {
+                walk.next = Milestone { round: walk.next.round + 1, line: 0 };
+                continue;
+            }
+            let line = LineIndex::new(walk.next.line);
+            let is_to_be_visited = matches!(&self.lines[line], Line::Swarm(swarm) if on_whitelist(swarm.horizon));
+            if !is_to_be_visited {
+                walk.go_on(None);
+                step.passed += 1;
+                continue;
+            }
+            let part = walk.part;
+            let goes = |address: &[u8], _| {
+                let address = ip_address(address);
+                walk.removed.may_cover(address) && !covered(address)
+            };
+            let (visited, next) = self.forget_part(line, part, now, goes);
+            walk.go_on(next);
+            step.visited += visited;
+            step.removed = peers_before - self.peers.total();
+        }
+        if walk.has_reached(walk.end) {
+            walk.removed.clear();
+        }
+        step
+    }
+
+    /// Remove those peers of a part of a swarm that go; return how many lines were visited, and the next part.
+    fn forget_part(
+        &mut self,
+        swarm: LineIndex,
+        part: Part,
+        now: Stamp,
+        goes: impl Fn(&[u8], Stamp) -> bool,
+    ) -> (usize, Option<Part>) {
+        let has = |pool: &Self, root: usize| {
+            tree::swarm_at(&pool.lines, swarm).is_some_and(|swarm| !swarm.roots[root].is_none())
+        };
+        let (visited, next) = match part {
+            Part::Own => {
+                self.remove_peers_of(swarm, swarm, now, goes);
+                (1, Some(Part::Leaf4(0)))
+            }
+            Part::Leaf4(hash) => {
+                let (visited, next) = self.forget_leaf::<6, V4>(swarm, hash, now, goes);
+                (visited, Some(next.map_or(Part::Leaf6(0), Part::Leaf4)))
+            }
+            Part::Leaf6(hash) => {
+                let (visited, next) = self.forget_leaf::<18, V6>(swarm, hash, now, goes);
+                (visited, next.map(Part::Leaf6))
+            }
+        };
+        let next = match next {
+            Some(Part::Leaf4(0)) if !has(self, V4::ROOT) => Some(Part::Leaf6(0)),
+            next => next,
+        };
+        (visited, next.filter(|next| *next != Part::Leaf6(0) || has(self, V6::ROOT)))
+    }
+
+    /// The same for the leaf of one hash; return the first hash behind it.
+    fn forget_leaf<const N: usize, F: Family<N>>(
+        &mut self,
+        swarm: LineIndex,
+        hash: u64,
+        now: Stamp,
+        goes: impl Fn(&[u8], Stamp) -> bool,
+    ) -> (usize, Option<u64>) {
+        let (leaf, last_hash) = tree::leaf_of_hash::<N, F>(&self.lines, swarm, hash);
+        let (mut at, mut visited) = (leaf.head, 1);
+        while at != swarm
+            && let Some(line) = at.some()
+            && let Some((_, next)) = F::items(&self.lines[line])
+        {
+            self.remove_peers_of(swarm, line, now, &goes);
+            (at, visited) = (next, visited + 1);
+        }
+        (visited, last_hash.checked_add(1))
+    }
+}
+
+/// The address in the octets of an endpoint.
+fn ip_address(octets: &[u8]) -> IpAddr {
+    match *octets {
+        [a, b, c, d] => IpAddr::from([a, b, c, d]),
+        _ => IpAddr::from(<[u8; 16]>::try_from(octets).unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
