@@ -2,8 +2,8 @@
 //! --repeats 5` unless it says otherwise, which takes some minutes.
 //!
 //! The cost of an announce and of a peer for a thousand to a hundred million peers, as far as memory goes; and the
-//! longest that the tracker stands still while a swarm gathers a crowd, or a million peers expire, or one of them loses
-//! its place on the whitelist.
+//! longest that the tracker stands still while a swarm gathers a crowd, or a million peers expire, or an entry of the
+//! whitelist is revoked, or thousands of them end together.
 
 #![allow(clippy::panic, reason = "a bench that cannot go on says so")]
 
@@ -18,7 +18,8 @@ use common::latency::Latency;
 use common::mix::info_hash;
 use common::table::{Table, median, thousands};
 use ipnet::IpNet;
-use nakodo::clock::Running;
+use nakodo::access::{Entry, Retire, User};
+use nakodo::clock::{Running, UnixSeconds};
 use nakodo::tracker::{Admission, Ahead, External, HashKey, LOOK_AHEAD, Policy, Seeds, Settings, Tracker, Transport};
 use nakodo::wire::{Announce, Event, InfoHash};
 
@@ -121,20 +122,58 @@ fn expiry(repeats: usize) {
     best.0.print("sweep");
 }
 
-/// An address is revoked that has a peer among a million.
+/// Entries of a whitelist of 62,500 are revoked, or end together, which have 16 each of a million peers.
 fn revocation(repeats: usize) {
-    println!("\nan address is revoked that has one of {} peers; of {repeats} times:", thousands(EXPIRING.into()));
+    for ending in [1, 1_000, 10_000] {
+        println!(
+            "\n{} of {} whitelist entries end together, each with 16 of {} peers; of {repeats} times, the one with the \
+             least maximum:",
+            thousands(f64::from(ending)),
+            thousands(f64::from(EXPIRING / 16)),
+            thousands(EXPIRING.into())
+        );
+        let best = (0..repeats.max(1)).map(|_| end_together(ending)).min_by_key(|ended| ended.forget.longest);
+        let Ended { retire, forget, lines, took } = best.expect("once at least");
+        retire.print("retiring");
+        forget.print("forgetting");
+        println!("  {} lines visited, {:.1} ms in all", thousands(lines as f64), took.as_secs_f64() * 1e3);
+    }
+}
+
+/// The times of retiring entries that ended together, and of forgetting their peers.
+struct Ended {
+    retire: Timed,
+    forget: Timed,
+    lines: usize,
+    took: Duration,
+}
+
+fn end_together(ending: u32) -> Ended {
     let mut crowd = Crowd::new(64 << 20);
     crowd.fill(EXPIRING);
-    let policy = Policy { wan: Admission::Whitelist, ..crowd.policy.clone() };
-    crowd.tracker.set_policy(policy);
-    let mut timed = Timed::default();
-    for peer in 0..repeats.max(1) as u32 {
-        let revoked = IpNet::from(address(peer));
-        let forgotten = timed.time(|| crowd.tracker.forget(crowd.now, &revoked));
-        assert_eq!(forgotten, 1, "the peer of {revoked}");
+    let end = UnixSeconds(UnixSeconds::EARLIEST_SANE.0 + 1);
+    let entries = EXPIRING / 16;
+    for entry in 0..entries {
+        // Spread over the whole list.
+        let ends = entry % (entries / ending) == 0 && entry / (entries / ending) < ending;
+        crowd.allow(entry * 16, if ends { Some(end) } else { None });
     }
-    timed.print("revocation");
+    crowd.tracker.set_policy(Policy { wan: Admission::Whitelist, ..crowd.policy.clone() });
+    let (mut ended, mut retired) =
+        (Ended { retire: Timed::default(), forget: Timed::default(), lines: 0, took: Duration::ZERO }, 0);
+    let began = Instant::now();
+    while retired < ending as usize {
+        retired += ended.retire.time(|| crowd.tracker.retire(crowd.now, Some(end), |entry| drop(black_box(entry))));
+    }
+    let (all, mut forgotten) = (crowd.tracker.forgetting_ends(), 0);
+    while !crowd.tracker.has_forgotten(all) {
+        let step = ended.forget.time(|| crowd.tracker.forget(crowd.now));
+        forgotten += step.removed;
+        ended.lines += step.visited + step.passed;
+    }
+    ended.took = began.elapsed();
+    assert_eq!(forgotten, ending as usize * 16, "the peers of {ending} entries");
+    ended
 }
 
 /// How long calls took. What takes long may be the machine that did something else meanwhile.
@@ -196,11 +235,20 @@ impl Crowd {
             proxies: Vec::new(),
         };
         let (lan, peer_timeout) = (Vec::new(), PEER_TIMEOUT);
-        let settings = Settings { memory_octets, whitelist_capacity: 1, peer_timeout, lan, policy: policy.clone() };
+        let settings =
+            Settings { memory_octets, whitelist_capacity: 65_536, peer_timeout, lan, policy: policy.clone() };
         let seeds = Seeds { hash: HashKey(1, 2), connection_ids: HashKey(3, 4), random: 5 };
         let tracker = Tracker::new(settings, seeds).expect("memory");
         let now = Running::from_seconds(10);
         Self { tracker, policy, began: now, now, random: fastrand::Rng::with_seed(6) }
+    }
+
+    /// Put the 16 addresses from this peer's on on the whitelist.
+    fn allow(&mut self, peer: u32, until: Option<UnixSeconds>) {
+        let prefix = IpNet::new(address(peer), 28).expect("a length");
+        let (user, retire, added, last_seen) = (User::new(), Retire::Never, None, self.now);
+        let entry = Entry { prefix, user, retire, until, added, last_seen };
+        self.tracker.whitelist().put(entry).expect("room");
     }
 
     fn sweep(&mut self) -> Duration {

@@ -8,7 +8,8 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{process, thread};
 
 use common::arguments::Arguments;
@@ -19,9 +20,16 @@ use common::table::{median, thousands};
 use common::turn::{Turn, latencies, latency_table, lost, malformed, saturated, saturated_table};
 use common::udp::ceiling;
 use common::udp::load::{Load, SOCKETS};
-use common::whitelist_writer::WhitelistWriter;
+use common::whitelist_writer::{Change, WhitelistWriter};
 
-/// The net of the clients that are measured, and that of those whose peers expire meanwhile.
+/// Entries of the whitelist that end together, and peers that leave with the last of them.
+const ENDING: u32 = 10_000;
+const LEAVING: usize = 100_000;
+
+/// Between two changes of the whitelist while others end.
+const BETWEEN_CHANGES: Duration = Duration::from_millis(50);
+
+/// The net of the clients that are measured, and that of those whose peers expire or leave meanwhile.
 const MEASURED_NET: u8 = 0;
 const EXPIRING_NET: u8 = 1;
 
@@ -149,6 +157,7 @@ fn disturbed(cores: Cores, mix: &mut Mix, rate: f64, arguments: Arguments, failu
     for (name, measure) in [
         ("nakodo, peers expiring", while_peers_expire as Measure),
         ("nakodo, whitelist written", while_whitelist_is_written),
+        ("nakodo, entries ending", while_entries_end),
     ] {
         let (turns, note) = measure(cores, mix, rate, arguments);
         table.row(latencies(name, &turns));
@@ -186,7 +195,7 @@ fn while_peers_expire(cores: Cores, mix: &mut Mix, rate: f64, arguments: Argumen
 fn while_whitelist_is_written(cores: Cores, mix: &mut Mix, rate: f64, arguments: Arguments) -> (Vec<Turn>, String) {
     let nakodo = Contestant::nakodo(cores, "");
     load(cores, &nakodo).fill(&mut mix.each_once(arguments.fill), &nakodo.program).expect("nakodo answers");
-    let mut writer = WhitelistWriter::new(nakodo.control_socket());
+    let mut writer = WhitelistWriter::new(nakodo.control_socket(), Duration::ZERO, Change::one_of_a_thousand);
     let turns = (0..arguments.rounds).map(|_| {
         let mut load = load(cores, &nakodo);
         load.at_rate(mix, (rate / 2.0, arguments.turn), &nakodo.program, &mut || writer.go_on())
@@ -196,4 +205,58 @@ fn while_whitelist_is_written(cores: Cores, mix: &mut Mix, rate: f64, arguments:
     let note =
         format!("{:.0} changes of the whitelist a second reached the disk", writer.acknowledged as f64 / seconds);
     (turns, note)
+}
+
+fn while_entries_end(cores: Cores, mix: &mut Mix, rate: f64, arguments: Arguments) -> (Vec<Turn>, String) {
+    let nakodo = Contestant::nakodo(cores, "access.lan = \"whitelist\"\naccess.capacity = 65536");
+    let socket = || nakodo.control_socket();
+    let allow_both = |number: u32| {
+        let net = [MEASURED_NET, EXPIRING_NET][number as usize % 2];
+        Change::allow(&format!("127.0.{net}.0/24"), None)
+    };
+    WhitelistWriter::new(socket(), Duration::ZERO, allow_both).make(2);
+    load(cores, &nakodo).fill(&mut mix.each_once(arguments.fill), &nakodo.program).expect("nakodo answers");
+    let mut leaving = connect(cores, &nakodo, EXPIRING_NET);
+    leaving.fill(&mut mix.each_once(arguments.fill.min(LEAVING)), &nakodo.program).expect("nakodo answers");
+    let quiet = load(cores, &nakodo).at_rate(mix, (rate / 2.0, arguments.turn), &nakodo.program, &mut || {});
+
+    let end = let_entries_end(&nakodo);
+    thread::sleep((UNIX_EPOCH + end).duration_since(SystemTime::now()).expect("all are in before they end"));
+    let changes = |number: u32| {
+        if number.is_multiple_of(2) { Change::allow("192.0.2.1", None) } else { Change::revoke("192.0.2.1") }
+    };
+    let mut writer = WhitelistWriter::new(socket(), BETWEEN_CHANGES, changes);
+    let before = nakodo.counter("peers_revoked");
+    let turn = load(cores, &nakodo).at_rate(mix, (rate / 2.0, arguments.turn), &nakodo.program, &mut || writer.go_on());
+    writer.finish();
+    let left = nakodo.counter("peers_revoked") - before;
+    let note = format!(
+        "{} entries ended together, and {} peers left; meanwhile to allow took {:.1} ms at most, to revoke {:.1} ms, and \
+         p99.9 was {:.0} µs before",
+        thousands(f64::from(ENDING)),
+        thousands(left as f64),
+        writer.longest_allow.as_secs_f64() * 1e3,
+        writer.longest_revoke.as_secs_f64() * 1e3,
+        quiet.latency.quantile(0.999).as_secs_f64() * 1e6
+    );
+    (vec![turn], note)
+}
+
+/// Have nakodo know entries that end together, some of which have peers, and return when since 1970.
+fn let_entries_end(nakodo: &Contestant) -> Duration {
+    const REHEARSAL: u32 = 200;
+    let make = |changes: u32, until: Option<u64>| {
+        let began = Instant::now();
+        let change = move |number: u32| match number {
+            0 => Change::allow(&format!("127.0.{EXPIRING_NET}.0/24"), until),
+            _ => Change::allow(&Ipv4Addr::from(0x0a00_0000 + number * 7).to_string(), until),
+        };
+        WhitelistWriter::new(nakodo.control_socket(), Duration::ZERO, change).make(u64::from(changes));
+        began.elapsed()
+    };
+    let all = make(REHEARSAL, None) * (ENDING / REHEARSAL);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is set");
+    let end = Duration::from_secs((now + all * 2).as_secs() + 2);
+    make(ENDING, Some(end.as_secs()));
+    end
 }
