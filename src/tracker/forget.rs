@@ -23,13 +23,13 @@ use super::tree;
 use crate::access::PrefixFilter;
 
 /// Lines that a step visits at most, plus those of one leaf. Most are not in the cache, and hold up to seven peers to check.
-const LINES_A_STEP: usize = if cfg!(test) { 4 } else { 256 };
+const LINES_A_STEP: usize = if cfg!(test) { 4 } else { 512 };
 
 /// Lines that a step passes over at most. They lie in a row; peers in them are visited from their swarm.
-const PASSED_A_STEP: usize = if cfg!(test) { 16 } else { 2048 };
+const PASSED_A_STEP: usize = if cfg!(test) { 16 } else { 4096 };
 
 /// Peers that a step removes at most, plus those of one leaf.
-const REMOVALS_A_STEP: usize = if cfg!(test) { 2 } else { 64 };
+const REMOVALS_A_STEP: usize = if cfg!(test) { 2 } else { 128 };
 
 /// How far the walk has come: how often it has gone round, and the line that comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
