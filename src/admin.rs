@@ -19,7 +19,7 @@ use crate::api::{self, Allow, Allowed, Outcome, Revoke, Revoked, Status};
 use crate::clock::UnixSeconds;
 use crate::config::quote;
 use crate::config::units::{days, show_duration};
-use crate::daemon::Daemon;
+use crate::shared::Daemon;
 use crate::store::{self, StoreError};
 use crate::wire::http::Method;
 

@@ -17,8 +17,8 @@
 //!  main ─► cli ─► run ─┬─► net/server ─┬─► udp ────────┬─► tracker ─┬─► wire
 //!           │          │               └─► http ───────┘     ▲      └─► access ─► clock
 //!           │          ├─► net/admin ─► admin ───────────────┤
-//!           │          ├─► chores (by the clock) ────────────┘
-//!           │          └─► store (whitelist on disk) ◄── admin, chores
+//!           │          ├─► housekeeping (by the clock) ──────┘
+//!           │          └─► store (whitelist on disk) ◄── admin, housekeeping
 //!           └─► client ─ ─ Unix socket ─ ─► net/admin
 //! ```
 //!
@@ -39,7 +39,7 @@
 //! | [`client`] | the commands' end: `allow`, `revoke`, `list`, `status` |
 //! | [`config`] | one table of keys, from which reading, errors and the sample come |
 //! | [`cli`] | the command line and the exit codes |
-//! | [`daemon`] | what all tasks share: the tracker, the store, the clocks |
+//! | [`shared`] | what all tasks share: the tracker, the store, the clocks |
 //! | [`run`] | builds everything once, spawns the tasks beside the sockets, obeys signals |
 //!
 //! # The life of an announce
@@ -63,11 +63,11 @@
 //! request and hands it to [`admin::answer`]. That holds the lock for changes, asks the table whether there is room,
 //! has [`store`] write the entry and sync it on a thread of the blocking pool, puts it in the table, and only then
 //! answers. So the disk never knows less than what was acknowledged. After a failure of the disk the database is let go
-//! of, and [`daemon::Daemon::mend_disk`] has a new one written of the table, so that a refused change stays refused. A
+//! of, and [`shared::Daemon::mend_disk`] has a new one written of the table, so that a refused change stays refused. A
 //! revocation goes the same way as `allow`, in batches where it is of many entries, and is answered when the peers of
 //! the addresses have left the swarms: a walk in bounded steps removes them (`tracker/forget.rs`), with a turn of the
-//! server after each ([`daemon::Turns`]). Entries that are retired share that walk. Announces only touch the table; how
-//! long customers have been idle is written in rare batches, by the chores of [`run`].
+//! server after each ([`shared::Turns`]). Entries that are retired share that walk. Announces only touch the table; how
+//! long customers have been idle is written in rare batches, by the housekeeping of [`run`].
 //!
 //! # Where every byte comes from
 //!
@@ -94,7 +94,7 @@
 //! | who is told of whom | `tracker/select.rs`, `tracker/horizon.rs` |
 //! | the rules that trackers get wrong, by number | `tests/rules.rs`; the code cites them as "rule 17" |
 //! | what survives a power cut, and why | `store/database.rs`, `store/snapshots.rs` |
-//! | a disk that fails | `store/disk.rs`, `store/tests/failing_disk.rs` |
+//! | a disk that fails | `store/durable_copy.rs`, `store/tests/failing_disk.rs` |
 //! | what systemd is told | `run/supervisor.rs` |
 //! | a key of the configuration | `config/keys.rs` |
 //! | a counter | `tracker/counters.rs` |
@@ -127,11 +127,11 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
-pub mod daemon;
-mod nearest;
 pub mod net;
 pub mod run;
+pub mod shared;
 pub mod store;
+mod suggest;
 #[cfg(test)]
 mod testing;
 pub mod tracker;

@@ -14,10 +14,10 @@
 //! | `lock` | locked by the tracker that uses the directory |
 //! | `opening-panics` | how many starts in a row ended in a panic of the database library |
 
+mod data_dir;
 mod database;
-mod disk;
+mod durable_copy;
 mod export;
-mod folder;
 mod health;
 mod load;
 mod panics;
@@ -39,9 +39,9 @@ use smol::lock::Mutex;
 
 use crate::access::{Entry, Seen};
 use crate::clock::Running;
+use data_dir::Folder;
 use database::Meter;
-use disk::Disk;
-use folder::Folder;
+use durable_copy::Disk;
 pub use health::Health;
 use health::Noted;
 

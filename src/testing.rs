@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::daemon::Daemon;
+use crate::shared::Daemon;
 use crate::store::Store;
 use crate::tracker::{Admission, External, HashKey, Policy, Seeds, Settings, Tracker};
 

@@ -18,12 +18,12 @@ use common::process::Folder;
 use common::sockets::HttpClient;
 use common::{Announce, Event, http, info_hash, udp};
 use nakodo::clock::Running;
-use nakodo::daemon::Daemon;
 use nakodo::net::bind;
 use nakodo::net::connection::{Buffers, Connection, RECEIVE_OCTETS, SEND_OCTETS, Wait};
 use nakodo::net::http::{HttpServer, Timeouts};
 use nakodo::net::server::{Patience, Server};
 use nakodo::net::udp::UdpServer;
+use nakodo::shared::Daemon;
 use nakodo::store::Store;
 use nakodo::tracker::{Settings, Tracker};
 

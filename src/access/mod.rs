@@ -4,9 +4,9 @@
 //! newcomer is refused, and everybody who is on it stays. What must survive a power cut is written by `store`, before
 //! the table is changed.
 
-mod lengths;
 pub mod prefix;
 mod prefix_filter;
+mod prefix_lengths;
 pub mod whitelist;
 
 pub use prefix::PrefixError;

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::lengths::Lengths;
+use super::prefix_lengths::Lengths;
 
 /// Bits of the filter, a power of two: with 10,000 prefixes one address in thirteen is taken for one of theirs.
 const BITS: usize = 1 << 17;

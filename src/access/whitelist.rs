@@ -14,8 +14,8 @@ use ipnet::IpNet;
 
 pub use removal::REMOVALS_A_CALL;
 
-use super::lengths::Lengths;
 use super::prefix;
+use super::prefix_lengths::Lengths;
 use crate::clock::{Running, UnixSeconds};
 
 /// The most octets of a user's name.

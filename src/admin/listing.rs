@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use crate::access::{Entry, Whitelist};
 use crate::api;
 use crate::clock::Running;
-use crate::daemon::Daemon;
+use crate::shared::Daemon;
 
 /// A piece ends with the entry that makes it at least this long.
 const PIECE_OCTETS: usize = 4096;

@@ -1,6 +1,6 @@
 //! Help texts, from the table of commands.
 
-use super::verbs::{Flag, VERBS, Verb};
+use super::commands::{Flag, VERBS, Verb};
 use crate::config;
 
 /// What all commands do.

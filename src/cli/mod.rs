@@ -1,8 +1,8 @@
 //! The command line: what it may say, and what is then done.
 
+mod commands;
 mod help;
 mod parse;
-mod verbs;
 
 use core::fmt;
 use std::io::{self, Write};

@@ -8,13 +8,13 @@ use ipnet::IpNet;
 use lexopt::Arg;
 use toml_datetime::{Date, Datetime, Offset};
 
-use super::verbs::{FLAGS, Flag, VERBS, Verb, flag, verb};
+use super::commands::{FLAGS, Flag, VERBS, Verb, flag, verb};
 use super::{Command, help, quote};
 use crate::access;
 use crate::api::{Allow, Revoke};
 use crate::client::Request;
 use crate::config::{self, Source};
-use crate::nearest::nearest;
+use crate::suggest::nearest;
 
 /// Why a command line makes no sense, in one line.
 #[derive(Clone, Debug, PartialEq, Eq)]

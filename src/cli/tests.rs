@@ -184,10 +184,10 @@ fn help_is_aligned_and_states_defaults() {
         assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{text}");
     }
     let (overview, serve) = (printed("help"), printed("help serve"));
-    assert!(verbs::VERBS.iter().all(|verb| overview.contains(verb.summary)));
+    assert!(commands::VERBS.iter().all(|verb| overview.contains(verb.summary)));
     assert!(serve.contains("--memory SIZE       for all swarms and peers (default: 8 MiB)\n"), "{serve}");
     assert!(serve.contains(crate::config::SYSTEM_FILE), "{serve}");
-    for verb in verbs::VERBS {
-        assert!(verb.flags.iter().all(|name| verbs::flag(name).is_some()), "{}", verb.name);
+    for verb in commands::VERBS {
+        assert!(verb.flags.iter().all(|name| commands::flag(name).is_some()), "{}", verb.name);
     }
 }

@@ -1,7 +1,7 @@
 //! The one table of keys: what each is called, what it takes, what it means, and whether it can change while running.
 
-use super::kind::Kind;
 use super::units::{days, kib, mib, minutes, seconds};
+use super::value::Kind;
 use super::{Config, Policy};
 
 /// A key of the configuration.

@@ -3,14 +3,14 @@
 //! The structs here say what a configuration is and what it is by default; `keys` says, once for each key, what may be
 //! set and what it means, and from that come the reading of a file, its error messages and the sample that we ship.
 
-mod checks;
+mod constraints;
 mod error;
 mod keys;
-mod kind;
-mod places;
-mod reading;
+mod paths;
+mod reader;
 mod source;
 pub mod units;
+mod value;
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
@@ -23,7 +23,7 @@ pub use error::Error;
 pub(crate) use error::quote;
 pub(crate) use keys::default_of;
 pub use keys::sample;
-pub use places::{Places, is_daemons, is_writable};
+pub use paths::{Places, is_daemons, is_writable};
 pub(crate) use source::retire_after;
 pub use source::{Loaded, SYSTEM_FILE, Source};
 use units::{days, mib, minutes, seconds};
@@ -213,7 +213,7 @@ const fn v6(a: u16, length: u8) -> IpNet {
 impl Config {
     /// Read a configuration from the `text` of `file`; keys that it does not set keep their defaults.
     pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
-        let mut reading = reading::Reading::new(file);
+        let mut reading = reader::Reading::new(file);
         reading.text(text)?;
         reading.finish()
     }

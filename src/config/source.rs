@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeArray, DeValue};
 
-use super::reading::Reading;
+use super::reader::Reading;
 use super::{Config, Error};
 
 /// The file that is read when none is named, where it exists.

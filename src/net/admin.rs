@@ -29,7 +29,7 @@ use smol::lock::Semaphore;
 use smol::{LocalExecutor, Timer};
 
 use super::bind::{self, BindError};
-use crate::daemon::Daemon;
+use crate::shared::Daemon;
 pub use exchange::REQUEST_OCTETS;
 pub use socket_file::{SocketError, SocketFile};
 use strangers::Strangers;

@@ -16,8 +16,8 @@ use std::io;
 use std::net::{TcpListener, TcpStream};
 
 use super::connection::{Begun, Buffers, Connection, RECEIVE_OCTETS, SEND_OCTETS, Wait};
-use super::readiness::{Interest, Readiness, Token};
-use super::share::Held;
+use super::epoll::{Interest, Readiness, Token};
+use super::fairness::Held;
 use crate::clock::Running;
 use crate::tracker::{Ahead, LOOK_AHEAD, Tracker};
 

@@ -6,7 +6,7 @@
 //! left: it gets its share in each turn, and the kernel, which otherwise tells an epoll of every datagram that comes in
 //! and of every reply that has left, has less to do. The work beside (timers, signals, the administration) is a future: it
 //! is polled between two turns when its waker has rung the bell. What takes long there is done in steps, with a turn after
-//! each ([`crate::daemon::Turns`]).
+//! each ([`crate::shared::Turns`]).
 
 use core::future::Future;
 use core::pin::pin;
@@ -17,13 +17,13 @@ use std::net::UdpSocket;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::bell::Bell;
+pub use super::epoll::Patience;
+use super::epoll::{Interest, Readiness, Ready, Token};
 use super::http::HttpServer;
-pub use super::readiness::Patience;
-use super::readiness::{Interest, Readiness, Ready, Token};
 use super::udp::{BATCH, UdpServer};
+use super::waker::Bell;
 use crate::clock::Running;
-use crate::daemon::Daemon;
+use crate::shared::Daemon;
 use crate::tracker::{LOOK_AHEAD, Tracker};
 
 /// The sockets and what they are served with.

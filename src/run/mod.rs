@@ -16,9 +16,9 @@
 //! | the first | signals |
 
 mod announce_urls;
-mod budget;
-mod chores;
+mod housekeeping;
 mod interfaces;
+mod report;
 mod retiring;
 mod settings;
 mod supervisor;
@@ -37,15 +37,15 @@ use nix::sys::stat::{Mode, umask};
 use smol::LocalExecutor;
 use smol::stream::StreamExt;
 
-pub use budget::check;
+pub use report::check;
 
 use crate::cli::{exit, fail};
 use crate::config::{Config, Source, is_writable};
-use crate::daemon::Daemon;
 use crate::net::admin::{Limits, SocketFile, TcpServer, UnixServer};
 use crate::net::bind::{self, BindError};
 use crate::net::http::HttpServer;
 use crate::net::server::Server;
+use crate::shared::Daemon;
 use crate::store::Store;
 use crate::tracker::{HashKey, Seeds, Tracker};
 use supervisor::State;
@@ -101,7 +101,7 @@ fn run(config: &Config, source: &Source) -> Result<(), Failure> {
     let http = Rc::new(RefCell::new(http));
     let unwatched = |error: io::Error| Failure::new(exit::OSERR, format_args!("cannot watch the sockets: {error}"));
     let mut server = Server::new(udp, Rc::clone(&http), Rc::clone(&daemon)).map_err(unwatched)?;
-    let chores = Rc::new(chores::Chores::new(daemon, http, config.clone()));
+    let chores = Rc::new(housekeeping::Chores::new(daemon, http, config.clone()));
     chores.spawn(&executor);
     executor.spawn(supervisor::keep_reporting()).detach();
     greet(config, &urls);
@@ -113,7 +113,7 @@ fn run(config: &Config, source: &Source) -> Result<(), Failure> {
         chores.save_all().await
     };
     let saved = server.run(executor.run(until_told)).map_err(unwatched)?;
-    saved.map_err(|chores::Unsaved| Failure::new(exit::IOERR, "stopped, but not all was saved: see the log"))
+    saved.map_err(|housekeeping::Unsaved| Failure::new(exit::IOERR, "stopped, but not all was saved: see the log"))
 }
 
 fn open_sockets(config: &Config) -> Result<Sockets, Failure> {
@@ -229,7 +229,7 @@ fn greet(config: &Config, urls: &[String]) {
 }
 
 /// Do what the signals say until one says stop.
-async fn obey(mut signals: Signals, source: &Source, chores: &chores::Chores) {
+async fn obey(mut signals: Signals, source: &Source, chores: &housekeeping::Chores) {
     while let Some(signal) = signals.next().await {
         match signal {
             Ok(Signal::Hup) => {

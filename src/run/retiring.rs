@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use log::{error, info};
 
 use crate::access::{Entry, REMOVALS_A_CALL};
-use crate::daemon::Daemon;
+use crate::shared::Daemon;
 
 /// Entries that a line of the log names.
 const NAMED: usize = 8;

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use nix::errno::Errno;
 
 use super::StoreError;
-use super::folder::Folder;
+use super::data_dir::Folder;
 use super::record::{self, State};
 use super::snapshots;
 

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
+use super::data_dir::Folder;
 use super::database::{Database, LoadError, Meter, Record};
 use super::export::{self, Export};
-use super::folder::Folder;
 use super::record::{self, State};
 use crate::access::Entry;
 use crate::clock::Running;

@@ -15,7 +15,7 @@ use smol::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::token::Token;
 use crate::admin::{self, Answer, Because, Listing, Refused};
-use crate::daemon::Daemon;
+use crate::shared::Daemon;
 use crate::wire::http::{Body, Head, HeadStatus, parse_head};
 
 /// Octets that a request may have, head and body.

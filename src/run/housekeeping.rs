@@ -11,8 +11,8 @@ use smol::LocalExecutor;
 use super::{interfaces, retiring, settings};
 use crate::access::{SLOTS_A_CALL, Seen};
 use crate::config::{Config, Source};
-use crate::daemon::Daemon;
 use crate::net::http::HttpServer;
+use crate::shared::Daemon;
 use crate::store::SaveError;
 use crate::tracker::{External, LocalNetworks};
 

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::data_dir::Folder;
 use super::database::{Batch, Database, LoadError, Meter, Record};
 use super::export;
-use super::folder::Folder;
 use super::health::Noted;
 use super::load::{Condition, Found, Loaded, exported, load, read_export};
 use super::panics::Panics;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::units::{seconds, show_duration};
-use super::{Config, places};
+use super::{Config, paths};
 
 /// Two keys that do not fit each other, the first being the one to change.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ fn socket(config: &Config) -> Option<Disagreement> {
     match (&config.admin.socket, &config.data_dir) {
         (Some(socket), _) if too_long(socket) => disagree(["admin.socket", "data_dir"], message(socket, "")),
         (None, Some(data_dir)) => {
-            let socket = places::socket_in(data_dir);
+            let socket = paths::socket_in(data_dir);
             let message = too_long(&socket).then(|| message(&socket, "; set admin.socket to a shorter one"))?;
             disagree(["data_dir", "admin.socket"], message)
         }

@@ -3,12 +3,12 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::checks;
+use super::constraints;
 use super::error::{Error, found, quote};
 use super::keys::{KEYS, Key, SECTIONS, key};
-use super::kind::Value;
+use super::value::Value;
 use super::{Config, error};
-use crate::nearest::{nearest, slips};
+use crate::suggest::{nearest, slips};
 
 /// Where a key's value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl<'f> Reading<'f> {
 
     /// The configuration, once the keys also fit each other.
     pub(super) fn finish(self) -> Result<Config, Error> {
-        match checks::disagreement(&self.config) {
+        match constraints::disagreement(&self.config) {
             None => Ok(self.config),
             Some(disagreement) => Err(self.blame(&disagreement)),
         }
@@ -90,7 +90,7 @@ impl<'f> Reading<'f> {
     }
 
     /// The error for keys that do not fit each other, at the place where the first of them that was set was set.
-    fn blame(&self, disagreement: &checks::Disagreement) -> Error {
+    fn blame(&self, disagreement: &constraints::Disagreement) -> Error {
         let origin_of = |name| self.origins.iter().rfind(|(set, _)| *set == name);
         let [first, _] = disagreement.keys;
         let message = format!("{first}: {}", disagreement.message);
