@@ -38,7 +38,8 @@
 //! | [`admin`] | the tracker's end: what each request does |
 //! | [`client`] | the commands' end: `allow`, `revoke`, `list`, `status` |
 //! | [`config`] | one table of keys, from which reading, errors and the sample come |
-//! | [`cli`] | the command line and the exit codes |
+//! | [`cli`] | the command line |
+//! | [`exit`] | the exit codes and the failure that ends a command |
 //! | [`shared`] | what all tasks share: the tracker, the store, the clocks |
 //! | [`run`] | builds everything once, spawns the tasks beside the sockets, obeys signals |
 //!
@@ -127,6 +128,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod exit;
 pub mod net;
 pub mod run;
 pub mod shared;

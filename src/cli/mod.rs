@@ -4,7 +4,6 @@ mod commands;
 mod help;
 mod parse;
 
-use core::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -12,29 +11,8 @@ pub use parse::{Mistake, parse};
 
 use crate::client;
 use crate::config::{Source, is_daemons, quote};
+use crate::exit::{self, Failure};
 use crate::run;
-
-/// Exit codes, after sysexits.h.
-pub mod exit {
-    /// All is well.
-    pub const OK: u8 = 0;
-    /// The command line makes no sense.
-    pub const USAGE: u8 = 64;
-    /// What was asked for makes no sense to the tracker, or is not there.
-    pub const DATAERR: u8 = 65;
-    /// The tracker is not running.
-    pub const UNAVAILABLE: u8 = 69;
-    /// The tracker has a fault.
-    pub const SOFTWARE: u8 = 70;
-    /// The system refuses something that the tracker needs.
-    pub const OSERR: u8 = 71;
-    /// Reading or writing failed.
-    pub const IOERR: u8 = 74;
-    /// That is refused.
-    pub const NOPERM: u8 = 77;
-    /// The configuration is wrong.
-    pub const CONFIG: u8 = 78;
-}
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,31 +37,24 @@ pub fn run(command: Command) -> ExitCode {
                 let _ = writeln!(io::stderr(), "nakodo: configuration: {}", loaded.origin);
                 run::serve(loaded.config, &source)
             }
-            Err(error) => fail(exit::CONFIG, &error),
+            Err(error) => Failure::new(exit::CONFIG, error).report(),
         },
         Command::Check(source) => match source.load() {
             Ok(loaded) => print(&format!("{}configuration from {}\n", run::check(&loaded.config), loaded.origin)),
-            Err(error) => fail(exit::CONFIG, &error),
+            Err(error) => Failure::new(exit::CONFIG, error).report(),
         },
         Command::Ask(source, request) => ask(&source, &request),
     }
 }
 
-/// Say in one line what went wrong.
-pub fn fail(code: u8, why: &impl fmt::Display) -> ExitCode {
-    // Where nobody reads the line, the code still tells.
-    let _ = writeln!(io::stderr(), "nakodo: {why}");
-    ExitCode::from(code)
-}
-
 fn ask(source: &Source, request: &client::Request) -> ExitCode {
     let config = match source.load() {
         Ok(loaded) => loaded.config,
-        Err(error) => return fail(exit::CONFIG, &error),
+        Err(error) => return Failure::new(exit::CONFIG, error).report(),
     };
     match client::ask(&config.places(is_daemons).socket, request) {
         Ok(answer) => print(&answer),
-        Err(failure) => fail(failure.code, &failure.message),
+        Err(failure) => failure.report(),
     }
 }
 
@@ -93,7 +64,7 @@ fn print(text: &str) -> ExitCode {
         Ok(()) => ExitCode::from(exit::OK),
         // `nakodo list | head -1` has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(exit::OK),
-        Err(error) => fail(exit::IOERR, &format_args!("cannot write: {error}")),
+        Err(error) => Failure::new(exit::IOERR, format_args!("cannot write: {error}")).report(),
     }
 }
 

@@ -5,8 +5,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-use super::Failure;
-use crate::cli::exit;
+use crate::exit::{self, Failure};
 
 /// How long a tracker may take, syncing slow flash included.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{self, Allow, Allowed, Refusal, Revoke, Revoked, Status, Whitelist};
-use crate::cli::exit;
+use crate::exit::{self, Failure};
 use exchange::{Answer, exchange};
 
 /// What a command asks of the running tracker.
@@ -29,21 +29,6 @@ pub enum Request {
         /// As the tracker's JSON.
         json: bool,
     },
-}
-
-/// Why there is no answer to print.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The exit code.
-    pub code: u8,
-    /// One line for the person who asked.
-    pub message: String,
-}
-
-impl Failure {
-    fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
-    }
 }
 
 /// Ask the tracker that listens on `socket`; the answer is ready to print.

@@ -23,7 +23,6 @@ mod retiring;
 mod settings;
 mod supervisor;
 
-use core::fmt;
 use core::net::SocketAddr;
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -39,8 +38,8 @@ use smol::stream::StreamExt;
 
 pub use report::check;
 
-use crate::cli::{exit, fail};
 use crate::config::{Config, Source, is_writable};
+use crate::exit::{self, Failure};
 use crate::net::admin::{Limits, SocketFile, TcpServer, UnixServer};
 use crate::net::bind::{self, BindError};
 use crate::net::http::HttpServer;
@@ -52,19 +51,6 @@ use supervisor::State;
 
 /// How many ports are tried where any will do.
 const ANY_PORT_TRIES: u32 = 16;
-
-/// Why the tracker does not start.
-#[derive(Debug)]
-struct Failure {
-    code: u8,
-    message: String,
-}
-
-impl Failure {
-    fn new(code: u8, message: impl fmt::Display) -> Self {
-        Self { code, message: message.to_string() }
-    }
-}
 
 /// Sockets that were opened, and are not served yet.
 struct Sockets {
@@ -81,7 +67,7 @@ pub fn serve(config: Config, source: &Source) -> ExitCode {
     umask(Mode::S_IWGRP | Mode::S_IRWXO);
     match run(&config, source) {
         Ok(()) => ExitCode::from(exit::OK),
-        Err(Failure { code, message }) => fail(code, &message),
+        Err(failure) => failure.report(),
     }
 }
 
