@@ -19,9 +19,9 @@ use crate::api::{self, Allow, Allowed, Outcome, Revoke, Revoked, Status};
 use crate::clock::UnixSeconds;
 use crate::config::quote;
 use crate::config::units::{days, show_duration};
+use crate::http::Method;
 use crate::shared::Daemon;
 use crate::store::{self, StoreError};
-use crate::wire::http::Method;
 
 /// The longest time that an entry may be idle, as for `access.retire_after`; one that never retires is permanent.
 const MOST_RETIRE_SECONDS: u64 = days(3650).as_secs();

@@ -28,7 +28,8 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`wire`] | bytes ↔ requests and replies: UDP, HTTP, bencode; decides nothing |
+//! | [`http`] | plain HTTP for announces and the admin API: head, query, status |
+//! | [`wire`] | bytes ↔ requests and replies of BitTorrent: UDP, HTTP, bencode; decides nothing |
 //! | [`access`] | the whitelist as a table of fixed capacity |
 //! | [`clock`] | running time and the wall clock, as plain numbers |
 //! | [`tracker`] | everything decided: admission, the swarm pool, selection, sweeping, eviction, counters |
@@ -129,6 +130,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod exit;
+pub mod http;
 pub mod net;
 pub mod run;
 pub mod shared;

@@ -1,6 +1,7 @@
 //! Why a request was not granted.
 
 use crate::api::{Outcome, Refusal};
+use crate::http::Status;
 
 /// What kind of reason there is: the status of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,20 +31,30 @@ pub enum Because {
 }
 
 impl Because {
-    /// The status line of the response, without its version, and the headers that go with it; a line end after each.
-    pub const fn status(self) -> &'static str {
+    /// The status of the response.
+    pub const fn status(self) -> Status {
         match self {
-            Self::Nonsense => "400 Bad Request\r\n",
+            Self::Nonsense => Status::BadRequest,
+            Self::NotAuthorized => Status::Unauthorized,
+            Self::NotFound => Status::NotFound,
+            Self::Method(_) => Status::MethodNotAllowed,
+            Self::Late => Status::RequestTimeout,
+            Self::NoLength => Status::LengthRequired,
+            Self::LongBody => Status::ContentTooLarge,
+            Self::LongHead => Status::HeaderFieldsTooLarge,
+            Self::DiskFailed(_) | Self::Failed => Status::InternalServerError,
+            Self::Full => Status::InsufficientStorage,
+        }
+    }
+
+    /// The header that goes with the status: its name and value.
+    pub const fn header(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            // RFC 9110, "405 Method Not Allowed": the response lists the methods that are.
+            Self::Method(allowed) => Some(("Allow", allowed)),
             // RFC 9110, "401 Unauthorized": the response says how to authenticate.
-            Self::NotAuthorized => "401 Unauthorized\r\nWWW-Authenticate: Bearer\r\n",
-            Self::NotFound => "404 Not Found\r\n",
-            Self::Method(_) => "405 Method Not Allowed\r\n",
-            Self::Late => "408 Request Timeout\r\n",
-            Self::NoLength => "411 Length Required\r\n",
-            Self::LongBody => "413 Content Too Large\r\n",
-            Self::LongHead => "431 Request Header Fields Too Large\r\n",
-            Self::DiskFailed(_) | Self::Failed => "500 Internal Server Error\r\n",
-            Self::Full => "507 Insufficient Storage\r\n",
+            Self::NotAuthorized => Some(("WWW-Authenticate", "Bearer")),
+            _ => None,
         }
     }
 }

@@ -91,8 +91,8 @@ mod tests {
     use crate::access::{Retire, User};
     use crate::admin;
     use crate::clock::Running;
+    use crate::http::Method;
     use crate::testing::{self, TempDir};
-    use crate::wire::http::Method;
 
     /// Entries that end together.
     const ENDING: u32 = 10_000;

@@ -5,7 +5,8 @@ use core::net::IpAddr;
 use super::counters::Transport;
 use super::{Ahead, Caller, Refusal, Tracker};
 use crate::clock::Running;
-use crate::wire::http::{self, ForwardedFor, Head, HeadStatus, Method, RetryIn, Status, Target};
+use crate::http::{ForwardedFor, Head, HeadStatus, Method, Status, forwarded_client, parse_head};
+use crate::wire::http::{self, RetryIn, Target};
 use crate::wire::{Announce, Full, InfoHash, SwarmCounts};
 
 /// Octets that the longest response takes: a scrape of 74 swarms.
@@ -58,7 +59,7 @@ impl Tracker {
     /// Read the first request in `received`, which came from `from`, if it is a whole and well-formed announce. Several
     /// can so be read, looked ahead at, and then answered; [`Self::answer_request`] does it all for one.
     pub fn read_announce(&self, from: IpAddr, received: &[u8]) -> Option<AnnounceRequest> {
-        let HeadStatus::Complete(head) = http::parse_head(received) else { return None };
+        let HeadStatus::Complete(head) = parse_head(received) else { return None };
         if !is_answered(head.method) || Target::of(head.path) != Target::Announce {
             return None;
         }
@@ -82,7 +83,7 @@ impl Tracker {
     /// Answer the first request in `received`, which came from `from`. The response stands at the start of `out`, which
     /// must have [`MAX_RESPONSE_OCTETS`].
     pub fn answer_request(&mut self, now: Running, from: IpAddr, received: &[u8], out: &mut [u8]) -> Answer {
-        match http::parse_head(received) {
+        match parse_head(received) {
             HeadStatus::Complete(head) => {
                 let written = self.respond(now, from, &head, out);
                 let written = sent_octets(head.method, &out[..written]);
@@ -145,7 +146,7 @@ impl Tracker {
         }
         match head.forwarded_for {
             ForwardedFor::Absent => None,
-            ForwardedFor::Value(value) => http::forwarded_client(value).ok().map(|client| self.who(client)),
+            ForwardedFor::Value(value) => forwarded_client(value).ok().map(|client| self.who(client)),
         }
     }
 

@@ -8,7 +8,6 @@ pub mod announce;
 pub mod bencode;
 pub mod http;
 pub mod info_hash;
-pub mod query;
 pub mod udp;
 mod writer;
 

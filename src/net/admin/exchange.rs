@@ -15,8 +15,8 @@ use smol::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::token::Token;
 use crate::admin::{self, Answer, Because, Listing, Refused};
+use crate::http::{Body, Head, HeadStatus, Status, parse_head};
 use crate::shared::Daemon;
-use crate::wire::http::{Body, Head, HeadStatus, parse_head};
 
 /// Octets that a request may have, head and body.
 pub const REQUEST_OCTETS: usize = 8192;
@@ -174,7 +174,7 @@ async fn send(
 ) -> io::Result<()> {
     match answer {
         Ok(Answer::Whole(body)) => {
-            let response = response("200 OK\r\n", &body);
+            let response = response(Status::Ok, None, &body);
             within(patience, stream.write_all(response.as_bytes())).await
         }
         Ok(Answer::List(listing)) => send_list(stream, daemon, listing, patience).await,
@@ -183,23 +183,19 @@ async fn send(
 }
 
 fn refusal(refused: Refused) -> io::Result<String> {
-    let status = match refused.because {
-        // RFC 9110, "405 Method Not Allowed": the response says which methods are.
-        Because::Method(allowed) => format!("{}Allow: {allowed}\r\n", refused.because.status()),
-        because => because.status().into(),
-    };
-    Ok(response(&status, &json(&refused.into_body())?))
+    let (status, header) = (refused.because.status(), refused.because.header());
+    Ok(response(status, header, &json(&refused.into_body())?))
 }
 
 fn json(body: &impl Serialize) -> io::Result<String> {
     Ok(serde_json::to_string(body)?)
 }
 
-/// A response whose `status` brings its line ends.
-fn response(status: &str, body: &str) -> String {
-    let octets = body.len();
+fn response(status: Status, header: Option<(&str, &str)>, body: &str) -> String {
+    let (line, octets) = (status.line(), body.len());
+    let header = header.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
     format!(
-        "HTTP/1.1 {status}Content-Type: application/json\r\nContent-Length: {octets}\r\nConnection: close\r\n\r\n{body}"
+        "{line}{header}Content-Type: application/json\r\nContent-Length: {octets}\r\nConnection: close\r\n\r\n{body}"
     )
 }
 
@@ -211,8 +207,8 @@ async fn send_list(
     mut listing: Listing,
     patience: Duration,
 ) -> io::Result<()> {
-    const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n";
-    within(patience, stream.write_all(HEAD)).await?;
+    let head = format!("{}Content-Type: application/json\r\nConnection: close\r\n\r\n", Status::Ok.line());
+    within(patience, stream.write_all(head.as_bytes())).await?;
     let mut piece = Vec::new();
     while listing.next(daemon, &mut piece)? {
         within(patience, stream.write_all(&piece)).await?;

@@ -19,8 +19,9 @@
 
 use core::net::IpAddr;
 
-use super::response::{self, Status};
-use crate::wire::query::{BadEscape, NotANumber, Number, decode, decode_exactly, parameters, parse_number};
+use super::response;
+use crate::http::Status;
+use crate::http::query::{BadEscape, NotANumber, Number, decode, decode_exactly, parameters, parse_number};
 use crate::wire::{Announce, AnnounceReply, Event, Full, InfoHash, Writer};
 
 /// Octets of the longest reply without its peers.

@@ -7,38 +7,8 @@
 //! | end | an empty line; the body follows, and nothing after it |
 //! | refusal (BEP 3, BEP 31) | `failure reason`: string; `retry in`: integer, minutes, or the string `never` |
 
+use crate::http::Status;
 use crate::wire::{Full, Writer};
-
-/// The status of a response: RFC 9110, "Status Codes".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// 200: also a refusal of an announce or a scrape, whose clients look no further where it is anything else.
-    Ok,
-    /// 400: the head is none.
-    BadRequest,
-    /// 404: nothing is at that path.
-    NotFound,
-    /// 405: only GET and HEAD are answered.
-    MethodNotAllowed,
-    /// 431: the head is too long, or has too many headers.
-    HeaderFieldsTooLarge,
-    /// 503: too many connections.
-    ServiceUnavailable,
-}
-
-impl Status {
-    fn line(self) -> &'static [u8] {
-        match self {
-            Self::Ok => b"HTTP/1.1 200 OK\r\n",
-            Self::BadRequest => b"HTTP/1.1 400 Bad Request\r\n",
-            Self::NotFound => b"HTTP/1.1 404 Not Found\r\n",
-            // RFC 9110, "405 Method Not Allowed": the response says which methods are.
-            Self::MethodNotAllowed => b"HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n",
-            Self::HeaderFieldsTooLarge => b"HTTP/1.1 431 Request Header Fields Too Large\r\n",
-            Self::ServiceUnavailable => b"HTTP/1.1 503 Service Unavailable\r\n",
-        }
-    }
-}
 
 /// When a refused client may ask again: BEP 31.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +24,15 @@ pub enum RetryIn {
 const BEFORE_LENGTH: &[u8] = b"Content-Type: text/plain\r\nContent-Length: ";
 const AFTER_LENGTH_KEEP: &[u8] = b"\r\nConnection: keep-alive\r\n\r\n";
 const AFTER_LENGTH_CLOSE: &[u8] = b"\r\nConnection: close\r\n\r\n";
+
+/// The status line, and the headers that go with the status.
+const fn line_and_headers(status: Status) -> &'static str {
+    match status {
+        // RFC 9110, "405 Method Not Allowed": the response lists the methods that are.
+        Status::MethodNotAllowed => "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n",
+        status => status.line(),
+    }
+}
 
 /// Digits of the longest `Content-Length`.
 const MAX_LENGTH_DIGITS: usize = 5;
@@ -76,7 +55,7 @@ pub(super) fn emit(
 ) -> Result<usize, Full> {
     let after_length = if keep_alive { AFTER_LENGTH_KEEP } else { AFTER_LENGTH_CLOSE };
     let mut head = Writer::new(out);
-    head.raw(status.line())?;
+    head.raw(line_and_headers(status).as_bytes())?;
     head.raw(BEFORE_LENGTH)?;
     let length_at = head.octets();
 
@@ -213,7 +192,6 @@ pub(super) mod tests {
             (Status::NotFound, "404 Not Found"),
             (Status::MethodNotAllowed, "405 Method Not Allowed\r\nAllow: GET, HEAD"),
             (Status::HeaderFieldsTooLarge, "431 Request Header Fields Too Large"),
-            (Status::ServiceUnavailable, "503 Service Unavailable"),
         ];
         for (status, line) in table {
             let mut out = [0xa5; 256];

@@ -12,8 +12,9 @@
 //! | `incomplete` | integer: leechers |
 
 use super::announce::{BAD_ESCAPE_REASON, parse_info_hash};
-use super::response::{self, Status};
-use crate::wire::query::{BadEscape, parameters};
+use super::response;
+use crate::http::Status;
+use crate::http::query::{BadEscape, parameters};
 use crate::wire::udp::MAX_SCRAPE_INFO_HASHES;
 use crate::wire::{Full, InfoHash, SwarmCounts, Writer};
 

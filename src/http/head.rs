@@ -96,28 +96,6 @@ pub enum Body {
     Encoded,
 }
 
-/// What is behind a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// `/announce`.
-    Announce,
-    /// `/scrape`: BEP 48, "Scrape Request".
-    Scrape,
-    /// Nothing that this protocol knows.
-    Other,
-}
-
-impl Target {
-    /// Tell what `path` names: exactly that, without a prefix or a suffix.
-    pub fn of(path: &[u8]) -> Self {
-        match path {
-            b"/announce" => Self::Announce,
-            b"/scrape" => Self::Scrape,
-            _ => Self::Other,
-        }
-    }
-}
-
 /// The value of a header is not what it must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
@@ -370,23 +348,6 @@ mod tests {
             let bytes = format!("{line}HTTP/1.1\r\n\r\n").into_bytes();
             let parsed = head(&bytes);
             assert_eq!((parsed.method, parsed.path, parsed.query), (method, path, query), "{line}");
-        }
-    }
-
-    #[test]
-    fn targets_are_exact() {
-        let table: [(&[u8], Target); 8] = [
-            (b"/announce", Target::Announce),
-            (b"/scrape", Target::Scrape),
-            (b"/announce/", Target::Other),
-            (b"/a", Target::Other),
-            (b"/announcement", Target::Other),
-            (b"announce", Target::Other),
-            (b"/ANNOUNCE", Target::Other),
-            (b"", Target::Other),
-        ];
-        for (path, expected) in table {
-            assert_eq!(Target::of(path), expected, "{}", path.escape_ascii());
         }
     }
 

@@ -1,0 +1,47 @@
+//! The status of a response: RFC 9110, "Status Codes".
+
+/// The statuses that the tracker and the admin API answer with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// 200: success; also the refusal of an announce or a scrape, whose clients read a body only with this status.
+    Ok,
+    /// 400: the request is malformed.
+    BadRequest,
+    /// 401: the token is wrong or missing.
+    Unauthorized,
+    /// 404: unknown path, or unknown name.
+    NotFound,
+    /// 405: another method is needed.
+    MethodNotAllowed,
+    /// 408: the request did not arrive in time.
+    RequestTimeout,
+    /// 411: the length of the body is missing.
+    LengthRequired,
+    /// 413: the body is too long.
+    ContentTooLarge,
+    /// 431: the head is too long, or has too many headers.
+    HeaderFieldsTooLarge,
+    /// 500: the tracker or its disk failed.
+    InternalServerError,
+    /// 507: the whitelist is full.
+    InsufficientStorage,
+}
+
+impl Status {
+    /// Return the status line of a response, with its line end.
+    pub const fn line(self) -> &'static str {
+        match self {
+            Self::Ok => "HTTP/1.1 200 OK\r\n",
+            Self::BadRequest => "HTTP/1.1 400 Bad Request\r\n",
+            Self::Unauthorized => "HTTP/1.1 401 Unauthorized\r\n",
+            Self::NotFound => "HTTP/1.1 404 Not Found\r\n",
+            Self::MethodNotAllowed => "HTTP/1.1 405 Method Not Allowed\r\n",
+            Self::RequestTimeout => "HTTP/1.1 408 Request Timeout\r\n",
+            Self::LengthRequired => "HTTP/1.1 411 Length Required\r\n",
+            Self::ContentTooLarge => "HTTP/1.1 413 Content Too Large\r\n",
+            Self::HeaderFieldsTooLarge => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
+            Self::InternalServerError => "HTTP/1.1 500 Internal Server Error\r\n",
+            Self::InsufficientStorage => "HTTP/1.1 507 Insufficient Storage\r\n",
+        }
+    }
+}

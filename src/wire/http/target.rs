@@ -1,0 +1,45 @@
+//! The paths of the tracker protocol.
+
+/// What is behind a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// `/announce`.
+    Announce,
+    /// `/scrape`: BEP 48, "Scrape Request".
+    Scrape,
+    /// Nothing that this protocol knows.
+    Other,
+}
+
+impl Target {
+    /// Tell what `path` names: exactly that, without a prefix or a suffix.
+    pub fn of(path: &[u8]) -> Self {
+        match path {
+            b"/announce" => Self::Announce,
+            b"/scrape" => Self::Scrape,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_exact() {
+        let table: [(&[u8], Target); 8] = [
+            (b"/announce", Target::Announce),
+            (b"/scrape", Target::Scrape),
+            (b"/announce/", Target::Other),
+            (b"/a", Target::Other),
+            (b"/announcement", Target::Other),
+            (b"announce", Target::Other),
+            (b"/ANNOUNCE", Target::Other),
+            (b"", Target::Other),
+        ];
+        for (path, expected) in table {
+            assert_eq!(Target::of(path), expected, "{}", path.escape_ascii());
+        }
+    }
+}
