@@ -25,7 +25,7 @@ fn the_shipped_sample_states_every_default() {
     }
 }
 
-/// The table of keys as the README has it.
+/// Return the table of keys as docs/configuration.md has it.
 fn table() -> String {
     let defaults = Config::default();
     let mut table = String::from("| key | default | allowed | meaning |\n|---|---|---|---|\n");
@@ -47,17 +47,17 @@ fn table() -> String {
 }
 
 #[test]
-fn the_readme_names_every_key_with_its_default() {
+fn the_documents_name_every_key_with_its_default() {
     const BEGIN: &str = "<!-- begin: keys -->\n\n";
     const END: &str = "\n<!-- end: keys -->\n";
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = fs::read_to_string(&path).expect("README.md is shipped");
-    let (before, rest) = readme.split_once(BEGIN).expect(BEGIN);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let document = fs::read_to_string(&path).expect("docs/configuration.md is shipped");
+    let (before, rest) = document.split_once(BEGIN).expect(BEGIN);
     let (found, after) = rest.split_once(END).expect(END);
     if std::env::var_os("NAKODO_WRITE_SAMPLE").is_some() {
-        return fs::write(&path, [before, BEGIN, &table(), END, after].concat()).expect("the README can be written");
+        return fs::write(&path, [before, BEGIN, &table(), END, after].concat()).expect("the document can be written");
     }
-    assert!(found == table(), "README.md is out of date: NAKODO_WRITE_SAMPLE=1 cargo test --lib config");
+    assert!(found == table(), "docs/configuration.md is out of date: NAKODO_WRITE_SAMPLE=1 cargo test --lib config");
 }
 
 #[test]
