@@ -20,7 +20,7 @@ use crate::clock::UnixSeconds;
 use crate::config::quote;
 use crate::config::units::{days, show_duration};
 use crate::http::Method;
-use crate::shared::Daemon;
+use crate::shared::Shared;
 use crate::store::{self, StoreError};
 
 /// The longest time that an entry may be idle, as for `access.retire_after`; one that never retires is permanent.
@@ -39,13 +39,13 @@ pub enum Answer {
 ///
 /// # Errors
 /// Says why it was not done, and for a disk that failed whether a restart may do it all the same.
-pub async fn answer(daemon: &Daemon, method: Method, path: &[u8], body: &[u8]) -> Result<Answer, Refused> {
+pub async fn answer(shared: &Shared, method: Method, path: &[u8], body: &[u8]) -> Result<Answer, Refused> {
     let path = str::from_utf8(path).unwrap_or_default();
     match (path, method) {
-        (api::STATUS, Method::Get) => whole(&status(daemon)),
+        (api::STATUS, Method::Get) => whole(&status(shared)),
         (api::WHITELIST, Method::Get) => Ok(Answer::List(Listing::default())),
-        (api::WHITELIST, Method::Post) => whole(&allow(daemon, read(path, body)?).await?),
-        (api::WHITELIST, Method::Delete) => whole(&revoke(daemon, &read(path, body)?).await?),
+        (api::WHITELIST, Method::Post) => whole(&allow(shared, read(path, body)?).await?),
+        (api::WHITELIST, Method::Delete) => whole(&revoke(shared, &read(path, body)?).await?),
         (api::STATUS, _) => Err(Refused::method(path, "GET")),
         (api::WHITELIST, _) => Err(Refused::method(path, "GET, POST, DELETE")),
         _ => {
@@ -71,14 +71,14 @@ fn nonsense(reason: impl Into<String>) -> Refused {
 }
 
 /// How the tracker is.
-fn status(daemon: &Daemon) -> Status {
-    let tracker = daemon.tracker.borrow();
+fn status(shared: &Shared) -> Status {
+    let tracker = shared.tracker.borrow();
     let usage = tracker.usage();
     let named = tracker.counters.named().into_iter().map(|(name, count)| (name.into(), count));
     Status {
         version: env!("CARGO_PKG_VERSION").into(),
-        uptime_seconds: daemon.uptime_seconds(),
-        running_seconds: daemon.now().seconds(),
+        uptime_seconds: shared.uptime_seconds(),
+        running_seconds: shared.now().seconds(),
         memory: api::Memory {
             budget_octets: usage.budget_octets as u64,
             lines: usage.lines as u64,
@@ -89,8 +89,8 @@ fn status(daemon: &Daemon) -> Status {
             leechers: usage.leechers as u64,
         },
         whitelist: api::Room { entries: usage.whitelist_entries as u64, capacity: usage.whitelist_capacity as u64 },
-        flash: api::Flash { octets_written: daemon.store.flash_octets_written() },
-        disk: disk(daemon.store.health()),
+        flash: api::Flash { octets_written: shared.store.flash_octets_written() },
+        disk: disk(shared.store.health()),
         counters: api::Counters(named.collect()),
     }
 }
@@ -101,32 +101,32 @@ fn disk(health: store::Health) -> api::Disk {
 }
 
 /// Let somebody in. An entry with the same prefix is replaced, and what was idle no longer is.
-async fn allow(daemon: &Daemon, allow: Allow) -> Result<Allowed, Refused> {
-    let entry = entry(daemon, &allow)?;
-    let _changing = daemon.whitelist_changes.lock().await;
-    daemon.tracker.borrow().whitelisted().can_put(&entry.prefix).map_err(full)?;
-    ready_disk(daemon).await.map_err(|refused| refused.after(0))?;
-    if let Err(error) = daemon.store.put(&entry).await {
-        return Err(NotTaken::give_up(daemon, error).await.after(0));
+async fn allow(shared: &Shared, allow: Allow) -> Result<Allowed, Refused> {
+    let entry = entry(shared, &allow)?;
+    let _changing = shared.whitelist_changes.lock().await;
+    shared.tracker.borrow().whitelisted().can_put(&entry.prefix).map_err(full)?;
+    ready_disk(shared).await.map_err(|refused| refused.after(0))?;
+    if let Err(error) = shared.store.put(&entry).await {
+        return Err(NotTaken::give_up(shared, error).await.after(0));
     }
     let prefix = entry.prefix;
     let user = entry.user.clone();
-    let put = daemon.tracker.borrow_mut().whitelist().put(entry).map_err(full)?;
+    let put = shared.tracker.borrow_mut().whitelist().put(entry).map_err(full)?;
     let replaced = matches!(put, Put::Replaced(_));
     log::info!("{} {prefix}, user {user:?}", if replaced { "changed" } else { "allowed" });
     Ok(Allowed { prefix, replaced })
 }
 
 /// The entry that is asked for, as of now.
-fn entry(daemon: &Daemon, allow: &Allow) -> Result<Entry, Refused> {
-    let wall = daemon.wall();
+fn entry(shared: &Shared, allow: &Allow) -> Result<Entry, Refused> {
+    let wall = shared.wall();
     Ok(Entry {
         prefix: allow.prefix,
         user: user(allow.user.as_deref())?,
         retire: retire(allow)?,
         until: until(allow, wall)?,
         added: wall,
-        last_seen: daemon.now(),
+        last_seen: shared.now(),
     })
 }
 
@@ -190,8 +190,8 @@ struct NotTaken {
 
 impl NotTaken {
     /// Give a change up. Writing the whole list anew makes sure that it stays refused.
-    async fn give_up(daemon: &Daemon, error: StoreError) -> Self {
-        let is_mended = daemon.mend_disk().await.is_ok();
+    async fn give_up(shared: &Shared, error: StoreError) -> Self {
+        let is_mended = shared.mend_disk().await.is_ok();
         let outcome = match error.outcome() {
             store::Outcome::Unknown if !is_mended => Outcome::Unknown,
             store::Outcome::Unknown | store::Outcome::Unchanged => Outcome::Unchanged,
@@ -219,25 +219,25 @@ impl NotTaken {
 }
 
 /// Make sure that the disk takes changes; `whitelist_changes` must be held.
-async fn ready_disk(daemon: &Daemon) -> Result<(), NotTaken> {
-    daemon.mend_disk().await.map_err(|error| NotTaken { outcome: Outcome::Unchanged, error })
+async fn ready_disk(shared: &Shared) -> Result<(), NotTaken> {
+    shared.mend_disk().await.map_err(|error| NotTaken { outcome: Outcome::Unchanged, error })
 }
 
 /// Remove entries and then their peers. Many entries go in batches, with other changes in between.
-async fn revoke(daemon: &Daemon, revoke: &Revoke) -> Result<Revoked, Refused> {
+async fn revoke(shared: &Shared, revoke: &Revoke) -> Result<Revoked, Refused> {
     let (mut removed, mut failure) = (0, None);
-    for prefixes in named_by(daemon, revoke).await.chunks(REMOVALS_A_CALL) {
-        match revoke_batch(daemon, revoke, prefixes).await {
+    for prefixes in named_by(shared, revoke).await.chunks(REMOVALS_A_CALL) {
+        match revoke_batch(shared, revoke, prefixes).await {
             Ok(of_batch) => removed += of_batch,
             Err(refused) => {
                 failure = Some(refused.after(removed));
                 break;
             }
         }
-        daemon.turns.next().await;
+        shared.turns.next().await;
     }
     if removed > 0 {
-        daemon.forget().await;
+        shared.forget().await;
     }
     match failure {
         Some(failure) => Err(failure),
@@ -250,39 +250,39 @@ async fn revoke(daemon: &Daemon, revoke: &Revoke) -> Result<Revoked, Refused> {
 }
 
 /// Remove those of `prefixes` that are meant, from the disk first, and return how many there were.
-async fn revoke_batch(daemon: &Daemon, revoke: &Revoke, prefixes: &[IpNet]) -> Result<usize, NotTaken> {
-    let _changing = daemon.whitelist_changes.lock().await;
-    let prefixes = still_meant(daemon, revoke, prefixes);
+async fn revoke_batch(shared: &Shared, revoke: &Revoke, prefixes: &[IpNet]) -> Result<usize, NotTaken> {
+    let _changing = shared.whitelist_changes.lock().await;
+    let prefixes = still_meant(shared, revoke, prefixes);
     if !prefixes.is_empty() {
-        ready_disk(daemon).await?;
-        if let Err(error) = daemon.store.remove(&prefixes).await {
-            return Err(NotTaken::give_up(daemon, error).await);
+        ready_disk(shared).await?;
+        if let Err(error) = shared.store.remove(&prefixes).await {
+            return Err(NotTaken::give_up(shared, error).await);
         }
     }
-    Ok(daemon.tracker.borrow_mut().revoke(&prefixes))
+    Ok(shared.tracker.borrow_mut().revoke(&prefixes))
 }
 
 /// The prefixes on the list that are meant, looked for in bounded steps.
-async fn named_by(daemon: &Daemon, revoke: &Revoke) -> Vec<IpNet> {
+async fn named_by(shared: &Shared, revoke: &Revoke) -> Vec<IpNet> {
     let user = match revoke {
         Revoke::Prefix(prefix) => return vec![*prefix],
         Revoke::User(user) => user,
     };
     // So that entries keep their slots meanwhile.
-    let _changing = daemon.whitelist_changes.lock().await;
+    let _changing = shared.whitelist_changes.lock().await;
     let (mut named, mut slot) = (Vec::new(), 0);
-    while slot < daemon.tracker.borrow().whitelisted().len() {
+    while slot < shared.tracker.borrow().whitelisted().len() {
         let slots = slot..slot + SLOTS_A_CALL;
-        named.extend(daemon.tracker.borrow().whitelisted().of_user(user, slots).map(|entry| entry.prefix));
+        named.extend(shared.tracker.borrow().whitelisted().of_user(user, slots).map(|entry| entry.prefix));
         slot += SLOTS_A_CALL;
-        daemon.turns.next().await;
+        shared.turns.next().await;
     }
     named
 }
 
 /// Those of `prefixes` that are meant even now: others may have changed the list since they were found.
-fn still_meant(daemon: &Daemon, revoke: &Revoke, prefixes: &[IpNet]) -> Vec<IpNet> {
-    let tracker = daemon.tracker.borrow();
+fn still_meant(shared: &Shared, revoke: &Revoke, prefixes: &[IpNet]) -> Vec<IpNet> {
+    let tracker = shared.tracker.borrow();
     let is_meant = |entry: &&Entry| match revoke {
         Revoke::Prefix(_) => true,
         Revoke::User(user) => entry.user == user.as_str(),

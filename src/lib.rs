@@ -65,7 +65,7 @@
 //! request and hands it to [`admin::answer`]. That holds the lock for changes, asks the table whether there is room,
 //! has [`store`] write the entry and sync it on a thread of the blocking pool, puts it in the table, and only then
 //! answers. So the disk never knows less than what was acknowledged. After a failure of the disk the database is let go
-//! of, and [`shared::Daemon::mend_disk`] has a new one written of the table, so that a refused change stays refused. A
+//! of, and [`shared::Shared::mend_disk`] has a new one written of the table, so that a refused change stays refused. A
 //! revocation goes the same way as `allow`, in batches where it is of many entries, and is answered when the peers of
 //! the addresses have left the swarms: a walk in bounded steps removes them (`tracker/forget.rs`), with a turn of the
 //! server after each ([`shared::Turns`]). Entries that are retired share that walk. Announces only touch the table; how

@@ -14,7 +14,7 @@ use crate::tracker::Tracker;
 
 /// The tracker, and the clocks it is told.
 #[derive(Debug)]
-pub struct Daemon {
+pub struct Shared {
     /// All state.
     pub tracker: RefCell<Tracker>,
     /// Where the whitelist survives a power cut.
@@ -30,7 +30,7 @@ pub struct Daemon {
     started: Instant,
 }
 
-impl Daemon {
+impl Shared {
     /// Begin a run with `tracker`, after runs that took `ran_before` together.
     pub fn new(tracker: Tracker, store: Store, ran_before: Running) -> Self {
         Self {

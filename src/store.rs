@@ -39,9 +39,9 @@ use smol::lock::Mutex;
 
 use crate::access::{Entry, Seen};
 use crate::clock::Running;
-use data_dir::Folder;
+use data_dir::DataDir;
 use database::Meter;
-use durable_copy::Disk;
+use durable_copy::DurableCopy;
 pub use health::Health;
 use health::Noted;
 
@@ -54,7 +54,7 @@ const NICENESS: i32 = 10;
 /// Run its futures to their end: one that is dropped half-way may or may not have changed what is on the disk.
 #[derive(Clone, Debug)]
 pub struct Store {
-    disk: Arc<Mutex<Disk>>,
+    disk: Arc<Mutex<DurableCopy>>,
     meter: Arc<Meter>,
     health: Arc<Noted>,
     _lock: Arc<Flock<File>>,
@@ -182,11 +182,11 @@ impl Store {
     /// one; the log says so. The same is done when the database library panicked at the last two starts. Without a
     /// database the last export is read.
     pub fn open(data_dir: &Path) -> Result<Opened, OpenError> {
-        let folder = Folder::new(data_dir);
         create_directory(data_dir).map_err(|error| OpenError::NoDirectory(data_dir.to_owned(), error))?;
-        let lock = lock(&folder)?;
+        let data_dir = DataDir::new(data_dir);
+        let lock = lock(&data_dir)?;
         let (meter, health) = (Arc::<Meter>::default(), Arc::<Noted>::default());
-        let opened = Disk::open(&folder, Arc::clone(&meter), Arc::clone(&health));
+        let opened = DurableCopy::open(&data_dir, Arc::clone(&meter), Arc::clone(&health));
         let (disk, found) = opened.map_err(OpenError::Unusable)?;
         Ok(Opened {
             running: found.running,
@@ -280,7 +280,7 @@ impl Store {
 
     /// Do one thing at a time, off the tracker's thread. The lock goes with the work, so that even when the caller goes
     /// away in between there is only ever one thread at it.
-    async fn work<T: Send + 'static>(&self, work: impl FnOnce(&mut Disk) -> T + Send + 'static) -> T {
+    async fn work<T: Send + 'static>(&self, work: impl FnOnce(&mut DurableCopy) -> T + Send + 'static) -> T {
         let mut disk = self.disk.lock_arc().await;
         smol::unblock(move || {
             yield_to_the_tracker();
@@ -309,15 +309,15 @@ fn create_directory(path: &Path) -> io::Result<()> {
     }
     fs::create_dir_all(path)?;
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Folder::sync(parent)
+    DataDir::sync(parent)
 }
 
 /// Keep other processes off the directory until this one ends, however it ends.
-fn lock(folder: &Folder) -> Result<Flock<File>, OpenError> {
-    let unusable = |cause: io::Error| OpenError::Unusable(StoreError::new("lock", folder.lock(), cause));
-    let file = File::options().create(true).truncate(false).write(true).open(folder.lock()).map_err(unusable)?;
+fn lock(data_dir: &DataDir) -> Result<Flock<File>, OpenError> {
+    let unusable = |cause: io::Error| OpenError::Unusable(StoreError::new("lock", data_dir.lock(), cause));
+    let file = File::options().create(true).truncate(false).write(true).open(data_dir.lock()).map_err(unusable)?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        Errno::EWOULDBLOCK => OpenError::InUse(folder.path().to_owned()),
+        Errno::EWOULDBLOCK => OpenError::InUse(data_dir.path().to_owned()),
         errno => unusable(errno.into()),
     })
 }

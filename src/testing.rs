@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::shared::Daemon;
+use crate::shared::Shared;
 use crate::store::Store;
 use crate::tracker::{Admission, External, HashKey, Policy, Seeds, Settings, Tracker};
 
@@ -75,11 +75,11 @@ pub(crate) fn tracker(settings: Settings) -> Tracker {
 }
 
 /// A daemon with nobody on its whitelist but who is in the store of `dir`.
-pub(crate) fn daemon(dir: &TempDir, settings: Settings) -> Daemon {
+pub(crate) fn shared(dir: &TempDir, settings: Settings) -> Shared {
     let opened = Store::open(dir.path()).expect("a store");
     let mut tracker = tracker(settings);
     for entry in opened.entries {
         tracker.whitelist().put(entry).expect("room");
     }
-    Daemon::new(tracker, opened.store, opened.running)
+    Shared::new(tracker, opened.store, opened.running)
 }

@@ -23,7 +23,7 @@ use nakodo::net::connection::{Buffers, Connection, RECEIVE_OCTETS, SEND_OCTETS, 
 use nakodo::net::http::{HttpServer, Timeouts};
 use nakodo::net::server::{Patience, Server};
 use nakodo::net::udp::UdpServer;
-use nakodo::shared::Daemon;
+use nakodo::shared::Shared;
 use nakodo::store::Store;
 use nakodo::tracker::{Settings, Tracker};
 
@@ -215,7 +215,7 @@ fn read_and_write(mut stream: &TcpStream) {
 /// Everything that serves peers, on this thread.
 struct Served {
     server: Server,
-    daemon: Rc<Daemon>,
+    shared: Rc<Shared>,
     udp: SocketAddr,
     http: SocketAddr,
     _folder: Folder,
@@ -225,18 +225,18 @@ impl Served {
     fn new() -> Self {
         let folder = Folder::new("allocations");
         let store = Store::open(&folder.path("data")).expect("a store").store;
-        let daemon = Rc::new(Daemon::new(tracker(), store, Running::default()));
+        let shared = Rc::new(Shared::new(tracker(), store, Running::default()));
         let (udp, tcp) = (bind::udp(LOOPBACK).expect("a free port"), bind::tcp(LOOPBACK).expect("a free port"));
         let [udp_address, http_address] = [udp.local_addr(), tcp.local_addr()].map(|address| address.expect("bound"));
         let patience = Duration::from_secs(60);
         let http = HttpServer::new(vec![tcp], 8, Timeouts { head: patience, idle: patience });
-        let server = Server::new(vec![udp], Rc::new(RefCell::new(http)), Rc::clone(&daemon));
+        let server = Server::new(vec![udp], Rc::new(RefCell::new(http)), Rc::clone(&shared));
         let server = server.expect("the kernel watches sockets");
-        Self { server, daemon, udp: udp_address, http: http_address, _folder: folder }
+        Self { server, shared, udp: udp_address, http: http_address, _folder: folder }
     }
 
     fn requests(&self) -> u64 {
-        let counted = self.daemon.tracker.borrow().counters;
+        let counted = self.shared.tracker.borrow().counters;
         let http = counted.announces_http + counted.scrapes_http + counted.http_bad_parameters + counted.http_not_found;
         let udp = counted.announces_udp + counted.scrapes_udp + counted.connects_udp;
         http + udp + counted.udp_malformed + counted.udp_bad_connection_id
@@ -278,9 +278,9 @@ fn the_server_allocates_nothing_whatever_comes() {
     let kept = |enough: &dyn Fn() -> bool| talk_one_by_one(TcpStream::connect(http).expect("it listens"), enough);
     assert_eq!(served.measure(kept), 0, "requests on a kept connection, one after the other");
     assert_eq!(served.measure(|enough| connect_for_each(http, enough)), 0, "a connection for each request");
-    let before = served.daemon.tracker.borrow().counters;
+    let before = served.shared.tracker.borrow().counters;
     assert_eq!(served.measure(|enough| crowd(http, enough)), 0, "more connections than there is room for");
-    let after = served.daemon.tracker.borrow().counters;
+    let after = served.shared.tracker.borrow().counters;
     assert!(after.http_connections_given_up > before.http_connections_given_up + 1000, "{after:?}");
 }
 

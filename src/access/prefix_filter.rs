@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::prefix_lengths::Lengths;
+use super::prefix_lengths::PrefixLengths;
 
 /// Bits of the filter, a power of two: with 10,000 prefixes one address in thirteen is taken for one of theirs.
 const BITS: usize = 1 << 17;
@@ -21,14 +21,14 @@ const WORDS: usize = BITS / u64::BITS as usize;
 #[derive(Debug)]
 pub struct PrefixFilter {
     bits: Box<[u64; WORDS]>,
-    v4: Lengths,
-    v6: Lengths,
+    v4: PrefixLengths,
+    v6: PrefixLengths,
     is_empty: bool,
 }
 
 impl Default for PrefixFilter {
     fn default() -> Self {
-        Self { bits: Box::new([0; WORDS]), v4: Lengths::default(), v6: Lengths::default(), is_empty: true }
+        Self { bits: Box::new([0; WORDS]), v4: PrefixLengths::default(), v6: PrefixLengths::default(), is_empty: true }
     }
 }
 
@@ -58,7 +58,7 @@ impl PrefixFilter {
     pub fn clear(&mut self) {
         if !self.is_empty {
             self.bits.fill(0);
-            (self.v4, self.v6, self.is_empty) = (Lengths::default(), Lengths::default(), true);
+            (self.v4, self.v6, self.is_empty) = (PrefixLengths::default(), PrefixLengths::default(), true);
         }
     }
 }

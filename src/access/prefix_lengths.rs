@@ -7,18 +7,18 @@ const LONGEST: u8 = 128;
 ///
 /// Invariant: bit `n % 64` of word `n / 64` of `used` is set exactly when `counts[n]` is not zero.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Lengths {
+pub(super) struct PrefixLengths {
     counts: [u32; LONGEST as usize + 1],
     used: [u64; LONGEST as usize / 64 + 1],
 }
 
-impl Default for Lengths {
+impl Default for PrefixLengths {
     fn default() -> Self {
         Self { counts: [0; LONGEST as usize + 1], used: [0; LONGEST as usize / 64 + 1] }
     }
 }
 
-impl Lengths {
+impl PrefixLengths {
     pub(super) fn add(&mut self, length: u8) {
         self.counts[usize::from(length)] += 1;
         self.used[usize::from(length / 64)] |= 1 << (length % 64);
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn lengths_in_use_come_longest_first_and_each_once() {
-        let mut lengths = Lengths::default();
+        let mut lengths = PrefixLengths::default();
         for length in [0, 24, 128, 64, 24, 63, 127] {
             lengths.add(length);
         }

@@ -15,7 +15,7 @@ use ipnet::IpNet;
 pub use removal::REMOVALS_A_CALL;
 
 use super::prefix;
-use super::prefix_lengths::Lengths;
+use super::prefix_lengths::PrefixLengths;
 use crate::clock::{Running, UnixSeconds};
 
 /// The most octets of a user's name.
@@ -132,8 +132,8 @@ pub const ENTRY_OCTETS: usize = size_of::<Slot>() + size_of::<Place>();
 pub struct Whitelist {
     slots: Vec<Slot>,
     order: Vec<Place>,
-    v4: Lengths,
-    v6: Lengths,
+    v4: PrefixLengths,
+    v6: PrefixLengths,
     capacity: usize,
     retire_after: Duration,
     next: usize,
@@ -158,8 +158,8 @@ impl Whitelist {
         Ok(Self {
             slots,
             order,
-            v4: Lengths::default(),
-            v6: Lengths::default(),
+            v4: PrefixLengths::default(),
+            v6: PrefixLengths::default(),
             capacity,
             retire_after,
             next: 0,
@@ -345,7 +345,7 @@ impl Whitelist {
         &self.slots[self.order[position].slot as usize].entry
     }
 
-    fn lengths_mut(&mut self, prefix: &IpNet) -> &mut Lengths {
+    fn lengths_mut(&mut self, prefix: &IpNet) -> &mut PrefixLengths {
         match prefix {
             IpNet::V4(_) => &mut self.v4,
             IpNet::V6(_) => &mut self.v6,
@@ -368,7 +368,7 @@ impl Whitelist {
             let [left, right] = [pair[0], pair[1]].map(|place| self.slots[place.slot as usize].entry.prefix);
             assert_eq!(compare(&left, &right), Ordering::Less, "{left} before {right}");
         }
-        let (mut v4, mut v6) = (Lengths::default(), Lengths::default());
+        let (mut v4, mut v6) = (PrefixLengths::default(), PrefixLengths::default());
         for Slot { entry: Entry { prefix, .. }, .. } in &self.slots {
             assert!(prefix::is_canonical(prefix), "{prefix}");
             if matches!(prefix, IpNet::V4(_)) { v4.add(prefix.prefix_len()) } else { v6.add(prefix.prefix_len()) }

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use crate::access::{Entry, Whitelist};
 use crate::api;
 use crate::clock::Running;
-use crate::shared::Daemon;
+use crate::shared::Shared;
 
 /// A piece ends with the entry that makes it at least this long.
 const PIECE_OCTETS: usize = 4096;
@@ -25,13 +25,13 @@ impl Listing {
     ///
     /// # Errors
     /// When an entry cannot be written as JSON, which none is known to be.
-    pub fn next(&mut self, daemon: &Daemon, piece: &mut Vec<u8>) -> serde_json::Result<bool> {
+    pub fn next(&mut self, shared: &Shared, piece: &mut Vec<u8>) -> serde_json::Result<bool> {
         piece.clear();
         if self.ended {
             return Ok(false);
         }
-        let tracker = daemon.tracker.borrow();
-        let (whitelist, now) = (tracker.whitelisted(), daemon.now());
+        let tracker = shared.tracker.borrow();
+        let (whitelist, now) = (tracker.whitelisted(), shared.now());
         if self.last.is_none() {
             piece.extend_from_slice(br#"{"entries":["#);
         }

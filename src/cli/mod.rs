@@ -52,7 +52,7 @@ fn ask(source: &Source, request: &client::Request) -> ExitCode {
         Ok(loaded) => loaded.config,
         Err(error) => return Failure::new(exit::CONFIG, error).report(),
     };
-    match client::ask(&config.places(is_daemons).socket, request) {
+    match client::ask(&config.paths(is_daemons).socket, request) {
         Ok(answer) => print(&answer),
         Err(failure) => failure.report(),
     }

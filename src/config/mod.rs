@@ -23,7 +23,7 @@ pub use error::Error;
 pub(crate) use error::quote;
 pub(crate) use keys::default_of;
 pub use keys::sample;
-pub use paths::{Places, is_daemons, is_writable};
+pub use paths::{Paths, is_daemons, is_writable};
 pub(crate) use source::retire_after;
 pub use source::{Loaded, SYSTEM_FILE, Source};
 use units::{days, mib, minutes, seconds};
@@ -36,7 +36,7 @@ pub const DEFAULT_PORT: u16 = 6969;
 pub struct Config {
     /// Addresses that HTTP and UDP listen on; port 0 means any.
     pub listen: Vec<SocketAddr>,
-    /// Where the whitelist is kept; [`Config::places`] chooses when there is none.
+    /// Where the whitelist is kept; [`Config::paths`] chooses when there is none.
     pub data_dir: Option<PathBuf>,
     /// The budget for all swarms and peers, in octets.
     pub memory_octets: u64,
@@ -137,7 +137,7 @@ pub struct Http {
 /// How the tracker is administered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
-    /// The Unix socket that the commands talk to; [`Config::places`] chooses when there is none.
+    /// The Unix socket that the commands talk to; [`Config::paths`] chooses when there is none.
     pub socket: Option<PathBuf>,
     /// A TCP address for the same API, which then takes a bearer token.
     pub listen: Option<SocketAddr>,

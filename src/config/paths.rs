@@ -17,7 +17,7 @@ const SOCKET_NAME: &str = "nakodo.sock";
 
 /// Where the data and the control socket are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct Paths {
     /// The data directory.
     pub data_dir: PathBuf,
     /// The control socket.
@@ -27,14 +27,14 @@ pub struct Places {
 impl Config {
     /// Where the data and the socket are. What the configuration leaves open is decided by whether the package's data
     /// directory is `usable`: the tracker asks [`is_writable`], its clients ask [`is_daemons`].
-    pub fn places(&self, usable: impl Fn(&Path) -> bool) -> Places {
+    pub fn paths(&self, usable: impl Fn(&Path) -> bool) -> Paths {
         let chosen = || {
             let system = Path::new(SYSTEM_DATA_DIR);
             if usable(system) { system.into() } else { LOCAL_DATA_DIR.into() }
         };
         let data_dir = self.data_dir.clone().unwrap_or_else(chosen);
         let socket = self.admin.socket.clone().unwrap_or_else(|| socket_in(&data_dir));
-        Places { data_dir, socket }
+        Paths { data_dir, socket }
     }
 }
 
@@ -77,21 +77,21 @@ mod tests {
     #[test]
     fn what_is_configured_goes_before_what_is_there() {
         let mut config = Config::default();
-        let places = |config: &Config, usable: bool| {
-            let places = config.places(|dir| dir == Path::new("/var/lib/nakodo") && usable);
-            [places.data_dir, places.socket].map(|path| path.display().to_string())
+        let paths = |config: &Config, usable: bool| {
+            let paths = config.paths(|dir| dir == Path::new("/var/lib/nakodo") && usable);
+            [paths.data_dir, paths.socket].map(|path| path.display().to_string())
         };
-        assert_eq!(places(&config, true), ["/var/lib/nakodo", "/var/lib/nakodo/nakodo.sock"]);
-        assert_eq!(places(&config, false), ["nakodo-data", "nakodo-data/nakodo.sock"]);
+        assert_eq!(paths(&config, true), ["/var/lib/nakodo", "/var/lib/nakodo/nakodo.sock"]);
+        assert_eq!(paths(&config, false), ["nakodo-data", "nakodo-data/nakodo.sock"]);
         config.data_dir = Some("/srv/tracker".into());
-        assert_eq!(places(&config, true), ["/srv/tracker", "/srv/tracker/nakodo.sock"]);
+        assert_eq!(paths(&config, true), ["/srv/tracker", "/srv/tracker/nakodo.sock"]);
         config.admin.socket = Some("/run/n.sock".into());
-        assert_eq!(places(&config, true), ["/srv/tracker", "/run/n.sock"]);
+        assert_eq!(paths(&config, true), ["/srv/tracker", "/run/n.sock"]);
     }
 
     #[test]
     fn writable_means_that_a_file_can_be_made_and_leaves_none() {
-        let dir = std::env::temp_dir().join(format!("nakodo-places-{}", std::process::id()));
+        let dir = std::env::temp_dir().join(format!("nakodo-paths-{}", std::process::id()));
         assert!(!is_writable(&dir), "it is not there");
         fs::create_dir(&dir).expect("the temporary directory is writable");
         fs::write(dir.join(".nakodo-probe"), "").expect("it is writable");

@@ -29,11 +29,11 @@ use smol::lock::Semaphore;
 use smol::{LocalExecutor, Timer};
 
 use super::bind::{self, BindError};
-use crate::shared::Daemon;
+use crate::shared::Shared;
 pub use exchange::REQUEST_OCTETS;
 pub use socket_file::{SocketError, SocketFile};
 use strangers::Strangers;
-use token::Token;
+use token::BearerToken;
 pub use token::TokenError;
 
 /// How long to wait after an error of accepting, such as too many open files, before trying again.
@@ -81,9 +81,9 @@ impl UnixServer {
     }
 
     /// Serve until dropped.
-    pub async fn serve(self, daemon: Rc<Daemon>) {
+    pub async fn serve(self, shared: Rc<Shared>) {
         let accept = async || self.listener.accept().await.map(|(stream, _)| stream);
-        serve(accept, "the control socket", &daemon, None, self.limits).await;
+        serve(accept, "the control socket", &shared, None, self.limits).await;
     }
 }
 
@@ -91,7 +91,7 @@ impl UnixServer {
 #[derive(Debug)]
 pub struct TcpServer {
     listener: TcpListener,
-    token: Token,
+    token: BearerToken,
     limits: Limits,
 }
 
@@ -101,7 +101,7 @@ pub enum TcpError {
     /// The address cannot be had.
     Address(BindError),
     /// The token is none.
-    Token(TokenError),
+    BearerToken(TokenError),
     /// The reactor does not take the socket.
     Reactor(io::Error),
 }
@@ -110,7 +110,7 @@ impl fmt::Display for TcpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(error) => write!(f, "{error}"),
-            Self::Token(error) => write!(f, "{error}"),
+            Self::BearerToken(error) => write!(f, "{error}"),
             Self::Reactor(error) => write!(f, "cannot wait for connections at admin.listen: {error}"),
         }
     }
@@ -124,7 +124,7 @@ impl TcpServer {
     /// # Errors
     /// Says why the address or the token cannot be had, where, and what to do.
     pub fn bind(address: SocketAddr, token_file: &Path, limits: Limits) -> Result<Self, TcpError> {
-        let token = Token::read(token_file).map_err(TcpError::Token)?;
+        let token = BearerToken::read(token_file).map_err(TcpError::BearerToken)?;
         let socket = bind::tcp(address).map_err(|error| TcpError::Address(error.set_by("`admin.listen`")))?;
         let listener = Async::new_nonblocking(socket).map_err(TcpError::Reactor)?;
         Ok(Self { listener: listener.into(), token, limits })
@@ -139,9 +139,9 @@ impl TcpServer {
     }
 
     /// Serve until dropped.
-    pub async fn serve(self, daemon: Rc<Daemon>) {
+    pub async fn serve(self, shared: Rc<Shared>) {
         let accept = async || self.listener.accept().await.map(|(stream, _)| stream);
-        serve(accept, "admin.listen", &daemon, Some(&self.token), self.limits).await;
+        serve(accept, "admin.listen", &shared, Some(&self.token), self.limits).await;
     }
 }
 
@@ -151,8 +151,8 @@ impl TcpServer {
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     accept: impl AsyncFn() -> io::Result<S>,
     place: &str,
-    daemon: &Daemon,
-    token: Option<&Token>,
+    shared: &Shared,
+    token: Option<&BearerToken>,
     limits: Limits,
 ) {
     let (free, strangers) = (Semaphore::new(limits.connections), Strangers::default());
@@ -171,7 +171,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                         Some(place) => place,
                         None => free.acquire().await,
                     };
-                    let served = exchange::serve(stream, daemon, token, strangers.enter(), limits.patience);
+                    let served = exchange::serve(stream, shared, token, strangers.enter(), limits.patience);
                     connections.spawn(holding(place, served)).detach();
                 }
                 Err(error) => {

@@ -13,7 +13,7 @@ const EVENTS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     /// The bell, which ends a wait and does nothing else.
-    Bell,
+    ServerWaker,
     /// A UDP socket, by its number.
     Udp(usize),
     /// A socket that listens for HTTP, by its number.
@@ -25,7 +25,7 @@ pub(super) enum Token {
 impl Token {
     const fn to_data(self) -> u64 {
         let (kind, number) = match self {
-            Self::Bell => (0, 0),
+            Self::ServerWaker => (0, 0),
             Self::Udp(number) => (1, number),
             Self::Listener(number) => (2, number),
             Self::Connection(slot) => (3, slot),
@@ -39,7 +39,7 @@ impl Token {
             1 => Self::Udp(number),
             2 => Self::Listener(number),
             3 => Self::Connection(number),
-            _ => Self::Bell,
+            _ => Self::ServerWaker,
         }
     }
 }
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn tokens_survive_the_kernel() {
-        for token in [Token::Bell, Token::Udp(0), Token::Udp(7), Token::Listener(1), Token::Connection(4095)] {
+        for token in [Token::ServerWaker, Token::Udp(0), Token::Udp(7), Token::Listener(1), Token::Connection(4095)] {
             assert_eq!(Token::from_data(token.to_data()), token);
         }
     }

@@ -11,11 +11,11 @@ const COUNTERS: usize = 256;
 
 /// How many connections each address has, of IPv6 each /64 (rule 26).
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct ConnectionCounts {
     counters: [u16; COUNTERS],
 }
 
-impl Held {
+impl ConnectionCounts {
     /// Count the connections of these addresses.
     pub(super) fn by(addresses: impl Iterator<Item = IpAddr>) -> Self {
         let mut counters = [0_u16; COUNTERS];
@@ -45,9 +45,9 @@ fn counter_of(address: IpAddr) -> usize {
 mod tests {
     use super::*;
 
-    fn held(addresses: &[(&str, usize)]) -> Held {
+    fn held(addresses: &[(&str, usize)]) -> ConnectionCounts {
         let each = addresses.iter().map(|(address, times)| (address.parse().expect("an address"), *times));
-        Held::by(each.flat_map(|(address, times)| core::iter::repeat_n(address, times)))
+        ConnectionCounts::by(each.flat_map(|(address, times)| core::iter::repeat_n(address, times)))
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::net::{TcpListener, TcpStream};
 
 use super::connection::{Begun, Buffers, Connection, RECEIVE_OCTETS, SEND_OCTETS, Wait};
 use super::epoll::{Interest, Readiness, Token};
-use super::fairness::Held;
+use super::fairness::ConnectionCounts;
 use crate::clock::Running;
 use crate::tracker::{Ahead, LOOK_AHEAD, Tracker};
 
@@ -215,7 +215,7 @@ impl HttpServer {
     /// for. A proxy speaks for many clients and has no share.
     fn slowest_of_the_greedy(&self, tracker: &Tracker, those: impl Fn(&Occupied) -> bool) -> Option<usize> {
         let clients = self.slots.iter().flatten().map(|occupied| occupied.connection.client());
-        let held = Held::by(clients.filter(|client| !tracker.is_proxy(*client)));
+        let held = ConnectionCounts::by(clients.filter(|client| !tracker.is_proxy(*client)));
         // Fewer than there are slots where the system has no more descriptors.
         let open = self.slots.len() - self.free.len();
         self.first_out_of_time(|occupied| {

@@ -21,9 +21,9 @@ pub use super::epoll::Patience;
 use super::epoll::{Interest, Readiness, Ready, Token};
 use super::http::HttpServer;
 use super::udp::{BATCH, UdpServer};
-use super::waker::Bell;
+use super::waker::ServerWaker;
 use crate::clock::Running;
-use crate::shared::Daemon;
+use crate::shared::Shared;
 use crate::tracker::{LOOK_AHEAD, Tracker};
 
 /// The sockets and what they are served with.
@@ -31,10 +31,10 @@ use crate::tracker::{LOOK_AHEAD, Tracker};
 pub struct Server {
     readiness: Readiness,
     ready: Ready,
-    bell: Arc<Bell>,
+    waker: Arc<ServerWaker>,
     udp: Vec<Udp>,
     http: Rc<RefCell<HttpServer>>,
-    daemon: Rc<Daemon>,
+    shared: Rc<Shared>,
 }
 
 /// A UDP socket, and whether it is watched.
@@ -63,16 +63,16 @@ impl Server {
     ///
     /// # Errors
     /// When the kernel does not watch the sockets.
-    pub fn new(sockets: Vec<UdpSocket>, http: Rc<RefCell<HttpServer>>, daemon: Rc<Daemon>) -> io::Result<Self> {
-        let (readiness, bell) = (Readiness::new()?, Arc::new(Bell::new()?));
-        readiness.add(&*bell, Token::Bell, Interest::Edge)?;
+    pub fn new(sockets: Vec<UdpSocket>, http: Rc<RefCell<HttpServer>>, shared: Rc<Shared>) -> io::Result<Self> {
+        let (readiness, waker) = (Readiness::new()?, Arc::new(ServerWaker::new()?));
+        readiness.add(&*waker, Token::ServerWaker, Interest::Edge)?;
         let mut udp = Vec::with_capacity(sockets.len());
         for (number, socket) in sockets.into_iter().enumerate() {
             readiness.add(&socket, Token::Udp(number), Interest::Readable)?;
             udp.push(Udp { server: UdpServer::new(socket)?, is_watched: true });
         }
         http.borrow().watch(&readiness)?;
-        Ok(Self { readiness, ready: Ready::new(), bell, udp, http, daemon })
+        Ok(Self { readiness, ready: Ready::new(), waker, udp, http, shared })
     }
 
     /// Serve until `work` is done, and return what came of it.
@@ -81,20 +81,20 @@ impl Server {
     /// When waiting for the sockets fails, which it does not do for anything that comes from outside.
     pub fn run<T>(&mut self, work: impl Future<Output = T>) -> io::Result<T> {
         let mut work = pin!(work);
-        let waker = Waker::from(Arc::clone(&self.bell));
+        let waker = Waker::from(Arc::clone(&self.waker));
         let mut context = Context::from_waker(&waker);
         // Whatever was there to be done before was not known to this waker.
         waker.wake_by_ref();
-        self.daemon.turns.begin();
+        self.shared.turns.begin();
         loop {
-            if self.bell.answer()
+            if self.waker.answer()
                 && let Poll::Ready(result) = work.as_mut().poll(&mut context)
             {
                 return Ok(result);
             }
-            let is_awaited = self.bell.is_rung() || self.daemon.turns.are_awaited();
+            let is_awaited = self.waker.is_rung() || self.shared.turns.are_awaited();
             self.turn(if is_awaited { Patience::None } else { Patience::Endless })?;
-            self.daemon.turns.end_one();
+            self.shared.turns.end_one();
         }
     }
 
@@ -107,8 +107,8 @@ impl Server {
         http.watch_where_there_is_room(&self.readiness)?;
         let patience = if self.udp.iter().all(|udp| udp.is_watched) { patience } else { Patience::None };
         self.readiness.wait(&mut self.ready, patience)?;
-        let tracker = &mut *self.daemon.tracker.borrow_mut();
-        let now = self.daemon.now();
+        let tracker = &mut *self.shared.tracker.borrow_mut();
+        let now = self.shared.now();
         for (number, udp) in self.udp.iter_mut().enumerate().filter(|(_, udp)| !udp.is_watched) {
             udp.take_turn(number, tracker, now, &self.readiness);
         }
@@ -116,7 +116,7 @@ impl Server {
         let mut asking = heapless::Vec::<usize, LOOK_AHEAD>::new();
         for token in self.ready.tokens() {
             match token {
-                Token::Bell => {}
+                Token::ServerWaker => {}
                 Token::Udp(number) => self.udp[number].take_turn(number, tracker, now, &self.readiness),
                 Token::Connection(slot) => {
                     // There is room: it never stays full.

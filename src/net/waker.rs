@@ -12,13 +12,13 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 /// Nothing is lost: who rings sets the flag before the descriptor, and who answers clears the flag before looking at what
 /// there is to do. A ring that comes after that ends the wait, which begins later still.
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(super) struct ServerWaker {
     rung: AtomicBool,
     /// Never read: each write to it is an edge, and 2⁶⁴ rings are not to be had.
     descriptor: EventFd,
 }
 
-impl Bell {
+impl ServerWaker {
     /// A bell that has been rung, for there is work in the beginning.
     pub(super) fn new() -> nix::Result<Self> {
         let descriptor = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
@@ -36,13 +36,13 @@ impl Bell {
     }
 }
 
-impl AsFd for Bell {
+impl AsFd for ServerWaker {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }
 }
 
-impl Wake for Bell {
+impl Wake for ServerWaker {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }

@@ -12,7 +12,7 @@ use super::{interfaces, retiring, settings};
 use crate::access::{SLOTS_A_CALL, Seen};
 use crate::config::{Config, Source};
 use crate::net::http::HttpServer;
-use crate::shared::Daemon;
+use crate::shared::Shared;
 use crate::store::SaveError;
 use crate::tracker::{External, LocalNetworks};
 
@@ -33,8 +33,8 @@ const MEND_AT_LEAST: Duration = Duration::from_secs(600);
 pub(super) struct Unsaved;
 
 /// The chores and what they need.
-pub(super) struct Chores {
-    daemon: Rc<Daemon>,
+pub(super) struct Housekeeping {
+    shared: Rc<Shared>,
     http: Rc<RefCell<HttpServer>>,
     /// What this run was started with: some of it cannot change any more.
     started_with: Config,
@@ -43,10 +43,10 @@ pub(super) struct Chores {
     told_of_nat: Cell<bool>,
 }
 
-impl Chores {
-    pub(super) fn new(daemon: Rc<Daemon>, http: Rc<RefCell<HttpServer>>, config: Config) -> Self {
+impl Housekeeping {
+    pub(super) fn new(shared: Rc<Shared>, http: Rc<RefCell<HttpServer>>, config: Config) -> Self {
         Self {
-            daemon,
+            shared,
             http,
             started_with: config.clone(),
             config: RefCell::new(config),
@@ -56,33 +56,33 @@ impl Chores {
     }
 
     pub(super) fn spawn(self: &Rc<Self>, executor: &LocalExecutor<'static>) {
-        let chores = Rc::clone(self);
-        executor.spawn(async move { chores.sweep().await }).detach();
-        let chores = Rc::clone(self);
-        executor.spawn(async move { chores.keep_house().await }).detach();
-        let chores = Rc::clone(self);
-        executor.spawn(async move { chores.retire_now_and_then().await }).detach();
-        let chores = Rc::clone(self);
-        executor.spawn(async move { chores.save_now_and_then().await }).detach();
-        let chores = Rc::clone(self);
-        executor.spawn(async move { chores.mend_disk().await }).detach();
+        let housekeeping = Rc::clone(self);
+        executor.spawn(async move { housekeeping.sweep().await }).detach();
+        let housekeeping = Rc::clone(self);
+        executor.spawn(async move { housekeeping.keep_house().await }).detach();
+        let housekeeping = Rc::clone(self);
+        executor.spawn(async move { housekeeping.retire_now_and_then().await }).detach();
+        let housekeeping = Rc::clone(self);
+        executor.spawn(async move { housekeeping.save_now_and_then().await }).detach();
+        let housekeeping = Rc::clone(self);
+        executor.spawn(async move { housekeeping.mend_disk().await }).detach();
         if let Some(interface) = self.started_with.network.interface.clone() {
-            let chores = Rc::clone(self);
-            executor.spawn(async move { chores.watch(&interface).await }).detach();
+            let housekeeping = Rc::clone(self);
+            executor.spawn(async move { housekeeping.watch(&interface).await }).detach();
         }
     }
 
     async fn sweep(&self) {
         loop {
-            let wait = self.daemon.tracker.borrow_mut().sweep(self.daemon.now());
+            let wait = self.shared.tracker.borrow_mut().sweep(self.shared.now());
             Timer::after(wait).await;
         }
     }
 
     async fn keep_house(&self) {
         loop {
-            let now = self.daemon.now();
-            self.http.borrow_mut().close_overdue(&mut self.daemon.tracker.borrow_mut(), now);
+            let now = self.shared.now();
+            self.http.borrow_mut().close_overdue(&mut self.shared.tracker.borrow_mut(), now);
             self.tell_of_nat();
             Timer::after(HOUSEKEEPING).await;
         }
@@ -91,7 +91,7 @@ impl Chores {
     /// On its own, for it waits for the disk where somebody is just being allowed.
     async fn retire_now_and_then(&self) {
         loop {
-            retiring::retire(&self.daemon).await;
+            retiring::retire(&self.shared).await;
             Timer::after(HOUSEKEEPING).await;
         }
     }
@@ -101,10 +101,10 @@ impl Chores {
             let wait = self.config.borrow().access.save_every;
             Timer::after(wait).await;
             let moved = self.moved(WORTH_SAVING).await;
-            let Err(failure) = self.daemon.store.save(self.daemon.now(), moved.clone()).await else { continue };
+            let Err(failure) = self.shared.store.save(self.shared.now(), moved.clone()).await else { continue };
             report_unsaved(&failure);
             if failure.idle_times.is_some() {
-                self.daemon.tracker.borrow_mut().whitelist().not_saved(&moved);
+                self.shared.tracker.borrow_mut().whitelist().not_saved(&moved);
             }
         }
     }
@@ -114,8 +114,8 @@ impl Chores {
         let mut wait = HOUSEKEEPING;
         loop {
             Timer::after(wait).await;
-            let _changing = self.daemon.whitelist_changes.lock().await;
-            match self.daemon.mend_disk().await {
+            let _changing = self.shared.whitelist_changes.lock().await;
+            match self.shared.mend_disk().await {
                 Ok(()) => wait = HOUSEKEEPING,
                 Err(error) => {
                     wait = (wait * 2).min(MEND_AT_LEAST);
@@ -128,10 +128,10 @@ impl Chores {
     /// The entries whose last announce has moved by more than `least`, gathered in bounded steps.
     async fn moved(&self, least: Duration) -> Vec<Seen> {
         let (mut moved, mut slot) = (Vec::new(), 0);
-        while slot < self.daemon.tracker.borrow().whitelisted().len() {
-            moved.extend(self.daemon.tracker.borrow_mut().whitelist().take_moved(least, slot..slot + SLOTS_A_CALL));
+        while slot < self.shared.tracker.borrow().whitelisted().len() {
+            moved.extend(self.shared.tracker.borrow_mut().whitelist().take_moved(least, slot..slot + SLOTS_A_CALL));
             slot += SLOTS_A_CALL;
-            self.daemon.turns.next().await;
+            self.shared.turns.next().await;
         }
         moved
     }
@@ -142,13 +142,13 @@ impl Chores {
     /// When something was not saved; the log says what.
     pub(super) async fn save_all(&self) -> Result<(), Unsaved> {
         // A change that is being written is written to its end.
-        let _changing = self.daemon.whitelist_changes.lock().await;
-        if let Err(error) = self.daemon.mend_disk().await {
+        let _changing = self.shared.whitelist_changes.lock().await;
+        if let Err(error) = self.shared.mend_disk().await {
             error!("{error}; the whitelist is not saved as it is in memory");
             return Err(Unsaved);
         }
-        let moved = self.daemon.tracker.borrow_mut().whitelist().take_moved(Duration::ZERO, 0..usize::MAX).collect();
-        self.daemon.store.close(self.daemon.now(), moved).await.map_err(|failure| {
+        let moved = self.shared.tracker.borrow_mut().whitelist().take_moved(Duration::ZERO, 0..usize::MAX).collect();
+        self.shared.store.close(self.shared.now(), moved).await.map_err(|failure| {
             report_unsaved(&failure);
             Unsaved
         })
@@ -170,7 +170,7 @@ impl Chores {
         }
         let mut lan = self.started_with.network.lan.clone();
         lan.extend(interfaces::local_networks(&assigned, interface));
-        let mut tracker = self.daemon.tracker.borrow_mut();
+        let mut tracker = self.shared.tracker.borrow_mut();
         tracker.set_external(self.external(&self.config.borrow()));
         tracker.set_networks(LocalNetworks::new(&lan));
     }
@@ -186,7 +186,7 @@ impl Chores {
         if self.told_of_nat.get() {
             return;
         }
-        if let Some(address) = self.daemon.tracker.borrow().only_source() {
+        if let Some(address) = self.shared.tracker.borrow().only_source() {
             self.told_of_nat.set(true);
             warn!(
                 "all peers announce from {address}: this looks like a NAT in front of the tracker, such as a container's; \
@@ -207,7 +207,7 @@ impl Chores {
         log::set_max_level(config.log.level);
         self.http.borrow_mut().set_timeouts(settings::http_timeouts(&config));
         let policy = settings::policy(&config, self.external(&config));
-        self.daemon.tracker.borrow_mut().set_policy(policy);
+        self.shared.tracker.borrow_mut().set_policy(policy);
         *self.config.borrow_mut() = config;
         info!("the configuration was read again");
     }

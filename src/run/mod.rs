@@ -44,7 +44,7 @@ use crate::net::admin::{Limits, SocketFile, TcpServer, UnixServer};
 use crate::net::bind::{self, BindError};
 use crate::net::http::HttpServer;
 use crate::net::server::Server;
-use crate::shared::Daemon;
+use crate::shared::Shared;
 use crate::store::Store;
 use crate::tracker::{HashKey, Seeds, Tracker};
 use supervisor::State;
@@ -77,26 +77,26 @@ fn run(config: &Config, source: &Source) -> Result<(), Failure> {
         .map_err(|error| Failure::new(exit::OSERR, format_args!("cannot watch for signals: {error}")))?;
     // The sockets before the database: a second nakodo on the same port must not touch the first one's data.
     let Sockets { udp, tcp } = open_sockets(config)?;
-    let places = config.places(is_writable);
-    let daemon = Rc::new(open_daemon(config, &places.data_dir)?);
+    let paths = config.paths(is_writable);
+    let shared = Rc::new(open_daemon(config, &paths.data_dir)?);
     let executor = LocalExecutor::new();
     // Taken away when this ends; the database's lock is ours, so whoever had the socket before is gone.
-    let _socket_file = spawn_administration(config, &places.socket, &daemon, &executor)?;
+    let _socket_file = spawn_administration(config, &paths.socket, &shared, &executor)?;
     let urls = announce_urls::of(&tcp);
     let http = HttpServer::new(tcp, config.http.connections as usize, settings::http_timeouts(config));
     let http = Rc::new(RefCell::new(http));
     let unwatched = |error: io::Error| Failure::new(exit::OSERR, format_args!("cannot watch the sockets: {error}"));
-    let mut server = Server::new(udp, Rc::clone(&http), Rc::clone(&daemon)).map_err(unwatched)?;
-    let chores = Rc::new(housekeeping::Chores::new(daemon, http, config.clone()));
-    chores.spawn(&executor);
+    let mut server = Server::new(udp, Rc::clone(&http), Rc::clone(&shared)).map_err(unwatched)?;
+    let housekeeping = Rc::new(housekeeping::Housekeeping::new(shared, http, config.clone()));
+    housekeeping.spawn(&executor);
     executor.spawn(supervisor::keep_reporting()).detach();
     greet(config, &urls);
     supervisor::tell(State::Ready);
     let until_told = async {
-        obey(signals, source, &chores).await;
+        obey(signals, source, &housekeeping).await;
         supervisor::tell(State::Stopping);
         info!("stopping: saving the whitelist");
-        chores.save_all().await
+        housekeeping.save_all().await
     };
     let saved = server.run(executor.run(until_told)).map_err(unwatched)?;
     saved.map_err(|housekeeping::Unsaved| Failure::new(exit::IOERR, "stopped, but not all was saved: see the log"))
@@ -142,7 +142,7 @@ fn open_on_one_port(address: SocketAddr) -> Result<(UdpSocket, TcpListener), Bin
     Ok((bind::udp(SocketAddr::new(address.ip(), port))?, tcp))
 }
 
-fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Daemon, Failure> {
+fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Shared, Failure> {
     let opened = Store::open(data_dir).map_err(|error| Failure::new(exit::IOERR, error))?;
     let settings = settings::of(config);
     let memory = settings.memory_octets;
@@ -171,7 +171,7 @@ fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Daemon, Fa
         );
     }
     tracker.whitelist().take_moved(core::time::Duration::ZERO, 0..stored).for_each(drop);
-    Ok(Daemon::new(tracker, opened.store, opened.running))
+    Ok(Shared::new(tracker, opened.store, opened.running))
 }
 
 fn seeds() -> Result<Seeds, Failure> {
@@ -187,16 +187,16 @@ fn seeds() -> Result<Seeds, Failure> {
 fn spawn_administration(
     config: &Config,
     socket: &std::path::Path,
-    daemon: &Rc<Daemon>,
+    shared: &Rc<Shared>,
     executor: &LocalExecutor<'static>,
 ) -> Result<SocketFile, Failure> {
     let (unix, socket_file) =
         UnixServer::bind(socket, Limits::default()).map_err(|error| Failure::new(exit::OSERR, error))?;
-    executor.spawn(unix.serve(Rc::clone(daemon))).detach();
+    executor.spawn(unix.serve(Rc::clone(shared))).detach();
     if let (Some(address), Some(token_file)) = (config.admin.listen, &config.admin.token_file) {
         let tcp = TcpServer::bind(address, token_file, Limits::default())
             .map_err(|error| Failure::new(exit::OSERR, error))?;
-        executor.spawn(tcp.serve(Rc::clone(daemon))).detach();
+        executor.spawn(tcp.serve(Rc::clone(shared))).detach();
     }
     Ok(socket_file)
 }
@@ -215,12 +215,12 @@ fn greet(config: &Config, urls: &[String]) {
 }
 
 /// Do what the signals say until one says stop.
-async fn obey(mut signals: Signals, source: &Source, chores: &housekeeping::Chores) {
+async fn obey(mut signals: Signals, source: &Source, housekeeping: &housekeeping::Housekeeping) {
     while let Some(signal) = signals.next().await {
         match signal {
             Ok(Signal::Hup) => {
                 supervisor::tell(State::Reloading);
-                chores.reload(source);
+                housekeeping.reload(source);
                 supervisor::tell(State::Ready);
             }
             Ok(_) | Err(_) => return,

@@ -9,36 +9,36 @@ use ipnet::IpNet;
 use log::{error, info};
 
 use crate::access::{Entry, REMOVALS_A_CALL};
-use crate::shared::Daemon;
+use crate::shared::Shared;
 
 /// Entries that a line of the log names.
 const NAMED: usize = 8;
 
 /// Retire all entries that are due, and then forget the peers of all of them.
-pub(super) async fn retire(daemon: &Daemon) {
-    while retire_batch(daemon).await {
-        daemon.turns.next().await;
+pub(super) async fn retire(shared: &Shared) {
+    while retire_batch(shared).await {
+        shared.turns.next().await;
     }
-    daemon.forget().await;
+    shared.forget().await;
 }
 
 /// Retire some entries, from the tracker first, since no caller waits for the disk here. Return false when none is due, or
 /// when the disk fails: one error a second is enough.
-async fn retire_batch(daemon: &Daemon) -> bool {
-    let _changing = daemon.whitelist_changes.lock().await;
+async fn retire_batch(shared: &Shared) -> bool {
+    let _changing = shared.whitelist_changes.lock().await;
     let mut batch = RetiredBatch::default();
     while batch.has_room() {
-        let retired = daemon.tracker.borrow_mut().retire(daemon.now(), daemon.wall(), |entry| batch.add(&entry));
+        let retired = shared.tracker.borrow_mut().retire(shared.now(), shared.wall(), |entry| batch.add(&entry));
         if retired == 0 {
             break;
         }
-        daemon.turns.next().await;
+        shared.turns.next().await;
     }
     if batch.prefixes.is_empty() {
         return false;
     }
     info!("{batch}");
-    if let Err(error) = daemon.store.remove(&batch.prefixes).await {
+    if let Err(error) = shared.store.remove(&batch.prefixes).await {
         error!("{error}; the entries that were retired just now will be so again after a restart");
         return false;
     }
@@ -106,22 +106,22 @@ mod tests {
     #[test]
     fn others_change_the_whitelist_while_many_entries_are_retired() {
         let dir = TempDir::new();
-        let daemon = testing::daemon(&dir, testing::settings(ENDING as usize + 1));
+        let shared = testing::shared(&dir, testing::settings(ENDING as usize + 1));
         for number in 0..ENDING {
-            daemon.tracker.borrow_mut().whitelist().put(entry(number, "", Retire::After(0))).expect("room");
+            shared.tracker.borrow_mut().whitelist().put(entry(number, "", Retire::After(0))).expect("room");
         }
-        daemon.tracker.borrow_mut().whitelist().put(entry(ENDING, "mika", Retire::Never)).expect("room");
+        shared.tracker.borrow_mut().whitelist().put(entry(ENDING, "mika", Retire::Never)).expect("room");
         std::thread::sleep(core::time::Duration::from_millis(2));
         let left_on_revocation = smol::block_on(async {
             let revoking = async {
-                let revoked = admin::answer(&daemon, Method::Delete, b"/v1/whitelist", br#"{"user":"mika"}"#).await;
+                let revoked = admin::answer(&shared, Method::Delete, b"/v1/whitelist", br#"{"user":"mika"}"#).await;
                 assert!(revoked.is_ok(), "{revoked:?}");
-                daemon.tracker.borrow().whitelisted().len()
+                shared.tracker.borrow().whitelisted().len()
             };
-            smol::future::zip(retire(&daemon), revoking).await.1
+            smol::future::zip(retire(&shared), revoking).await.1
         });
         assert!(left_on_revocation > 0, "it is answered before the last of them is retired");
-        assert_eq!(daemon.tracker.borrow().whitelisted().len(), 0, "and then all are");
+        assert_eq!(shared.tracker.borrow().whitelisted().len(), 0, "and then all are");
     }
 
     fn batch(entries: u32, user: &str) -> RetiredBatch {

@@ -21,9 +21,9 @@ const ASIDE: &str = "whitelist.broken-";
 
 /// The paths in a data directory.
 #[derive(Clone, Debug)]
-pub(super) struct Folder(PathBuf);
+pub(super) struct DataDir(PathBuf);
 
-impl Folder {
+impl DataDir {
     pub(super) fn new(data_dir: &Path) -> Self {
         Self(data_dir.to_owned())
     }
@@ -187,11 +187,11 @@ mod tests {
     #[test]
     fn no_more_than_three_are_kept_aside() {
         let dir = TempDir::new();
-        let folder = Folder::new(dir.path());
+        let data_dir = DataDir::new(dir.path());
         let aside: Vec<PathBuf> = (0..5)
             .map(|_| {
-                fs::create_dir(folder.database()).expect("a folder");
-                folder.move_aside().expect("moved")
+                fs::create_dir(data_dir.database()).expect("a folder");
+                data_dir.move_aside().expect("moved")
             })
             .collect();
         let kept: Vec<bool> = aside.iter().map(|path| path.exists()).collect();
@@ -211,24 +211,24 @@ mod tests {
             (&[], None),
         ] {
             let dir = TempDir::new();
-            let folder = Folder::new(dir.path());
+            let data_dir = DataDir::new(dir.path());
             for (name, content) in before {
                 fs::create_dir(dir.file(name)).expect("a folder");
                 fs::write(dir.file(name).join("db"), content).expect("a file");
             }
-            folder.settle().expect("settled");
-            let holds = fs::read_to_string(folder.database().join("db")).ok();
+            data_dir.settle().expect("settled");
+            let holds = fs::read_to_string(data_dir.database().join("db")).ok();
             assert_eq!(holds.as_deref(), after, "{before:?}");
-            assert!(!folder.building().exists() && !folder.finished().exists(), "{before:?}");
+            assert!(!data_dir.building().exists() && !data_dir.finished().exists(), "{before:?}");
         }
     }
 
     #[test]
     fn a_change_needs_some_room() {
         let dir = TempDir::new();
-        let folder = Folder::new(dir.path());
-        assert_eq!(folder.check_room(100), Ok(()));
-        let refused = folder.check_room(1 << 60).expect_err("no disk has that much");
+        let data_dir = DataDir::new(dir.path());
+        assert_eq!(data_dir.check_room(100), Ok(()));
+        let refused = data_dir.check_room(1 << 60).expect_err("no disk has that much");
         assert!(refused.starts_with("the disk is full: it has ") && refused.ends_with(" KiB are wanted"), "{refused}");
     }
 }

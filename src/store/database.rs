@@ -7,7 +7,7 @@
 //!   synced after each flush.
 //! - `blobs/` takes pages of more than a quarter of a segment (16,364 octets), and is never synced. Ours never get
 //!   there: a leaf has at most 17 entries of under 100 octets, an index 257 keys of under 20.
-//! - `snap.*` is where the replay of the log begins: see [`snapshots`].
+//! - `snap.*` is where the replay of the log begins: see `snapshots`.
 //! - `conf` holds the segment size; it is not synced, and written anew where it is empty.
 //!
 //! The first error of a write stays with the library: from then on it refuses every write until it is opened again. What
@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use nix::errno::Errno;
 
 use super::StoreError;
-use super::data_dir::Folder;
+use super::data_dir::DataDir;
 use super::record::{self, State};
 use super::snapshots;
 
@@ -106,7 +106,7 @@ impl Database {
             LoadError::Damaged(how) => StoreError::new("create a database in", directory, how),
             LoadError::Unusable(error) => error,
         })?;
-        match database.fill(records, state).and_then(|()| Folder::sync(directory).map_err(database.failed())) {
+        match database.fill(records, state).and_then(|()| DataDir::sync(directory).map_err(database.failed())) {
             Ok(()) => Ok(database),
             Err(error) => {
                 database.abandon();

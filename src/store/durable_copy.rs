@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::data_dir::Folder;
+use super::data_dir::DataDir;
 use super::database::{Batch, Database, LoadError, Meter, Record};
 use super::export;
 use super::health::Noted;
@@ -38,10 +38,10 @@ const LEFT_IN_MEMORY: u32 = 8;
 /// that was refused. It is let go of at once, and [`Self::rebuild`] makes another of the list in memory, which is the
 /// truth. Until then every change is refused.
 #[derive(Debug)]
-pub(super) struct Disk {
+pub(super) struct DurableCopy {
     /// There is none while the disk fails.
     database: Option<Database>,
-    folder: Folder,
+    data_dir: DataDir,
     /// As in the database.
     state: State,
     /// Records that are in the database and not in the whitelist: those of other versions, and those that the whitelist
@@ -56,29 +56,29 @@ pub(super) struct Disk {
     health: Arc<Noted>,
 }
 
-impl Disk {
+impl DurableCopy {
     /// Open the database, or make a new one.
-    pub(super) fn open(folder: &Folder, meter: Arc<Meter>, health: Arc<Noted>) -> Result<(Self, Found), StoreError> {
-        folder.settle().map_err(StoreError::of("write in", folder.path()))?;
-        let panics = Panics::counted_in(folder.panics());
-        let (database, state, found) = if !folder.has_database() {
-            build_from_export(folder, Found::default(), &meter)?
+    pub(super) fn open(data_dir: &DataDir, meter: Arc<Meter>, health: Arc<Noted>) -> Result<(Self, Found), StoreError> {
+        data_dir.settle().map_err(StoreError::of("write in", data_dir.path()))?;
+        let panics = Panics::counted_in(data_dir.panics());
+        let (database, state, found) = if !data_dir.has_database() {
+            build_from_export(data_dir, Found::default(), &meter)?
         } else if panics.allow_an_open() {
-            match panics.watch(|| read(folder, &meter)) {
+            match panics.watch(|| read(data_dir, &meter)) {
                 Ok(Read::Whole(database, state, found)) => (database, state, found),
-                Ok(Read::Empty) => build_from_export(folder, Found::default(), &meter)?,
-                Ok(Read::Damaged(how, found)) => replace(folder, &how, found, &meter)?,
-                Err(LoadError::Damaged(how)) => replace(folder, &how, Found::default(), &meter)?,
+                Ok(Read::Empty) => build_from_export(data_dir, Found::default(), &meter)?,
+                Ok(Read::Damaged(how, found)) => replace(data_dir, &how, found, &meter)?,
+                Err(LoadError::Damaged(how)) => replace(data_dir, &how, Found::default(), &meter)?,
                 Err(LoadError::Unusable(error)) => return Err(error),
             }
         } else {
-            replace(folder, "the library panicked at the last two starts, opening it", Found::default(), &meter)?
+            replace(data_dir, "the library panicked at the last two starts, opening it", Found::default(), &meter)?
         };
-        panics.forget().map_err(StoreError::of("write in", folder.path()))?;
-        let (exported, exported_octets) = exported(folder);
+        panics.forget().map_err(StoreError::of("write in", data_dir.path()))?;
+        let (exported, exported_octets) = exported(data_dir);
         let disk = Self {
             database: Some(database),
-            folder: folder.clone(),
+            data_dir: data_dir.clone(),
             state,
             beside: found.unreadable.iter().cloned().collect(),
             opened_at: Running::from_millis(state.running),
@@ -93,7 +93,7 @@ impl Disk {
     /// Keep entries that the whitelist has no room for.
     pub(super) fn keep(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
         for entry in entries {
-            let (key, value) = record_of(&self.folder, entry)?;
+            let (key, value) = record_of(&self.data_dir, entry)?;
             self.beside.insert(key, value);
         }
         Ok(())
@@ -106,7 +106,7 @@ impl Disk {
     }
 
     pub(super) fn put(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let (key, value) = record_of(&self.folder, entry)?;
+        let (key, value) = record_of(&self.data_dir, entry)?;
         let is_new = self.attempt(Outcome::Unchanged, |database| database.get(&key))?.is_none();
         let mut batch = Batch::default();
         batch.insert(&*key, &*value);
@@ -159,7 +159,7 @@ impl Disk {
             let value = self.attempt(Outcome::Unchanged, |database| database.get(&key))?;
             if let Some(entry) = value.and_then(|value| record::entry(&key, &value)) {
                 let last_seen = entry.last_seen.max(seen.last_seen);
-                let (key, value) = record_of(&self.folder, &Entry { last_seen, ..entry })?;
+                let (key, value) = record_of(&self.data_dir, &Entry { last_seen, ..entry })?;
                 batch.insert(&*key, &*value);
             }
         }
@@ -172,22 +172,22 @@ impl Disk {
     /// # Errors
     /// Says why not; then the next try may do better, and what is on the disk is as it was.
     pub(super) fn rebuild(&mut self, running: Running, entries: &[Entry]) -> Result<(), StoreError> {
-        let directory = self.folder.building();
+        let directory = self.data_dir.building();
         let failed = |cause| StoreError::new("write the whitelist anew in", &directory, cause);
         if self.meter.left_in_memory.load(Ordering::Relaxed) > LEFT_IN_MEMORY {
             return Err(failed("the disk has failed too often; see to it, and restart nakodo".to_owned()));
         }
         let count = entries.len() + self.beside.len();
-        self.folder.check_room(count as u64 * RECORD_OCTETS).map_err(failed)?;
-        let entries = entries.iter().map(|entry| record_of(&self.folder, entry)).collect::<Result<Vec<_>, _>>()?;
+        self.data_dir.check_room(count as u64 * RECORD_OCTETS).map_err(failed)?;
+        let entries = entries.iter().map(|entry| record_of(&self.data_dir, entry)).collect::<Result<Vec<_>, _>>()?;
         let records: BTreeMap<_, _> = self.beside.clone().into_iter().chain(entries).collect();
         // More than any that the failed one may have on the disk.
         let changes = self.state.changes + 2;
         let running = self.state.running.max(running.millis());
         let state = State { running, entries: records.len() as u32, changes };
-        let (database, failed) = build(&self.folder, records.into_iter(), &state, &self.meter)?;
+        let (database, failed) = build(&self.data_dir, records.into_iter(), &state, &self.meter)?;
         if let Some(failed) = failed {
-            self.folder.discard(&failed);
+            self.data_dir.discard(&failed);
         }
         (self.database, self.state) = (Some(database), state);
         self.health.works_again();
@@ -196,8 +196,8 @@ impl Disk {
 
     /// Make a batch of so many records and the state durable.
     fn commit(&mut self, batch: Batch, records: usize, state: State) -> Result<(), StoreError> {
-        let room = self.folder.check_room(records as u64 * RECORD_OCTETS);
-        room.map_err(|cause| StoreError::new("write in", self.folder.path(), cause))?;
+        let room = self.data_dir.check_room(records as u64 * RECORD_OCTETS);
+        room.map_err(|cause| StoreError::new("write in", self.data_dir.path(), cause))?;
         self.attempt(Outcome::Unknown, |database| database.commit(batch, &state))?;
         self.state = state;
         Ok(())
@@ -225,7 +225,7 @@ impl Disk {
 
     fn still_failing(&self) -> StoreError {
         let cause = format!("the disk failed earlier: {}", self.health.now().failing.unwrap_or_default());
-        StoreError::new("write in", self.folder.path(), cause)
+        StoreError::new("write in", self.data_dir.path(), cause)
     }
 
     /// In the first hour of a run the clock is written after 10, 20, 40 minutes, then each hour: a box that is only
@@ -246,7 +246,7 @@ impl Disk {
     }
 
     fn export(&mut self, running: Running) -> Result<(), StoreError> {
-        let (path, folder) = (self.folder.export(), self.folder.clone());
+        let (path, data_dir) = (self.data_dir.export(), self.data_dir.clone());
         let date = export::Date { running, changes: self.state.changes };
         let Some(database) = &self.database else { return Err(self.still_failing()) };
         // One that cannot be read ends it, and the old export stays: half a list is worse than an old one.
@@ -254,7 +254,7 @@ impl Disk {
             Ok((key, value)) => record::entry(&key, &value).map(Ok),
             Err(error) => Some(Err(error)),
         });
-        let octets = folder.replace(&path, |file| {
+        let octets = data_dir.replace(&path, |file| {
             let mut to = BufWriter::new(file);
             let octets = export::write(&mut to, date, entries)?;
             to.flush()?;
@@ -269,7 +269,7 @@ impl Disk {
     }
 }
 
-impl Drop for Disk {
+impl Drop for DurableCopy {
     /// The library writes and syncs once more when it is closed, and panics if that fails.
     fn drop(&mut self) {
         if let Some(database) = self.database.take() {
@@ -291,8 +291,8 @@ enum Read {
     Damaged(String, Found),
 }
 
-fn read(folder: &Folder, meter: &Arc<Meter>) -> Result<Read, LoadError> {
-    let Loaded { database, found, condition } = load(folder, Arc::clone(meter))?;
+fn read(data_dir: &DataDir, meter: &Arc<Meter>) -> Result<Read, LoadError> {
+    let Loaded { database, found, condition } = load(data_dir, Arc::clone(meter))?;
     Ok(match condition {
         Condition::Whole(state) => Read::Whole(database, state, found),
         Condition::New => Read::Empty,
@@ -301,63 +301,63 @@ fn read(folder: &Folder, meter: &Arc<Meter>) -> Result<Read, LoadError> {
 }
 
 /// Move a damaged database aside and make a new one of `found` and the last export.
-fn replace(folder: &Folder, how: &str, found: Found, meter: &Arc<Meter>) -> Result<Ready, StoreError> {
+fn replace(data_dir: &DataDir, how: &str, found: Found, meter: &Arc<Meter>) -> Result<Ready, StoreError> {
     let could_be_read = found.entries.len();
-    let (database, state, found) = build_from_export(folder, found, meter)?;
-    let aside = found.moved_aside.as_deref().unwrap_or(folder.path());
+    let (database, state, found) = build_from_export(data_dir, found, meter)?;
+    let aside = found.moved_aside.as_deref().unwrap_or(data_dir.path());
     log::error!(
         "the database of the whitelist was damaged ({how}); it is now {}. {could_be_read} entries of it could be read, \
          others are taken from {} if there is one. Look through `nakodo list`: one that was revoked lately may be back",
         aside.display(),
-        folder.export().display(),
+        data_dir.export().display(),
     );
     Ok((database, state, found))
 }
 
 /// Make a database of `found` and of what else is in the last export.
-fn build_from_export(folder: &Folder, mut found: Found, meter: &Arc<Meter>) -> Result<Ready, StoreError> {
-    if let Some(export) = read_export(folder) {
+fn build_from_export(data_dir: &DataDir, mut found: Found, meter: &Arc<Meter>) -> Result<Ready, StoreError> {
+    if let Some(export) = read_export(data_dir) {
         found.merge(export);
     }
     // Running time never goes back behind what an entry says, also when a person wrote it.
     let seen = found.entries.iter().map(|entry| entry.last_seen).max().unwrap_or_default();
     found.running = found.running.max(seen);
-    let entries = found.entries.iter().map(|entry| record_of(folder, entry)).collect::<Result<Vec<_>, _>>()?;
+    let entries = found.entries.iter().map(|entry| record_of(data_dir, entry)).collect::<Result<Vec<_>, _>>()?;
     let records: BTreeMap<_, _> = found.unreadable.iter().cloned().chain(entries).collect();
     let state = State { running: found.running.millis(), entries: records.len() as u32, changes: found.changes };
-    let (database, aside) = build(folder, records.into_iter(), &state, meter)?;
+    let (database, aside) = build(data_dir, records.into_iter(), &state, meter)?;
     found.moved_aside = aside;
     Ok((database, state, found))
 }
 
 /// Build a database and put it in its place; return where the one is that was there.
 fn build(
-    folder: &Folder,
+    data_dir: &DataDir,
     records: impl Iterator<Item = Record>,
     state: &State,
     meter: &Arc<Meter>,
 ) -> Result<(Database, Option<PathBuf>), StoreError> {
-    let directory = folder.building();
-    folder.clear_building().map_err(StoreError::of("write in", folder.path()))?;
+    let directory = data_dir.building();
+    data_dir.clear_building().map_err(StoreError::of("write in", data_dir.path()))?;
     let built = Database::build(&directory, records, state, Arc::clone(meter));
     match built {
-        Ok(database) => match folder.replace_database() {
+        Ok(database) => match data_dir.replace_database() {
             Ok(aside) => Ok((database, aside)),
             Err(error) => {
                 database.abandon();
-                Err(StoreError::new("move the new database to", folder.database(), error))
+                Err(StoreError::new("move the new database to", data_dir.database(), error))
             }
         },
         Err(error) => {
             // What was written of it may be what the disk is full of.
-            folder.discard(&directory);
+            data_dir.discard(&directory);
             Err(error)
         }
     }
 }
 
-fn record_of(folder: &Folder, entry: &Entry) -> Result<Record, StoreError> {
-    let value = record::value(entry).map_err(StoreError::of("write the whitelist in", &folder.database()))?;
+fn record_of(data_dir: &DataDir, entry: &Entry) -> Result<Record, StoreError> {
+    let value = record::value(entry).map_err(StoreError::of("write the whitelist in", &data_dir.database()))?;
     Ok((Box::from(&*record::key(&entry.prefix)), Box::from(&*value)))
 }
 

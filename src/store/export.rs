@@ -19,7 +19,7 @@ use crate::clock::{Running, UnixSeconds};
 
 const HEADER: &str = "\
 # The whitelist of nakodo, as it was when its running clock showed that many seconds, after that many changes.
-# It is read when there is no database. To go back to it: stop nakodo, move the folder `whitelist` away, start nakodo.
+# It is read when there is no database. To go back to it: stop nakodo, move the data_dir `whitelist` away, start nakodo.
 ";
 
 /// What must not be in the name of a user as it stands, for a line is split at spaces.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::data_dir::Folder;
+use super::data_dir::DataDir;
 use super::database::{Database, LoadError, Meter, Record};
 use super::export::{self, Export};
 use super::record::{self, State};
@@ -78,17 +78,17 @@ pub(super) enum Condition {
 }
 
 /// Open the database and read all of it.
-pub(super) fn load(folder: &Folder, meter: Arc<Meter>) -> Result<Loaded, LoadError> {
-    let (database, shorter) = Database::open(&folder.database(), meter)?;
+pub(super) fn load(data_dir: &DataDir, meter: Arc<Meter>) -> Result<Loaded, LoadError> {
+    let (database, shorter) = Database::open(&data_dir.database(), meter)?;
     let (found, mut condition) = read_records(&database);
-    let exported = exported(folder).0;
+    let exported = exported(data_dir).0;
     if let Some(how) = shorter {
         condition = Condition::Damaged(how);
     } else if matches!(condition, Condition::Whole(state) if state.changes < exported.changes)
         && found.unreadable.is_empty()
         && !found.unreadable_state
     {
-        condition = Condition::Damaged(format!("it is older than {}", folder.export().display()));
+        condition = Condition::Damaged(format!("it is older than {}", data_dir.export().display()));
     }
     Ok(Loaded { database, found, condition })
 }
@@ -137,8 +137,8 @@ fn condition(found: &Found, state: Option<Option<State>>, seen: Running) -> Cond
 }
 
 /// The last export, if there is one; the log says what became of it.
-pub(super) fn read_export(folder: &Folder) -> Option<Export> {
-    let path = folder.export();
+pub(super) fn read_export(data_dir: &DataDir) -> Option<Export> {
+    let path = data_dir.export();
     let file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -164,8 +164,8 @@ pub(super) fn read_export(folder: &Folder) -> Option<Export> {
 }
 
 /// When the list was last exported, and in how many octets; never in none.
-pub(super) fn exported(folder: &Folder) -> (export::Date, u64) {
-    let Ok(file) = File::open(folder.export()) else { return Default::default() };
+pub(super) fn exported(data_dir: &DataDir) -> (export::Date, u64) {
+    let Ok(file) = File::open(data_dir.export()) else { return Default::default() };
     let octets = file.metadata().map_or(0, |metadata| metadata.len());
     (export::read_date(BufReader::new(file)).unwrap_or_default(), octets)
 }

@@ -13,10 +13,10 @@ use smol::channel::Receiver;
 use smol::future::FutureExt as _;
 use smol::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::token::Token;
+use super::token::BearerToken;
 use crate::admin::{self, Answer, Because, Listing, Refused};
 use crate::http::{Body, Head, HeadStatus, Status, parse_head};
-use crate::shared::Daemon;
+use crate::shared::Shared;
 
 /// Octets that a request may have, head and body.
 pub const REQUEST_OCTETS: usize = 8192;
@@ -38,8 +38,8 @@ enum Trouble {
 /// refused, the connection gives way when `give_way` receives.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
-    daemon: &Daemon,
-    token: Option<&Token>,
+    shared: &Shared,
+    token: Option<&BearerToken>,
     give_way: Receiver<()>,
     patience: Duration,
 ) -> io::Result<()> {
@@ -49,12 +49,12 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         Err(ErrorKind::ConnectionAborted.into())
     };
     // In this order: a request that is there is answered.
-    let admitted = admit(&mut stream, &mut buffer, daemon, token, patience).or(given_way).await?;
+    let admitted = admit(&mut stream, &mut buffer, shared, token, patience).or(given_way).await?;
     drop(give_way);
     let Some(received) = admitted else { return Ok(()) };
-    let answer = answer(daemon, buffer.get(..received).unwrap_or_default()).await;
+    let answer = answer(shared, buffer.get(..received).unwrap_or_default()).await;
     drop(buffer);
-    send(&mut stream, daemon, answer, patience).await?;
+    send(&mut stream, shared, answer, patience).await?;
     stream.close().await
 }
 
@@ -62,14 +62,14 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 async fn admit(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     buffer: &mut [u8],
-    daemon: &Daemon,
-    token: Option<&Token>,
+    shared: &Shared,
+    token: Option<&BearerToken>,
     patience: Duration,
 ) -> io::Result<Option<usize>> {
     match receive(stream, buffer, token, patience).await {
         Ok(received) => Ok(Some(received)),
         Err(Trouble::Refused(refused)) => {
-            send(stream, daemon, Err(refused), patience).await?;
+            send(stream, shared, Err(refused), patience).await?;
             stream.close().await?;
             within(UNREAD_PATIENCE, read_the_rest(stream, buffer)).await?;
             Ok(None)
@@ -91,7 +91,7 @@ async fn within<T>(patience: Duration, work: impl Future<Output = io::Result<T>>
 async fn receive(
     stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut [u8],
-    token: Option<&Token>,
+    token: Option<&BearerToken>,
     patience: Duration,
 ) -> Result<usize, Trouble> {
     let mut received = 0;
@@ -123,7 +123,7 @@ fn cut(received: usize) -> Trouble {
 }
 
 /// Whether `received` is a whole request, and why it will not be taken.
-fn is_whole(received: &[u8], token: Option<&Token>) -> Result<bool, Trouble> {
+fn is_whole(received: &[u8], token: Option<&BearerToken>) -> Result<bool, Trouble> {
     let refuse = |because, reason: &str| Err(Trouble::Refused(Refused::new(because, reason)));
     let head = match parse_head(received) {
         HeadStatus::Complete(head) => head,
@@ -157,18 +157,18 @@ fn body_octets(head: &Head<'_>) -> Option<u64> {
 }
 
 /// Do what a whole request asks for.
-async fn answer(daemon: &Daemon, received: &[u8]) -> Result<Answer, Refused> {
+async fn answer(shared: &Shared, received: &[u8]) -> Result<Answer, Refused> {
     let HeadStatus::Complete(head) = parse_head(received) else {
         return Err(Refused::new(Because::Nonsense, "this is no HTTP/1.1 request; send one"));
     };
     let body = received.get(head.octets..).unwrap_or_default();
     let octets = body_octets(&head).and_then(|octets| usize::try_from(octets).ok()).unwrap_or(0);
-    admin::answer(daemon, head.method, head.path, body.get(..octets).unwrap_or_default()).await
+    admin::answer(shared, head.method, head.path, body.get(..octets).unwrap_or_default()).await
 }
 
 async fn send(
     stream: &mut (impl AsyncWrite + Unpin),
-    daemon: &Daemon,
+    shared: &Shared,
     answer: Result<Answer, Refused>,
     patience: Duration,
 ) -> io::Result<()> {
@@ -177,7 +177,7 @@ async fn send(
             let response = response(Status::Ok, None, &body);
             within(patience, stream.write_all(response.as_bytes())).await
         }
-        Ok(Answer::List(listing)) => send_list(stream, daemon, listing, patience).await,
+        Ok(Answer::List(listing)) => send_list(stream, shared, listing, patience).await,
         Err(refused) => within(patience, stream.write_all(refusal(refused)?.as_bytes())).await,
     }
 }
@@ -203,17 +203,17 @@ fn response(status: Status, header: Option<(&str, &str)>, body: &str) -> String 
 /// JSON whether it has it all.
 async fn send_list(
     stream: &mut (impl AsyncWrite + Unpin),
-    daemon: &Daemon,
+    shared: &Shared,
     mut listing: Listing,
     patience: Duration,
 ) -> io::Result<()> {
     let head = format!("{}Content-Type: application/json\r\nConnection: close\r\n\r\n", Status::Ok.line());
     within(patience, stream.write_all(head.as_bytes())).await?;
     let mut piece = Vec::new();
-    while listing.next(daemon, &mut piece)? {
+    while listing.next(shared, &mut piece)? {
         within(patience, stream.write_all(&piece)).await?;
         // A socket that takes everything at once must not keep the tracker from its peers.
-        daemon.turns.next().await;
+        shared.turns.next().await;
     }
     Ok(())
 }

@@ -25,7 +25,7 @@ const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// A daemon whose admin API is served while the test runs something else.
 struct Served {
     executor: LocalExecutor<'static>,
-    daemon: Rc<Daemon>,
+    shared: Rc<Shared>,
     socket: PathBuf,
     _file: SocketFile,
     tcp: SocketAddr,
@@ -39,7 +39,7 @@ impl Served {
 
     fn with_patience(capacity: usize, patience: Duration) -> Self {
         let dir = TempDir::new();
-        let daemon = Rc::new(testing::daemon(&dir, testing::settings(capacity)));
+        let shared = Rc::new(testing::shared(&dir, testing::settings(capacity)));
         let limits = Limits { connections: 2, patience };
         let socket = dir.file("nakodo.sock");
         let (unix, file) = UnixServer::bind(&socket, limits).expect("a socket");
@@ -49,9 +49,9 @@ impl Served {
         let tcp_server = TcpServer::bind(([127, 0, 0, 1], 0).into(), &token_file, limits).expect("a port");
         let tcp = tcp_server.local_addr().expect("bound");
         let executor = LocalExecutor::new();
-        executor.spawn(unix.serve(Rc::clone(&daemon))).detach();
-        executor.spawn(tcp_server.serve(Rc::clone(&daemon))).detach();
-        Self { executor, daemon, socket, _file: file, tcp, dir }
+        executor.spawn(unix.serve(Rc::clone(&shared))).detach();
+        executor.spawn(tcp_server.serve(Rc::clone(&shared))).detach();
+        Self { executor, shared, socket, _file: file, tcp, dir }
     }
 
     /// Run what blocks on another thread, and the servers meanwhile.
@@ -92,17 +92,17 @@ impl Served {
         let announce =
             Announce { info_hash: InfoHash([7; 20]), port: 6881, left: 1, event: Event::Started, num_want: None };
         let from = from.parse().expect("an address");
-        self.daemon.tracker.borrow_mut().announce(self.daemon.now(), from, Transport::Http, &announce).is_ok()
+        self.shared.tracker.borrow_mut().announce(self.shared.now(), from, Transport::Http, &announce).is_ok()
     }
 
     fn peers(&self) -> usize {
-        self.daemon.tracker.borrow().usage().leechers
+        self.shared.tracker.borrow().usage().leechers
     }
 
     /// Close the daemon, and return what the disk has.
     fn reopened(self) -> Vec<Entry> {
-        let Self { executor, daemon, dir, .. } = self;
-        drop((executor, daemon));
+        let Self { executor, shared, dir, .. } = self;
+        drop((executor, shared));
         let opened = crate::store::Store::open(dir.path()).expect("nobody has it any more");
         let mut entries = opened.entries;
         entries.sort_by_key(|entry| entry.prefix);
@@ -178,13 +178,13 @@ fn who_is_allowed_again_is_no_longer_idle() {
         added: None,
         last_seen: Running::default(),
     };
-    let later = served.daemon.now().after(Duration::from_millis(20));
-    served.daemon.tracker.borrow_mut().whitelist().put(old).expect("room");
-    while served.daemon.now() < later {
+    let later = served.shared.now().after(Duration::from_millis(20));
+    served.shared.tracker.borrow_mut().whitelist().put(old).expect("room");
+    while served.shared.now() < later {
         std::thread::yield_now();
     }
     assert_eq!(served.ask(of_user("203.0.113.7", "mika")), Ok("changed 203.0.113.7/32\n".into()));
-    let tracker = served.daemon.tracker.borrow();
+    let tracker = served.shared.tracker.borrow();
     let entry = tracker.whitelisted().after(None).expect("it is there");
     assert_eq!((entry.user.as_str(), entry.retire), ("mika", Retire::Default));
     assert!(entry.last_seen >= later);
@@ -303,7 +303,7 @@ fn a_client_that_does_not_read_is_sent_away() {
 
 /// Put `count` entries in the table, not on the disk.
 fn fill(served: &Served, count: u32) {
-    let mut tracker = served.daemon.tracker.borrow_mut();
+    let mut tracker = served.shared.tracker.borrow_mut();
     for number in 0..count {
         let [_, a, b, c] = number.to_be_bytes();
         let user = User::try_from(format!("customer {number}").as_str()).expect("it is short");
@@ -381,7 +381,7 @@ fn a_change_that_the_disk_does_not_take_is_not_made() {
     served.announce("203.0.113.7");
     let before = served.whitelist().entries;
     for request in [post(r#"{"prefix":"203.0.113.8"}"#), with_body("DELETE", r#"{"user":"mika"}"#)] {
-        served.daemon.store.break_disk();
+        served.shared.store.break_disk();
         let response = served.send(request);
         refused(&response, "500 Internal Server Error", "nothing was changed, because the disk failed: cannot ");
         assert!(response.ends_with(r#","outcome":"unchanged"}"#), "{response}");
@@ -468,7 +468,7 @@ fn strangers_give_way_whatever_they_do() {
 #[test]
 fn errors_of_accepting_do_not_end_it() {
     let dir = TempDir::new();
-    let daemon = testing::daemon(&dir, testing::settings(1));
+    let shared = testing::shared(&dir, testing::settings(1));
     let (mut client, server) = async_net::unix::UnixStream::pair().expect("two sockets");
     let coming = std::cell::RefCell::new(vec![Ok(server), Err(std::io::ErrorKind::ConnectionAborted.into())]);
     let accept = async || {
@@ -479,7 +479,7 @@ fn errors_of_accepting_do_not_end_it() {
         }
     };
     let serving = async {
-        serve(accept, "a test", &daemon, None, Limits::default()).await;
+        serve(accept, "a test", &shared, None, Limits::default()).await;
         Err(std::io::ErrorKind::BrokenPipe.into())
     };
     let asking = async {

@@ -18,11 +18,11 @@ const MOST_OCTETS: usize = 1024;
 const OTHERS: u32 = 0o007;
 
 /// Who knows it may do everything.
-pub(super) struct Token(Box<[u8]>);
+pub(super) struct BearerToken(Box<[u8]>);
 
-impl fmt::Debug for Token {
+impl fmt::Debug for BearerToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(secret)")
+        f.write_str("BearerToken(secret)")
     }
 }
 
@@ -71,7 +71,7 @@ impl fmt::Display for TokenError {
 
 impl std::error::Error for TokenError {}
 
-impl Token {
+impl BearerToken {
     /// Read the token in `file`; space around it does not count.
     pub(super) fn read(file: &Path) -> Result<Self, TokenError> {
         let unreadable = |error| TokenError::Unreadable(file.into(), error);
@@ -110,12 +110,12 @@ mod tests {
     use super::*;
     use crate::testing::TempDir;
 
-    fn read(content: &[u8], mode: u32) -> Result<Token, String> {
+    fn read(content: &[u8], mode: u32) -> Result<BearerToken, String> {
         let dir = TempDir::new();
         let file = dir.file("token");
         fs::write(&file, content).expect("it is writable");
         fs::set_permissions(&file, Permissions::from_mode(mode)).expect("it is ours");
-        Token::read(&file).map_err(|error| error.to_string())
+        BearerToken::read(&file).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -136,7 +136,7 @@ mod tests {
             assert_eq!(token.is_in(Some(authorization.as_bytes())), is_in, "{authorization}");
         }
         assert!(!token.is_in(None));
-        assert_eq!(format!("{token:?}"), "Token(secret)");
+        assert_eq!(format!("{token:?}"), "BearerToken(secret)");
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
             let error = read(content, mode).expect_err(mistake);
             assert!(error.contains(mistake) && error.contains("/token"), "{error}");
         }
-        let error = Token::read(Path::new("/nonexistent/token")).expect_err("it is not there").to_string();
+        let error = BearerToken::read(Path::new("/nonexistent/token")).expect_err("it is not there").to_string();
         assert!(error.starts_with("cannot read the token file /nonexistent/token: No such file"), "{error}");
     }
 }

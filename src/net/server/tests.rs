@@ -24,7 +24,7 @@ const LAST_REQUEST: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
 
 struct Served {
     server: Server,
-    daemon: Rc<Daemon>,
+    shared: Rc<Shared>,
     http: SocketAddr,
     udp: SocketAddr,
     _dir: TempDir,
@@ -40,14 +40,14 @@ impl Served {
         let dir = TempDir::new();
         let mut settings = Settings { lan: vec!["127.0.0.0/8".parse().expect("a prefix")], ..testing::settings(1) };
         settings.policy.proxies = proxies.iter().map(|proxy| proxy.parse().expect("a prefix")).collect();
-        let daemon = Rc::new(testing::daemon(&dir, settings));
+        let shared = Rc::new(testing::shared(&dir, settings));
         let tcp = bind::tcp(([127, 0, 0, 1], 0).into()).expect("a port");
         let udp = bind::udp(([127, 0, 0, 1], 0).into()).expect("a port");
         let (http, udp_address) = (tcp.local_addr().expect("bound"), udp.local_addr().expect("bound"));
         let patience = Duration::from_secs(60);
         let server = HttpServer::new(vec![tcp], connections, Timeouts { head: patience, idle: patience });
-        let server = Server::new(vec![udp], Rc::new(RefCell::new(server)), Rc::clone(&daemon)).expect("an epoll");
-        Self { server, daemon, http, udp: udp_address, _dir: dir }
+        let server = Server::new(vec![udp], Rc::new(RefCell::new(server)), Rc::clone(&shared)).expect("an epoll");
+        Self { server, shared, http, udp: udp_address, _dir: dir }
     }
 
     fn connect(&self) -> TcpStream {
@@ -117,7 +117,7 @@ impl Served {
     }
 
     fn counter(&self, name: &str) -> u64 {
-        let counters = self.daemon.tracker.borrow().counters;
+        let counters = self.shared.tracker.borrow().counters;
         counters.named().into_iter().find(|(named, _)| *named == name).expect(name).1
     }
 }
@@ -327,8 +327,8 @@ fn who_says_more_than_is_read_hears_the_response_and_an_orderly_end() {
     let mut waiting = served.connect_and_say(b"nonsense\r\n\r\n");
     served.settle();
     thread::sleep(Duration::from_millis(1_050));
-    let now = served.daemon.now();
-    served.server.http.borrow_mut().close_overdue(&mut served.daemon.tracker.borrow_mut(), now);
+    let now = served.shared.now();
+    served.server.http.borrow_mut().close_overdue(&mut served.shared.tracker.borrow_mut(), now);
     let closed = (0..100).any(|_| {
         thread::sleep(Duration::from_millis(10));
         waiting.write_all(b"x").is_err()
@@ -387,7 +387,7 @@ fn no_waking_from_another_thread_is_lost() {
 fn work_that_is_always_ready_does_not_keep_sockets_waiting() {
     let mut served = Served::new(1);
     let mut stream = served.connect_and_say(LAST_REQUEST);
-    let http = Rc::clone(&served.daemon);
+    let http = Rc::clone(&served.shared);
     let busy = async {
         while http.tracker.borrow().counters.http_connections == 0 {
             smol::future::yield_now().await;
@@ -403,9 +403,9 @@ fn work_that_is_always_ready_does_not_keep_sockets_waiting() {
 fn work_in_steps_lets_the_sockets_have_a_turn_after_each() {
     let mut served = Served::new(1);
     let mut stream = served.connect_and_say(LAST_REQUEST);
-    let (daemon, steps) = (Rc::clone(&served.daemon), Rc::new(core::cell::Cell::new(0)));
+    let (shared, steps) = (Rc::clone(&served.shared), Rc::new(core::cell::Cell::new(0)));
     let executor = smol::LocalExecutor::new();
-    let (turns, steps_made) = (Rc::clone(&daemon), Rc::clone(&steps));
+    let (turns, steps_made) = (Rc::clone(&shared), Rc::clone(&steps));
     let in_steps = async move {
         loop {
             steps_made.set(steps_made.get() + 1);
@@ -414,13 +414,13 @@ fn work_in_steps_lets_the_sockets_have_a_turn_after_each() {
     };
     executor.spawn(in_steps).detach();
     let until_answered = async {
-        while daemon.tracker.borrow().counters.http_connections == 0 {
-            daemon.turns.next().await;
+        while shared.tracker.borrow().counters.http_connections == 0 {
+            shared.turns.next().await;
         }
     };
     served.server.run(executor.run(until_answered)).expect("the sockets work");
     assert!(served.response(&mut stream, usize::MAX).starts_with(b"HTTP/1.1 200 "));
-    let turns = daemon.turns.ended();
+    let turns = shared.turns.ended();
     assert!((1..=turns + 1).contains(&steps.get()), "{} steps in {turns} turns", steps.get());
 }
 
@@ -486,5 +486,5 @@ fn requests_that_are_ready_together_are_answered_as_those_that_come_alone() {
         assert!(text.contains(expected), "{text} for {expected}");
     }
     let announces = asked.iter().filter(|(_, _, expected)| *expected != "failure reason" && expected.contains("peers"));
-    assert!(served.daemon.tracker.borrow().usage().leechers >= announces.count(), "each is stored");
+    assert!(served.shared.tracker.borrow().usage().leechers >= announces.count(), "each is stored");
 }

@@ -102,7 +102,7 @@ impl Served {
     }
 
     fn close_overdue(&self, now: Running) {
-        self.server.http.borrow_mut().close_overdue(&mut self.daemon.tracker.borrow_mut(), now);
+        self.server.http.borrow_mut().close_overdue(&mut self.shared.tracker.borrow_mut(), now);
     }
 }
 
@@ -172,8 +172,8 @@ fn a_byte_now_and_then_does_not_keep_a_connection_young() {
         let mut served = Served::new(SLOTS);
         let mut stream = served.hold(state);
         let (begun, patience) = match state {
-            Wait::Rest | Wait::Room | Wait::Turn => (served.daemon.now(), Duration::from_secs(60)),
-            Wait::End => (served.daemon.now(), Duration::from_secs(1)),
+            Wait::Rest | Wait::Room | Wait::Turn => (served.shared.now(), Duration::from_secs(60)),
+            Wait::End => (served.shared.now(), Duration::from_secs(1)),
             // A byte ends the one, and the other has ended.
             Wait::Request | Wait::Over => continue,
         };
@@ -196,7 +196,7 @@ fn a_proxy_that_holds_all_slots_is_served_again_once_they_are_out_of_time() {
     let mut served = Served::behind(&["127.0.0.3/32"], SLOTS);
     let mut held = Vec::new();
     served.fill(&mut held, Wait::Turn);
-    let begun = served.daemon.now();
+    let begun = served.shared.now();
     let honest = served.connect_from_and_say(GREEDY, LAST_REQUEST);
     served.settle();
     assert_eq!((served.waits().len(), served.counter("http_connections_given_up")), (SLOTS, 0));
