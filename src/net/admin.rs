@@ -1,11 +1,11 @@
-//! The admin API's sockets: the Unix socket that the commands talk to, and a TCP address for those who know the token.
+//! The sockets of the admin API: the Unix socket for the commands, and a TCP address for clients with the token.
 //!
-//! | file | holds |
+//! | file | content |
 //! |---|---|
-//! | `exchange` | one connection: a request in, its answer out |
-//! | `socket_file` | the Unix socket's file, from its making to its removal |
-//! | `strangers` | which connection of the TCP address gives way to a newcomer |
-//! | `token` | who may talk to the TCP address |
+//! | `exchange` | one connection: receive a request, send its answer |
+//! | `socket_file` | the file of the Unix socket, from its creation to its removal |
+//! | `strangers` | the choice of an unauthenticated connection to close for a new one |
+//! | `token` | the token that authorises a client of the TCP address |
 
 mod exchange;
 mod socket_file;
@@ -36,20 +36,19 @@ use strangers::Strangers;
 use token::BearerToken;
 pub use token::TokenError;
 
-/// How long to wait after an error of accepting, such as too many open files, before trying again.
+/// Delay after an accept error, such as too many open files, before the next attempt.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The log hears of such errors at most this often.
+/// Shortest time between two log lines about accept errors.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
-/// What one listener gives its clients.
+/// Limits of one listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections that are served at a time; more wait. At the TCP address they do not wait for clients that have not
-    /// shown the token.
+    /// Number of connections that are served at the same time; more wait in the kernel. At the TCP address a connection
+    /// with the token does not wait for those without it.
     pub connections: usize,
-    /// How long a request may take to arrive, and how long a client may take to make room for the next piece of its
-    /// answer.
+    /// Time limit for a request to arrive, and for a client to take each piece of its answer.
     pub patience: Duration,
 }
 
@@ -59,7 +58,7 @@ impl Default for Limits {
     }
 }
 
-/// The admin API on the Unix socket. Who may open the socket's file may do everything.
+/// The admin API on the Unix socket. Every process that may open the socket's file has full access.
 #[derive(Debug)]
 pub struct UnixServer {
     listener: UnixListener,
@@ -67,13 +66,13 @@ pub struct UnixServer {
 }
 
 impl UnixServer {
-    /// Listen on `path`, whose file the owner and the group may use. The socket of a tracker that died is replaced.
+    /// Listen on `path`. The owner and the group may use the file. The socket file of a dead tracker is replaced.
     ///
-    /// The file is removed when the [`SocketFile`] is dropped: keep it for as long as the tracker runs, and not in a task
-    /// that an executor may never drop.
+    /// The file is removed when the [`SocketFile`] is dropped: keep it for as long as the tracker runs, and not in a
+    /// task that an executor may never drop.
     ///
     /// # Errors
-    /// Says why there is no socket, where, and what to do.
+    /// When the socket cannot be created. The message names the path and a remedy.
     pub fn bind(path: &Path, limits: Limits) -> Result<(Self, SocketFile), SocketError> {
         let (socket, file) = SocketFile::listen(path)?;
         let listener = Async::new_nonblocking(socket).map_err(|error| SocketError::Unusable(path.into(), error))?;
@@ -87,7 +86,7 @@ impl UnixServer {
     }
 }
 
-/// The admin API on a TCP address. Who knows the token may do everything.
+/// The admin API on a TCP address. Every client with the token has full access.
 #[derive(Debug)]
 pub struct TcpServer {
     listener: TcpListener,
@@ -95,12 +94,12 @@ pub struct TcpServer {
     limits: Limits,
 }
 
-/// Why there is no admin API on a TCP address.
+/// The reason why the admin API does not listen on a TCP address.
 #[derive(Debug)]
 pub enum TcpError {
-    /// The address cannot be had.
+    /// The system refuses the address.
     Address(BindError),
-    /// The token is none.
+    /// The token is missing or unusable.
     BearerToken(TokenError),
     /// The reactor does not take the socket.
     Reactor(io::Error),
@@ -119,10 +118,10 @@ impl fmt::Display for TcpError {
 impl std::error::Error for TcpError {}
 
 impl TcpServer {
-    /// Listen on `address` for those who know the token in `token_file`.
+    /// Listen on `address` for clients with the token in `token_file`.
     ///
     /// # Errors
-    /// Says why the address or the token cannot be had, where, and what to do.
+    /// When the address or the token is unusable. The message names it and a remedy.
     pub fn bind(address: SocketAddr, token_file: &Path, limits: Limits) -> Result<Self, TcpError> {
         let token = BearerToken::read(token_file).map_err(TcpError::BearerToken)?;
         let socket = bind::tcp(address).map_err(|error| TcpError::Address(error.set_by("`admin.listen`")))?;
@@ -130,10 +129,10 @@ impl TcpServer {
         Ok(Self { listener: listener.into(), token, limits })
     }
 
-    /// Where it listens.
+    /// Return the address that the socket listens on.
     ///
     /// # Errors
-    /// When the socket does not know.
+    /// When the socket cannot report its address.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
@@ -145,9 +144,9 @@ impl TcpServer {
     }
 }
 
-/// Accept connections and serve as many at a time as the limits say.
+/// Accept connections, and serve as many at the same time as the limits allow.
 ///
-/// The connections live in an executor of their own, which this future owns: they end with it.
+/// The connections run in an executor of their own, which this future owns: they end with it.
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     accept: impl AsyncFn() -> io::Result<S>,
     place: &str,
@@ -162,7 +161,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         loop {
             match accept().await {
                 Ok(stream) => {
-                    // Without a token to show, all clients are trusted, and take turns.
+                    // Without a token all clients are trusted, and wait for a free place.
                     let place = free.try_acquire();
                     if place.is_none() && token.is_some() {
                         strangers.make_room();
@@ -184,10 +183,10 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     connections.run(accept_all).await;
 }
 
-/// Do `work` and let go of `guard` after it.
+/// Do `work`, and drop `guard` after it.
 async fn holding<G>(guard: G, work: impl Future<Output = io::Result<()>>) {
     if let Err(error) = work.await {
-        // Clients come and go: that is their business.
+        // A client may disconnect at any time: this is not an error of the tracker.
         log::debug!("an admin connection was lost: {error}");
     }
     drop(guard);

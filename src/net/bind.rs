@@ -1,4 +1,4 @@
-//! Opening the sockets, and saying what is wrong when that fails.
+//! Opening of the sockets, and the error messages for a socket that does not open.
 
 use core::fmt;
 use core::net::SocketAddr;
@@ -14,29 +14,30 @@ use nix::sys::socket::{
     sockopt,
 };
 
-/// Octets of datagrams that may wait in the kernel while we are busy; the kernel gives what its own limit allows.
+/// Requested size in bytes of a UDP socket's receive buffer, for datagrams that arrive while the tracker is busy. The
+/// kernel reduces it to its own limit.
 const RECEIVE_BUFFER_OCTETS: usize = 1 << 20;
 
-/// Connections that may wait in the kernel until they are accepted.
+/// Number of connections that may wait in the kernel to be accepted.
 const BACKLOG: i32 = 128;
 
-/// How many seconds the kernel keeps a connection to itself whose client has said nothing. It counts in retransmissions
-/// of its SYN-ACK, and rounds up.
+/// Number of seconds for which the kernel holds back a connection until its client sends data. The kernel counts in
+/// retransmissions of its SYN-ACK, and rounds up.
 const SILENT_SECONDS: u32 = 1;
 
-/// The option that sets that: nix knows how to set one, but not this one by name.
+/// The socket option `TCP_DEFER_ACCEPT`. It is defined here because nix has no name for it.
 #[derive(Clone, Copy, Debug)]
 struct DeferAccept;
 
 setsockopt_impl!(DeferAccept, IPPROTO_TCP, TCP_DEFER_ACCEPT, u32, sockopt::SetStruct<'_, u32>);
 
-/// Why a socket could not be opened.
+/// The reason why a socket did not open.
 #[derive(Debug)]
 pub struct BindError {
     address: SocketAddr,
     protocol: &'static str,
     errno: Errno,
-    /// How the address was chosen, and so how another one is.
+    /// The key or option that sets the address, for the advice in the message.
     setting: &'static str,
 }
 
@@ -45,17 +46,17 @@ impl BindError {
         Self { address, protocol, errno, setting: "`listen` or --listen" }
     }
 
-    /// The address is one that `setting`, a key of the configuration, names.
+    /// Name `setting`, a key of the configuration, as the source of the address.
     pub(super) fn set_by(self, setting: &'static str) -> Self {
         Self { setting, ..self }
     }
 
-    /// Does somebody else have the port?
+    /// Return whether another socket uses the port.
     pub fn is_in_use(&self) -> bool {
         self.errno == Errno::EADDRINUSE
     }
 
-    /// Does this host just not have the family, as a kernel without IPv6 does?
+    /// Return whether this host lacks the address family, like a kernel without IPv6.
     pub fn is_missing_family(&self) -> bool {
         self.address.is_ipv6() && matches!(self.errno, Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)
     }
@@ -83,10 +84,10 @@ impl fmt::Display for BindError {
 
 impl std::error::Error for BindError {}
 
-/// Open a UDP socket that does not block and tells of each datagram the address it was sent to (rule 17).
+/// Open a non-blocking UDP socket that reports the destination address of each datagram (rule 17).
 ///
 /// # Errors
-/// Says why the address could not be had.
+/// When the system refuses the address.
 pub fn udp(address: SocketAddr) -> Result<UdpSocket, BindError> {
     let open = || -> nix::Result<UdpSocket> {
         let fd = open_socket(address, SockType::Datagram, SockProtocol::Udp)?;
@@ -94,7 +95,7 @@ pub fn udp(address: SocketAddr) -> Result<UdpSocket, BindError> {
             SocketAddr::V4(_) => setsockopt(&fd, sockopt::Ipv4PacketInfo, &true)?,
             SocketAddr::V6(_) => setsockopt(&fd, sockopt::Ipv6RecvPacketInfo, &true)?,
         }
-        // What the kernel does not give, we do without.
+        // Best effort: a smaller buffer works too.
         let _ = setsockopt(&fd, sockopt::RcvBuf, &RECEIVE_BUFFER_OCTETS);
         bind_to(&fd, address)?;
         Ok(UdpSocket::from(fd))
@@ -102,18 +103,18 @@ pub fn udp(address: SocketAddr) -> Result<UdpSocket, BindError> {
     open().map_err(|errno| BindError::new(address, "UDP", errno))
 }
 
-/// Open a TCP socket that listens and does not block.
+/// Open a non-blocking TCP socket that listens.
 ///
 /// # Errors
-/// Says why the address could not be had.
+/// When the system refuses the address.
 pub fn tcp(address: SocketAddr) -> Result<TcpListener, BindError> {
     let open = || -> nix::Result<TcpListener> {
         let fd = open_socket(address, SockType::Stream, SockProtocol::Tcp)?;
-        // A restart must not wait for the connections of the run before to be forgotten.
+        // Allow a restart at once, while connections of the previous run are still in TIME_WAIT.
         setsockopt(&fd, sockopt::ReuseAddr, &true)?;
-        // Inherited by each connection: a response is sent in as few pieces as it can be.
+        // Each accepted connection inherits this: a response leaves in as few segments as possible.
         setsockopt(&fd, sockopt::TcpNoDelay, &true)?;
-        // So that a connection can be read from as soon as it is accepted. Where the kernel cannot, it is done without.
+        // A connection can then be read as soon as it is accepted. Best effort: the tracker works without it.
         let _ = setsockopt(&fd, DeferAccept, &SILENT_SECONDS);
         bind_to(&fd, address)?;
         listen(&fd, Backlog::new(BACKLOG)?)?;
@@ -126,7 +127,7 @@ fn open_socket(address: SocketAddr, kind: SockType, protocol: SockProtocol) -> n
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let fd = socket(family, kind, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, protocol)?;
     if address.is_ipv6() {
-        // The IPv4 socket beside it takes the same port.
+        // Leave the IPv4 port free for the IPv4 socket beside this one.
         setsockopt(&fd, sockopt::Ipv6V6Only, &true)?;
     }
     Ok(fd)
@@ -142,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_port_in_use_is_told_with_what_to_do() {
+    fn the_error_for_a_port_in_use_names_the_port_and_the_protocol() {
         for local in ["127.0.0.1:0", "[::]:0"] {
             let first = tcp(local.parse().expect(local)).expect("a free port");
             let taken = first.local_addr().expect("bound");
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_not_ours_is_told() {
+    fn the_error_for_an_address_of_another_host_says_so() {
         let error = tcp("198.51.100.77:6969".parse().expect("address")).expect_err("not ours");
         assert!(error.to_string().contains("does not have that address"), "{error}");
         assert!(!error.is_missing_family());

@@ -1,8 +1,8 @@
-//! One HTTP connection: octets in, through the core, octets out.
+//! One HTTP connection: receive bytes, answer the requests in the core, send the responses.
 //!
-//! [`Connection::step`] does what can be done without waiting, with buffers that are its slot's: it reads once, answers
-//! all requests that are whole, and writes once for as many responses as there is room for. So a request costs one read
-//! and one write, and nothing is read only to hear that there is nothing: readiness tells.
+//! [`Connection::step`] does the work that needs no waiting, with the buffers of its slot: it reads once, answers all
+//! complete requests, and writes once for as many responses as the buffer holds. So a request costs one read and one
+//! write. No extra read checks for more data, because epoll reports it.
 
 use core::net::IpAddr;
 use std::net::{Shutdown, TcpStream};
@@ -14,41 +14,42 @@ use nix::sys::socket::{MsgFlags, recv, send};
 use crate::clock::Running;
 use crate::tracker::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS, Tracker};
 
-/// Octets of requests that a connection holds: a scrape of 74 swarms has 5,300 in its path alone.
+/// Size in bytes of a connection's receive buffer: the path of a scrape of 74 swarms alone has 5,300.
 pub const RECEIVE_OCTETS: usize = 8 * 1024;
 
-/// Octets of responses that leave in one piece, before one more that may be of any length.
+/// Number of response bytes that are collected before they are sent. One more response of any length fits behind them.
 const TOGETHER_OCTETS: usize = 1024;
 
-/// Octets of responses that wait for a slow client.
+/// Size in bytes of the buffer for responses that a slow client has not taken yet.
 pub const SEND_OCTETS: usize = TOGETHER_OCTETS + MAX_RESPONSE_OCTETS;
 
-/// Requests that are answered before others get their turn.
+/// Number of requests that a connection may have answered in one turn.
 const REQUESTS_A_TURN: usize = 32;
 
-/// Octets that are read and left unused before a connection is closed.
+/// Number of bytes that are read and discarded before a connection is closed.
 const UNUSED_OCTETS: usize = 1 << 20;
 
-/// What a connection waits for.
+/// The event that a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// The beginning of a request: it is idle.
+    /// The start of a request: the connection is idle.
     Request,
     /// The rest of a request.
     Rest,
-    /// The client, which does not take the response.
+    /// Room to send the rest of a response.
     Room,
-    /// Nothing but its turn.
+    /// Its next turn: complete requests are waiting already.
     Turn,
-    /// The client's end, all having been said from ours: a kernel that has to close on what was not read resets the
-    /// connection, and the client may never see the response.
+    /// The end of the client's data, after the end of ours. To close a socket with unread data resets the connection,
+    /// and the client could lose the response.
     End,
-    /// Nothing: it is over.
+    /// Nothing: the connection has ended.
     Over,
 }
 
 impl Wait {
-    /// Whether the connection is at rest: no request of it is under way, so that it may be closed for a newcomer.
+    /// Return whether the connection is at rest: it has no request in progress, so it may be closed for a new
+    /// connection.
     pub(super) const fn is_at_rest(self) -> bool {
         match self {
             Self::Request | Self::End | Self::Over => true,
@@ -56,7 +57,7 @@ impl Wait {
         }
     }
 
-    /// Whether all responses have been sent and no request is read any more.
+    /// Return whether all responses have been sent and no more requests are read.
     pub(super) const fn is_ending(self) -> bool {
         match self {
             Self::End | Self::Over => true,
@@ -65,22 +66,22 @@ impl Wait {
     }
 }
 
-/// What a step works with.
+/// The buffers of a step.
 #[derive(Debug)]
 pub struct Buffers<'a> {
-    /// The slot's [`RECEIVE_OCTETS`].
+    /// [`RECEIVE_OCTETS`] of the slot.
     pub received: &'a mut [u8],
-    /// The slot's [`SEND_OCTETS`].
+    /// [`SEND_OCTETS`] of the slot.
     pub unsent: &'a mut [u8],
     /// [`SEND_OCTETS`] that all connections share.
     pub responses: &'a mut [u8],
 }
 
-/// What [`Connection::begin`] has done already.
+/// The result of [`Connection::begin`].
 #[derive(Clone, Copy, Debug)]
 pub struct Begun {
     received: nix::Result<bool>,
-    /// What the request is, if it is a whole announce.
+    /// The request, if it is a complete announce.
     pub request: Option<AnnounceRequest>,
 }
 
@@ -94,12 +95,12 @@ pub struct Connection {
     unused_octets: usize,
     answered: u64,
     ends: bool,
-    /// Whether the client may send something, or have sent it, that is not going to be answered.
+    /// Whether the client may have more data on the way that will not be answered.
     may_send_more: bool,
 }
 
 impl Connection {
-    /// A connection from `client`.
+    /// Create the state of a new connection from `client`.
     pub const fn new(client: IpAddr) -> Self {
         Self {
             client,
@@ -113,23 +114,23 @@ impl Connection {
         }
     }
 
-    /// Who has connected.
+    /// Return the address of the client.
     pub const fn client(&self) -> IpAddr {
         self.client
     }
 
-    /// How many requests have been answered.
+    /// Return the number of answered requests.
     pub const fn answered(&self) -> u64 {
         self.answered
     }
 
-    /// What it waits for.
+    /// Return the event that the connection waits for.
     pub const fn waits_for(&self) -> Wait {
         self.waits_for
     }
 
-    /// Begin the next step, if that is to receive a request. `received` is the slot's, as in [`Buffers`]. The step must
-    /// follow before anything else is done with the connection.
+    /// Begin the next step, if that step receives. `received` is the slot's buffer, as in [`Buffers`]. The step must be
+    /// the next call for this connection.
     pub fn begin(&mut self, tracker: &Tracker, stream: &TcpStream, received: &mut [u8]) -> Option<Begun> {
         match self.waits_for {
             Wait::Request | Wait::Rest => {}
@@ -141,8 +142,8 @@ impl Connection {
         Some(Begun { received: has_received, request })
     }
 
-    /// Do what can be done at once, and tell what it waits for then. Nothing is allocated, and `stream` may be one that
-    /// blocks. Once it is over, it stays so.
+    /// Do all work that needs no waiting, and return the next event to wait for. It allocates nothing, and `stream` may
+    /// be a blocking one. An ended connection stays ended.
     pub fn step(
         &mut self,
         begun: Option<Begun>,
@@ -167,12 +168,12 @@ impl Connection {
             Wait::End => self.receive_unused(stream, &mut buffers),
             Wait::Over => Ok(Wait::Over),
         };
-        // The client has gone; or its network has, which comes to the same.
+        // The client or its network is gone. Both end the connection.
         self.waits_for = done.unwrap_or(Wait::Over);
         self.waits_for
     }
 
-    /// Read what has come. Tell whether anything has; the end is an error.
+    /// Read the received bytes, and return whether there were any. The end of the data is an error.
     fn receive(&mut self, stream: &TcpStream, received: &mut [u8]) -> nix::Result<bool> {
         let space = &mut received[self.received_octets..];
         let octets = match recv(stream.as_raw_fd(), space, MsgFlags::MSG_DONTWAIT) {
@@ -185,7 +186,7 @@ impl Connection {
         Ok(true)
     }
 
-    /// Read what nobody asked for, until the client has closed or it is too much.
+    /// Read and discard, until the client has closed or the limit is reached.
     fn receive_unused(&mut self, stream: &TcpStream, buffers: &mut Buffers<'_>) -> nix::Result<Wait> {
         match recv(stream.as_raw_fd(), buffers.received, MsgFlags::MSG_DONTWAIT) {
             Ok(0) => Ok(Wait::Over),
@@ -197,7 +198,7 @@ impl Connection {
         }
     }
 
-    /// Answer the requests that have arrived whole, the first of which may have been read already.
+    /// Answer the complete requests. The first of them may have been parsed already.
     fn answer(
         &mut self,
         mut first: Option<AnnounceRequest>,
@@ -212,7 +213,7 @@ impl Connection {
             if is_last {
                 break;
             }
-            // Where there is no room for one more of any length, what there is must leave.
+            // Send when one more response of any length would no longer fit.
             if written > TOGETHER_OCTETS {
                 self.send_responses(stream, buffers, written)?;
                 written = 0;
@@ -235,7 +236,8 @@ impl Connection {
         })
     }
 
-    /// Answer the request at `begin`, behind the `written` octets of other responses. Tell whether it was whole.
+    /// Answer the request at `begin`, and append the response to the `written` bytes of earlier ones. Return whether
+    /// the request was complete.
     fn answer_one(
         &mut self,
         read: Option<AnnounceRequest>,
@@ -261,17 +263,17 @@ impl Connection {
         *written += octets;
         self.answered += 1;
         self.ends = !keep_alive;
-        // Who was told that the request is none may be in the midst of it.
+        // After an error response the client may still be sending its request.
         self.may_send_more |= *begin < self.received_octets || !response.starts_with(b"HTTP/1.1 200 ");
         true
     }
 
-    /// Close our end: at once, where the client has said all that it has to say.
+    /// Close our direction; close the whole connection at once if the client has no more to send.
     fn end(&self, stream: &TcpStream) -> Wait {
         if self.may_send_more && stream.shutdown(Shutdown::Write).is_ok() { Wait::End } else { Wait::Over }
     }
 
-    /// Send the first `written` octets of the responses, and keep what the client does not take.
+    /// Send the first `written` bytes of the responses, and keep the rest for later.
     fn send_responses(&mut self, stream: &TcpStream, buffers: &mut Buffers<'_>, written: usize) -> nix::Result<()> {
         let left = &buffers.responses[send_some(stream, &buffers.responses[..written])?..written];
         buffers.unsent[..left.len()].copy_from_slice(left);
@@ -279,7 +281,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Send what the client did not take before; true when nothing is left.
+    /// Send the rest of the responses, and return whether all of it has been sent.
     fn send_unsent(&mut self, stream: &TcpStream, buffers: &mut Buffers<'_>) -> nix::Result<bool> {
         if self.unsent_octets > 0 {
             let sent = send_some(stream, &buffers.unsent[..self.unsent_octets])?;
@@ -290,7 +292,7 @@ impl Connection {
     }
 }
 
-/// Send as much as the kernel takes at once. What it takes only a part of fills its buffer, so that there is no second try.
+/// Send as much as the kernel takes. A partial write means that its buffer is full, so a second try is useless.
 fn send_some(stream: &TcpStream, octets: &[u8]) -> nix::Result<usize> {
     match send(stream.as_raw_fd(), octets, MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL) {
         Err(Errno::EAGAIN | Errno::EINTR) => Ok(0),

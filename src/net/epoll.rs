@@ -1,22 +1,22 @@
-//! Which of our sockets are ready: an epoll of our own, level-triggered, so that nothing is lost where a turn leaves
-//! octets unread.
+//! Readiness of the sockets, from an epoll instance of our own. It is level-triggered, so that a socket with unread
+//! bytes stays ready after a turn.
 
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-/// Sockets that one wait tells of; the kernel gives the others their turn with the next.
+/// Number of sockets that one wait reports. The kernel reports the others in the next waits.
 const EVENTS: usize = 64;
 
-/// Which socket an event is about.
+/// The socket that an event belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
-    /// The bell, which ends a wait and does nothing else.
+    /// The waker, which ends a wait and has no other effect.
     ServerWaker,
     /// A UDP socket, by its number.
     Udp(usize),
-    /// A socket that listens for HTTP, by its number.
+    /// A listening HTTP socket, by its number.
     Listener(usize),
     /// An HTTP connection, by its slot.
     Connection(usize),
@@ -44,16 +44,16 @@ impl Token {
     }
 }
 
-/// What a socket is watched for.
+/// The events that a socket is watched for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interest {
-    /// Only for its end, which is always told.
+    /// Only errors and hang-up, which epoll always reports.
     Nothing,
-    /// Octets, a connection, or the other end's having closed.
+    /// Received bytes, a new connection, or the end of the peer's data.
     Readable,
-    /// Room for octets.
+    /// Room to send.
     Writable,
-    /// Each of its becoming readable once, for a socket that is never read.
+    /// Each change to readable, reported once, for a descriptor that is never read.
     Edge,
 }
 
@@ -68,20 +68,20 @@ impl Interest {
     }
 }
 
-/// How long to wait where nothing is ready.
+/// Time to wait while no socket is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// Not at all.
+    /// No time at all.
     None,
-    /// Until something is.
+    /// Until a socket is ready.
     Endless,
 }
 
-/// The sockets that are watched.
+/// The epoll instance.
 #[derive(Debug)]
 pub(super) struct Readiness(Epoll);
 
-/// What one wait told.
+/// The events of one wait.
 #[derive(Debug)]
 pub(super) struct Ready {
     events: [EpollEvent; EVENTS],
@@ -89,22 +89,22 @@ pub(super) struct Ready {
 }
 
 impl Readiness {
-    /// Watch nothing yet.
+    /// Create an epoll instance that watches no socket.
     pub(super) fn new() -> nix::Result<Self> {
         Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map(Self)
     }
 
-    /// Begin to watch a socket; closing it ends that.
+    /// Watch a socket until [`Self::remove`] or until it is closed.
     pub(super) fn add(&self, socket: impl AsFd, token: Token, interest: Interest) -> nix::Result<()> {
         self.0.add(socket, EpollEvent::new(interest.flags(), token.to_data()))
     }
 
-    /// Watch a socket for something else than before.
+    /// Watch a socket for other events than before.
     pub(super) fn change(&self, socket: impl AsFd, token: Token, interest: Interest) -> nix::Result<()> {
         self.0.modify(socket, &mut EpollEvent::new(interest.flags(), token.to_data()))
     }
 
-    /// Watch a socket no more.
+    /// Stop watching a socket.
     pub(super) fn remove(&self, socket: impl AsFd) -> nix::Result<()> {
         self.0.delete(socket)
     }
@@ -116,7 +116,7 @@ impl Readiness {
             Patience::Endless => EpollTimeout::NONE,
         };
         ready.told = match self.0.wait(&mut ready.events, timeout) {
-            // A signal, which has been noted by whom it concerns.
+            // A signal: its own handler has recorded it.
             Err(Errno::EINTR) => 0,
             told => told?,
         };
@@ -125,12 +125,12 @@ impl Readiness {
 }
 
 impl Ready {
-    /// Nothing.
+    /// Create a list without events.
     pub(super) const fn new() -> Self {
         Self { events: [EpollEvent::new(EpollFlags::empty(), 0); EVENTS], told: 0 }
     }
 
-    /// Which sockets are ready.
+    /// Return the sockets that are ready.
     pub(super) fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
         self.events[..self.told].iter().map(|event| Token::from_data(event.data()))
     }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ready_is_told_until_it_is_not() {
+    fn a_ready_socket_is_reported_until_it_is_no_longer_ready() {
         let readiness = Readiness::new().expect("an epoll");
         let (socket, mut peer) = UnixStream::pair().expect("a pair");
         readiness.add(&socket, Token::Connection(3), Interest::Readable).expect("it is taken");

@@ -1,15 +1,15 @@
-//! Who holds more than their share of the HTTP connections.
+//! Detection of addresses that hold more than their share of the HTTP connections.
 
 use core::net::IpAddr;
 
-/// An address may have this part of all connections before it counts as greedy.
+/// An address with more than one part in `SHARE` of all connections counts as greedy.
 const SHARE: usize = 8;
 
-/// Counters, each of which several addresses may have in common. Whoever is counted with a greedy one is only worse off
-/// while all connections are taken, and where it is slow itself.
+/// Number of hashed counters. Two addresses may collide: one that collides with a greedy address can lose a slow
+/// connection early, and only while all slots are taken.
 const COUNTERS: usize = 256;
 
-/// How many connections each address has, of IPv6 each /64 (rule 26).
+/// Number of connections of each address, or of each /64 for IPv6 (rule 26).
 #[derive(Debug)]
 pub(super) struct ConnectionCounts {
     counters: [u16; COUNTERS],
@@ -26,7 +26,7 @@ impl ConnectionCounts {
         Self { counters }
     }
 
-    /// Whether `address` has more than its share of `connections`. One it always may have.
+    /// Return whether `address` has more than its share of `connections`. Every address may have one.
     pub(super) fn is_greedy(&self, address: IpAddr, connections: usize) -> bool {
         usize::from(self.counters[counter_of(address)]) > (connections / SHARE).max(1)
     }
@@ -37,7 +37,7 @@ fn counter_of(address: IpAddr) -> usize {
         IpAddr::V4(v4) => u64::from(v4.to_bits()),
         IpAddr::V6(v6) => (v6.to_bits() >> 64) as u64,
     };
-    // The top octet of the product depends on all octets of the address.
+    // The top byte of the product depends on all bytes of the address.
     (network.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % COUNTERS
 }
 

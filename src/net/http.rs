@@ -1,13 +1,14 @@
 //! The HTTP server: a fixed number of connections with fixed buffers.
 //!
-//! A connection takes one of the slots, and is read from as soon as it is accepted: one that is answered and closed then
-//! is never watched for readiness. Nothing is allocated for a connection or a request.
+//! A connection takes one of the slots, and is read as soon as it is accepted. If it is answered and closed in that
+//! step, it never enters epoll. Connections and requests allocate no memory.
 //!
-//! If no slot is free, a newcomer takes the slot of a connection at rest: one that is ending, then the one that has been
-//! idle for longest. If no connection is at rest, it takes the slot of the slowest connection of a greedy address, which
-//! is one that has more than its share of the connections. That second choice is independent of the connection's state:
-//! a connection in any state is either at rest or slow, so that one address can never hold all slots. If no address is
-//! greedy, newcomers wait in the kernel until a connection comes to rest, ends or is out of time.
+//! If no slot is free, a new connection takes the slot of a connection at rest: first one that is ending, then the one
+//! that has been idle for longest. If no connection is at rest, it takes the slot of the slowest connection of a greedy
+//! address, which is one with more than its share of the connections. That second choice does not depend on the
+//! connection's state: each connection is either at rest or slow, so one address can never hold all slots. If no
+//! address is greedy, new connections wait in the kernel until a connection comes to rest, ends or exceeds its time
+//! limit.
 
 use core::net::IpAddr;
 use core::ops::Range;
@@ -21,19 +22,19 @@ use super::fairness::ConnectionCounts;
 use crate::clock::Running;
 use crate::tracker::{Ahead, LOOK_AHEAD, Tracker};
 
-/// Connections that a listener accepts before others get their turn.
+/// Number of connections that one listener accepts in a turn.
 const ACCEPTED_A_TURN: usize = 32;
 
-/// Connections that are served in a turn of a listener because they are about to be closed for a newcomer.
+/// Number of connections that are served in one turn of a listener before one of them is closed for a new connection.
 const SERVED_BEFORE_CLOSING: usize = 32;
 
-/// How long a client may take to close its end after ours.
+/// Time limit for a client to close its direction after ours is closed.
 const END_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long a connection may take.
+/// Time limits of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    /// From the first octet of a request to its end, and from a response to its being taken.
+    /// From the first byte of a request to its end, and from a response until the client has taken it.
     pub head: Duration,
     /// Between two requests.
     pub idle: Duration,
@@ -54,37 +55,38 @@ impl Timeouts {
 struct Occupied {
     stream: TcpStream,
     connection: Connection,
-    /// When it last answered a request or began to wait for something else. Pieces of a request or of a response are no
-    /// reason to renew it, so that a client which sends or reads one byte now and then still runs out of time.
+    /// Time of the last answered request or of the last change of state. A piece of a request or of a response does not
+    /// renew it, so that a client that sends or reads one byte now and then still exceeds its time limit.
     since: Running,
-    /// What its socket is watched for, if it is watched.
+    /// The events that epoll watches the socket for; `None` while it is not watched.
     interest: Option<Interest>,
 }
 
-/// The slots and what is in them.
+/// The slots and their connections.
 #[derive(Debug)]
 pub struct HttpServer {
     listeners: Vec<TcpListener>,
-    /// Whether connections are wanted: not where all slots are busy, nor where the system has no descriptors left.
+    /// Whether to accept connections: false while all slots are busy, or while the system has no file descriptor left.
     wants_connections: bool,
-    /// What the listeners are watched for.
+    /// The events that epoll watches the listeners for.
     interest: Interest,
     slots: Vec<Option<Occupied>>,
-    /// The slots that are free. The one that became so last is taken first, so that few pages are ever touched where few
+    /// The free slots, as a stack: the last one freed is used first, so that few pages are touched while few
     /// connections are open at once.
     free: Vec<usize>,
     /// [`CONNECTION_OCTETS`] for each slot.
     buffers: Box<[u8]>,
-    /// Where responses are written, whoever they are for.
+    /// Output buffer for responses, shared by all connections.
     responses: Box<[u8]>,
     timeouts: Timeouts,
 }
 
-/// Octets that one connection takes, all of them from the start; pages that no connection has used yet cost nothing.
+/// Size in bytes of one connection's buffers. They are allocated at the start, but a page takes no memory before a
+/// connection uses it.
 pub const CONNECTION_OCTETS: usize = RECEIVE_OCTETS + SEND_OCTETS;
 
 impl HttpServer {
-    /// A server on `listeners` with `connections` slots.
+    /// Create a server on `listeners` with `connections` slots.
     pub fn new(listeners: Vec<TcpListener>, connections: usize, timeouts: Timeouts) -> Self {
         let connections = connections.max(1);
         Self {
@@ -99,7 +101,7 @@ impl HttpServer {
         }
     }
 
-    /// Use other timeouts from now on, for the open connections as well.
+    /// Set the timeouts, for open connections as well.
     pub fn set_timeouts(&mut self, timeouts: Timeouts) {
         self.timeouts = timeouts;
     }
@@ -117,7 +119,7 @@ impl HttpServer {
         numbered.try_for_each(|(number, listener)| readiness.add(listener, Token::Listener(number), self.interest))
     }
 
-    /// Watch the listeners for connections if there is room for one, and not otherwise: they would be ready all the time.
+    /// Watch the listeners only while a connection can be accepted: otherwise they would be ready all the time.
     pub(super) fn watch_where_there_is_room(&mut self, readiness: &Readiness) -> nix::Result<()> {
         let interest = if self.wants_connections { Interest::Readable } else { Interest::Nothing };
         if interest != self.interest {
@@ -129,7 +131,7 @@ impl HttpServer {
         Ok(())
     }
 
-    /// Accept connections from a listener that is ready, and serve what they have sent already.
+    /// Accept connections from a ready listener, and serve the requests that have arrived with them.
     pub(super) fn accept(&mut self, number: usize, tracker: &mut Tracker, now: Running, readiness: &Readiness) {
         let mut serves = 0..SERVED_BEFORE_CLOSING;
         for _ in 0..ACCEPTED_A_TURN {
@@ -138,7 +140,8 @@ impl HttpServer {
                 Ok(accepted) => accepted,
                 Err(error) if passes(&error) => return,
                 Err(_) => {
-                    // The system has no descriptors or no memory left: what is closed makes room in the next turn.
+                    // The system has no file descriptor or memory left: close one connection, which makes room in the
+                    // next turn.
                     if let Some(slot) = self.gives_way(&mut serves, tracker, now, readiness) {
                         self.give_up(slot, tracker);
                     }
@@ -155,7 +158,7 @@ impl HttpServer {
         }
     }
 
-    /// A slot that is free, or that of a connection which gives way.
+    /// Return a free slot, or the slot of a connection to close.
     fn room(
         &mut self,
         serves: &mut Range<usize>,
@@ -167,12 +170,12 @@ impl HttpServer {
         free.or_else(|| self.gives_way(serves, tracker, now, readiness))
     }
 
-    /// The slot of a connection that gives way to a newcomer; it may have ended by itself just now. If no connection may
-    /// be given up, connections are not wanted until that changes.
+    /// Return the slot of a connection to close for a new one; it may have ended by itself just now. If no connection
+    /// may be closed, accept no more until that changes.
     ///
-    /// Each candidate is served first: if more connections are ready than one wait reports, its request may have arrived
-    /// and just not have had its turn. `serves` bounds that. A greedy address whose connections all turn out to be busy
-    /// loses one of those that have been served in this turn.
+    /// Each candidate is served first: if more connections are ready than one wait reports, its request may have
+    /// arrived without having had its turn. `serves` limits these attempts. A greedy address with only busy connections
+    /// then loses one that has been served in this turn.
     fn gives_way(
         &mut self,
         serves: &mut Range<usize>,
@@ -197,7 +200,7 @@ impl HttpServer {
         }
     }
 
-    /// How far the connection in a slot has come, if there is one.
+    /// Return the state and the number of answered requests of the connection in a slot.
     fn progress(&self, slot: usize) -> Option<(Wait, u64)> {
         self.slots[slot].as_ref().map(|occupied| (occupied.connection.waits_for(), occupied.connection.answered()))
     }
@@ -206,17 +209,18 @@ impl HttpServer {
         self.slots[slot] = Some(Occupied { stream, connection: Connection::new(client), since: now, interest: None });
     }
 
-    /// The slot of the connection at rest that is the first to run out of time. One that is ending has the least time.
+    /// Return the slot of the connection at rest with the earliest deadline. A connection that is ending has the
+    /// shortest time limit.
     fn longest_at_rest(&self) -> Option<usize> {
         self.first_out_of_time(|occupied| occupied.connection.waits_for().is_at_rest())
     }
 
-    /// The slot of the connection that is the first to run out of time among `those` of greedy addresses, whatever it waits
-    /// for. A proxy speaks for many clients and has no share.
+    /// Return the slot of the connection with the earliest deadline among `those` of greedy addresses, in any state. A
+    /// proxy is never greedy, because it forwards the requests of many clients.
     fn slowest_of_the_greedy(&self, tracker: &Tracker, those: impl Fn(&Occupied) -> bool) -> Option<usize> {
         let clients = self.slots.iter().flatten().map(|occupied| occupied.connection.client());
         let held = ConnectionCounts::by(clients.filter(|client| !tracker.is_proxy(*client)));
-        // Fewer than there are slots where the system has no more descriptors.
+        // This may be less than the number of slots, when the system has no more file descriptors.
         let open = self.slots.len() - self.free.len();
         self.first_out_of_time(|occupied| {
             let client = occupied.connection.client();
@@ -224,7 +228,7 @@ impl HttpServer {
         })
     }
 
-    /// The slot of the connection that is the first to run out of time, among `those`.
+    /// Return the slot of the connection with the earliest deadline among `those`.
     fn first_out_of_time(&self, those: impl Fn(&Occupied) -> bool) -> Option<usize> {
         let occupied = self.slots.iter().enumerate().filter_map(|(slot, occupied)| Some((slot, occupied.as_ref()?)));
         let those = occupied.filter(|(_, occupied)| those(occupied));
@@ -237,7 +241,7 @@ impl HttpServer {
         self.vacate(slot);
     }
 
-    /// Close what is in a slot; that ends its being watched as well.
+    /// Close the connection in a slot. That also removes it from epoll.
     fn vacate(&mut self, slot: usize) {
         if self.slots[slot].take().is_some() {
             self.free.push(slot);
@@ -245,8 +249,8 @@ impl HttpServer {
         }
     }
 
-    /// Do what connections that are ready, [`LOOK_AHEAD`] at most, can do now: read from all of them, and look at what
-    /// they ask for together.
+    /// Advance ready connections, at most [`LOOK_AHEAD`]: read from all of them, prefetch the swarms of all their
+    /// requests together, and then answer them.
     pub(super) fn advance_all(&mut self, slots: &[usize], tracker: &mut Tracker, now: Running, readiness: &Readiness) {
         match slots {
             [] => return,
@@ -269,7 +273,7 @@ impl HttpServer {
         occupied.connection.begin(tracker, &occupied.stream, received)
     }
 
-    /// Do what a connection can do now, and may have begun to.
+    /// Advance a connection by one step, which may have begun already.
     pub(super) fn advance(
         &mut self,
         slot: usize,
@@ -293,33 +297,33 @@ impl HttpServer {
         }
     }
 
-    /// Close the connections that are out of time. To be called every second or so.
+    /// Close the connections that have exceeded their time limit. The caller repeats this about every second.
     pub fn close_overdue(&mut self, tracker: &mut Tracker, now: Running) {
         for slot in 0..self.slots.len() {
             let Some(occupied) = &self.slots[slot] else { continue };
             if occupied.deadline(self.timeouts) <= now {
-                // An idle connection that ends is no matter; one that was slow is counted.
+                // Count only slow connections: the end of an idle one is normal.
                 let slow = !occupied.connection.waits_for().is_at_rest();
                 tracker.counters.http_connections_timed_out += u64::from(slow);
                 self.vacate(slot);
             }
         }
-        // Descriptors may have become free elsewhere.
+        // Another part of the program may have closed file descriptors.
         self.wants_connections = true;
     }
 }
 
 impl Occupied {
-    /// When it is out of time.
+    /// Return the time at which it exceeds its time limit.
     const fn deadline(&self, timeouts: Timeouts) -> Running {
         self.since.after(timeouts.of(self.connection.waits_for()))
     }
 
-    /// Watch the socket for what its connection waits for.
+    /// Watch the socket for the event that its connection waits for.
     fn watch(&mut self, slot: usize, waits_for: Wait, readiness: &Readiness) -> nix::Result<()> {
         let interest = match waits_for {
             Wait::Request | Wait::Rest | Wait::End | Wait::Over => Interest::Readable,
-            // There is room when its turn comes, for everything was sent.
+            // All responses have been sent, so the socket is writable: that event gives the connection its next turn.
             Wait::Room | Wait::Turn => Interest::Writable,
         };
         let token = Token::Connection(slot);
@@ -331,7 +335,7 @@ impl Occupied {
     }
 }
 
-/// Whether an error of accepting is one connection's, so that the next may be accepted.
+/// Return whether an accept error concerns only one connection, so that the next may be accepted.
 fn passes(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
     matches!(error.kind(), WouldBlock | Interrupted | ConnectionAborted)

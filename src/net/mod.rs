@@ -1,4 +1,4 @@
-//! Sockets, and nothing else: wait until one is ready, receive, hand to the core, send.
+//! The sockets: wait for readiness, receive, pass the data to the core, send. All protocol decisions are in the core.
 
 pub mod admin;
 pub mod bind;

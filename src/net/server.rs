@@ -1,12 +1,14 @@
-//! The server: all sockets that peers talk to, and the work beside them, on one thread.
+//! The server: all sockets for peers, and the work beside them, on one thread.
 //!
-//! A turn waits until a socket is ready, or the bell rings, and then gives each of the ready ones a bounded share: a
-//! batch of datagrams, a step of a connection, some new connections. What is not done in a turn is still ready in the
-//! next, so nobody keeps others from being served. A UDP socket that fills a batch is not watched until it has nothing
-//! left: it gets its share in each turn, and the kernel, which otherwise tells an epoll of every datagram that comes in
-//! and of every reply that has left, has less to do. The work beside (timers, signals, the administration) is a future: it
-//! is polled between two turns when its waker has rung the bell. What takes long there is done in steps, with a turn after
-//! each ([`crate::shared::Turns`]).
+//! A turn waits until a socket is ready or the waker is woken. Then it gives each ready socket a bounded share: one
+//! batch of datagrams, one step of a connection, a number of new connections. A socket with more to do is still ready
+//! in the next turn, so no client can block the others.
+//!
+//! A UDP socket that fills a batch leaves epoll until a batch is empty. It gets its share in every turn meanwhile. This
+//! saves work: for a watched socket the kernel reports each received datagram and each sent reply to epoll.
+//!
+//! The work beside the sockets (timers, signals, the admin API) is a future. It is polled between two turns when its
+//! waker was woken. Long work runs in steps, with a turn after each ([`crate::shared::Turns`]).
 
 use core::future::Future;
 use core::pin::pin;
@@ -26,7 +28,7 @@ use crate::clock::Running;
 use crate::shared::Shared;
 use crate::tracker::{LOOK_AHEAD, Tracker};
 
-/// The sockets and what they are served with.
+/// The sockets and the state that serves them.
 #[derive(Debug)]
 pub struct Server {
     readiness: Readiness,
@@ -37,7 +39,7 @@ pub struct Server {
     shared: Rc<Shared>,
 }
 
-/// A UDP socket, and whether it is watched.
+/// A UDP socket, and whether epoll watches it.
 #[derive(Debug)]
 struct Udp {
     server: UdpServer,
@@ -45,8 +47,8 @@ struct Udp {
 }
 
 impl Udp {
-    /// Answer a batch, and watch the socket only if there is no more to be expected at once. Where the kernel has no memory
-    /// to watch it with, it gets a turn as long as that lasts.
+    /// Answer a batch. Stop watching the socket after a full batch, and watch it again after an empty one. If the
+    /// kernel has no memory to watch it, it gets a share in every turn until the kernel has.
     fn take_turn(&mut self, number: usize, tracker: &mut Tracker, now: Running, readiness: &Readiness) {
         match self.server.exchange(tracker, now) {
             0 if !self.is_watched => {
@@ -59,10 +61,10 @@ impl Udp {
 }
 
 impl Server {
-    /// Serve UDP on `sockets` and HTTP where `http` listens.
+    /// Serve UDP on `sockets`, and HTTP on the listeners of `http`.
     ///
     /// # Errors
-    /// When the kernel does not watch the sockets.
+    /// When epoll does not take a socket.
     pub fn new(sockets: Vec<UdpSocket>, http: Rc<RefCell<HttpServer>>, shared: Rc<Shared>) -> io::Result<Self> {
         let (readiness, waker) = (Readiness::new()?, Arc::new(ServerWaker::new()?));
         readiness.add(&*waker, Token::ServerWaker, Interest::Edge)?;
@@ -75,15 +77,15 @@ impl Server {
         Ok(Self { readiness, ready: Ready::new(), waker, udp, http, shared })
     }
 
-    /// Serve until `work` is done, and return what came of it.
+    /// Serve until `work` is done, and return its result.
     ///
     /// # Errors
-    /// When waiting for the sockets fails, which it does not do for anything that comes from outside.
+    /// When the wait for the sockets fails. No input from the network can cause that.
     pub fn run<T>(&mut self, work: impl Future<Output = T>) -> io::Result<T> {
         let mut work = pin!(work);
         let waker = Waker::from(Arc::clone(&self.waker));
         let mut context = Context::from_waker(&waker);
-        // Whatever was there to be done before was not known to this waker.
+        // Work that became ready earlier has not woken this waker: poll once in any case.
         waker.wake_by_ref();
         self.shared.turns.begin();
         loop {
@@ -98,7 +100,7 @@ impl Server {
         }
     }
 
-    /// Wait until something is ready, and give everything that is a bounded share of the time. Nothing is allocated.
+    /// Wait until a socket is ready, and give each ready socket a bounded share of the time. It allocates nothing.
     ///
     /// # Errors
     /// As with [`Self::run`].
@@ -119,7 +121,7 @@ impl Server {
                 Token::ServerWaker => {}
                 Token::Udp(number) => self.udp[number].take_turn(number, tracker, now, &self.readiness),
                 Token::Connection(slot) => {
-                    // There is room: it never stays full.
+                    // Never full: it is emptied below as soon as it fills.
                     let _ = asking.push(slot);
                     if asking.is_full() {
                         http.advance_all(&asking, tracker, now, &self.readiness);
@@ -130,7 +132,8 @@ impl Server {
             }
         }
         http.advance_all(&asking, tracker, now, &self.readiness);
-        // Last, for then no connection is given up that has a request waiting, and newcomers have had time to send theirs.
+        // Accept last: by now the connections with a waiting request have been served, so none of them is closed for a
+        // new one. New clients also had time to send their requests.
         if somebody_came {
             for token in self.ready.tokens() {
                 if let Token::Listener(number) = token {

@@ -1,4 +1,4 @@
-//! The UDP socket: a batch of datagrams in, through the core, a batch out.
+//! The UDP socket: receive a batch of datagrams, answer them in the core, send a batch of replies.
 
 use core::array;
 use core::ffi::c_uint;
@@ -21,16 +21,17 @@ use crate::tracker::{Ahead, LOOK_AHEAD, Tracker};
 use crate::wire;
 use crate::wire::udp::MAX_REPLY_OCTETS;
 
-/// Datagrams that one system call receives or sends.
+/// Number of datagrams that one system call receives or sends.
 pub const BATCH: usize = LOOK_AHEAD;
 
-/// Octets of a datagram that are looked at: a scrape of 74 swarms has 1,496, and BEP 41 options make an announce longer.
+/// Number of bytes that are read of a datagram: a scrape of 74 swarms has 1,496, and an announce with BEP 41 options is
+/// longer than a plain one.
 const DATAGRAM_OCTETS: usize = 2048;
 
-/// Octets of a socket's buffers.
+/// Size in bytes of the buffers of one socket.
 pub const BUFFERS_OCTETS: usize = BATCH * (DATAGRAM_OCTETS + MAX_REPLY_OCTETS);
 
-/// The address that a datagram was sent to, and so the one that its reply is sent from (rule 17).
+/// The destination address of a datagram, which is the source address of its reply (rule 17).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Local {
     V4([u8; 4]),
@@ -45,25 +46,26 @@ struct Datagram<S> {
     octets: usize,
 }
 
-/// The replies of a batch, in the form in which the kernel is told them.
+/// The replies of a batch, in the form that the kernel takes.
 struct Replies<'a, S> {
     octets: Vec<[IoSlice<'a>; 1], BATCH>,
     remotes: Vec<Option<S>, BATCH>,
     locals: Vec<Option<Local>, BATCH>,
 }
 
-/// A UDP socket and the buffers of its batches, all taken once.
+/// A UDP socket and the buffers of its batches, allocated once.
 #[derive(Debug)]
 pub struct UdpServer(Family);
 
-/// The kernel's form of addresses is the family's, so that nothing is converted but what the core is told.
+/// The batches of either address family. They hold addresses in the kernel's form; only those that go to the core are
+/// converted.
 #[derive(Debug)]
 enum Family {
     V4(Batches<SockaddrIn>),
     V6(Batches<SockaddrIn6>),
 }
 
-/// Room for the kernel to tell, or to be told, the local address of a datagram, and nothing else.
+/// Allocates room for the control message that carries the local address of a datagram, and for no other.
 type LocalAddressSpace = fn() -> std::vec::Vec<u8>;
 
 struct Batches<S> {
@@ -87,7 +89,7 @@ impl UdpServer {
     /// Serve on `socket`, which [`super::bind::udp`] has opened.
     ///
     /// # Errors
-    /// When the socket does not know its address.
+    /// When the socket cannot report its address.
     pub fn new(socket: UdpSocket) -> io::Result<Self> {
         Ok(Self(match socket.local_addr()? {
             SocketAddr::V4(_) => Family::V4(Batches::new(socket, || nix::cmsg_space!(in_pktinfo))),
@@ -95,7 +97,7 @@ impl UdpServer {
         }))
     }
 
-    /// Receive a batch, answer it, and return how many datagrams it had. Nothing is allocated.
+    /// Receive a batch, answer it, and return its number of datagrams. It allocates nothing.
     pub fn exchange(&mut self, tracker: &mut Tracker, now: Running) -> usize {
         match &mut self.0 {
             Family::V4(batches) => batches.exchange(tracker, now),
@@ -103,7 +105,7 @@ impl UdpServer {
         }
     }
 
-    /// The socket, to be watched.
+    /// Return the socket, for epoll.
     pub(super) fn socket(&self) -> &UdpSocket {
         match &self.0 {
             Family::V4(batches) => &batches.socket,
@@ -111,10 +113,10 @@ impl UdpServer {
         }
     }
 
-    /// Where it listens.
+    /// Return the address that the socket listens on.
     ///
     /// # Errors
-    /// When the socket does not know.
+    /// When the socket cannot report its address.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket().local_addr()
     }
@@ -126,7 +128,7 @@ impl<S: SockaddrLike + Copy + Into<SocketAddr>> Batches<S> {
         Self {
             socket,
             local_address_space,
-            // Zeroes that the system gives: they take memory only once a batch is so large.
+            // Zeroed pages from the system: they take memory only when a batch is large enough to touch them.
             incoming: vec![0; BATCH * DATAGRAM_OCTETS].into_boxed_slice(),
             outgoing: vec![0; BATCH * MAX_REPLY_OCTETS].into_boxed_slice(),
             receive_headers: headers(),
@@ -150,7 +152,7 @@ impl<S: SockaddrLike + Copy + Into<SocketAddr>> Batches<S> {
                 continue;
             }
             spare = outgoing.next();
-            // There is room for as many as can be received.
+            // Never full: a batch has at most `BATCH` replies.
             let _ = replies.octets.push([IoSlice::new(&out[..octets])]);
             let _ = replies.remotes.push(Some(datagram.remote));
             let _ = replies.locals.push(datagram.local);
@@ -160,7 +162,7 @@ impl<S: SockaddrLike + Copy + Into<SocketAddr>> Batches<S> {
         datagrams.len()
     }
 
-    /// Let the core bring what these datagrams ask for into the cache.
+    /// Let the core prefetch the swarms that these datagrams ask for.
     fn look_ahead(&self, tracker: &mut Tracker, datagrams: &[Datagram<S>]) {
         let mut ahead = Vec::<Ahead, BATCH>::new();
         for (datagram, bytes) in datagrams.iter().zip(self.incoming.chunks_exact(DATAGRAM_OCTETS)) {
@@ -179,16 +181,18 @@ impl<S: SockaddrLike + Copy + Into<SocketAddr>> Batches<S> {
         let mut slices: [_; BATCH] = array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
         let fd = self.socket.as_raw_fd();
         let received = recvmmsg(fd, &mut self.receive_headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None);
-        // Would block, or an error that some datagram of ours has caused at its destination: the next call goes on.
+        // An error is EAGAIN, or the report that an earlier reply did not reach its client: ignore it, the next call
+        // continues.
         for message in received.into_iter().flatten() {
             let local = message.cmsgs().ok().and_then(|mut messages| messages.find_map(local_of));
             told_where &= local.is_some();
-            // The kernel tells of each datagram where it comes from: without that there is no use in those after it.
+            // The kernel gives the source of every datagram. If it were missing, the datagrams after it would be
+            // useless too.
             let Some(remote) = message.address else { break };
             let _ = datagrams.push(Datagram { remote, local, octets: message.bytes });
         }
         if !told_where {
-            // The kernel has shortened the control buffer's length in the header, which would stay so.
+            // The kernel has shortened the control buffer's length in the header, and it would stay short.
             self.receive_headers = MultiHeaders::preallocate(BATCH, Some((self.local_address_space)()));
         }
         datagrams
@@ -196,13 +200,13 @@ impl<S: SockaddrLike + Copy + Into<SocketAddr>> Batches<S> {
 }
 
 impl<'a, S: SockaddrLike + Copy> Replies<'a, S> {
-    /// Send them and return how many the kernel took. What it does not take is dropped, as UDP may: the client asks
-    /// again.
+    /// Send the replies and return the number that the kernel took. The others are dropped, as UDP allows: the client
+    /// repeats its request.
     fn send(&self, fd: RawFd, headers: &mut MultiHeaders<S>) -> usize {
         let mut taken = 0;
         let mut first = 0;
         while let Some(local) = self.locals.get(first) {
-            // One call has one source address; but for multi-homed hosts under load that is the whole batch.
+            // One call has one source address. Only a multi-homed host under load needs several calls for a batch.
             let together = self.locals[first..].iter().take_while(|other| *other == local).count();
             match self.send_from(*local, first..first + together, fd, headers) {
                 Ok(sent) => {
@@ -211,7 +215,7 @@ impl<'a, S: SockaddrLike + Copy> Replies<'a, S> {
                 }
                 Err(Errno::EAGAIN | Errno::ENOBUFS) => return taken,
                 Err(Errno::EINTR) => {}
-                // This one cannot be sent (no route, filtered): the others may.
+                // This reply cannot be sent (no route, or filtered). Try the others.
                 Err(_) => first += 1,
             }
         }
@@ -243,7 +247,7 @@ impl<'a, S: SockaddrLike + Copy> Replies<'a, S> {
                 let source = [ControlMessage::Ipv6PacketInfo(&info)];
                 sendmmsg(fd, headers, octets, remotes, source, flags)?.count()
             }
-            // The kernel has not told, which it does not do: it may choose then.
+            // The local address is missing, which is not expected. Let the kernel choose one.
             None => {
                 let ([[octets], ..], [Some(remote), ..]) = (octets, remotes) else { return Ok(0) };
                 sendto(fd, octets, remote, flags).map(|_| 1)?
@@ -253,7 +257,7 @@ impl<'a, S: SockaddrLike + Copy> Replies<'a, S> {
     }
 }
 
-/// The address a datagram was sent to. An IPv6 address of one link only makes sense with its interface.
+/// Return the destination address of a datagram. A link-local IPv6 address is complete only with its interface.
 fn local_of(message: ControlMessageOwned) -> Option<Local> {
     match message {
         ControlMessageOwned::Ipv4PacketInfo(info) => Some(Local::V4(info.ipi_spec_dst.s_addr.to_ne_bytes())),

@@ -1,4 +1,4 @@
-//! The bell: whoever wakes the work beside the sockets rings it, from any thread, and so ends the wait for sockets.
+//! The waker of the server: a task beside the sockets wakes it from any thread, and that ends the wait for sockets.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -7,30 +7,30 @@ use std::task::Wake;
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-/// A waker that a wait for sockets hears.
+/// A waker that ends a wait for sockets.
 ///
-/// Nothing is lost: who rings sets the flag before the descriptor, and who answers clears the flag before looking at what
-/// there is to do. A ring that comes after that ends the wait, which begins later still.
+/// No wake-up is lost: a wake-up sets the flag before it writes to the descriptor, and the server clears the flag
+/// before it polls the work. A wake-up after that makes the descriptor ready, and so ends the next wait.
 #[derive(Debug)]
 pub(super) struct ServerWaker {
     rung: AtomicBool,
-    /// Never read: each write to it is an edge, and 2⁶⁴ rings are not to be had.
+    /// Never read: each write is an edge for epoll, and the counter cannot reach 2⁶⁴.
     descriptor: EventFd,
 }
 
 impl ServerWaker {
-    /// A bell that has been rung, for there is work in the beginning.
+    /// Create a waker that is already woken, because the work must be polled once at the start.
     pub(super) fn new() -> nix::Result<Self> {
         let descriptor = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?;
         Ok(Self { rung: AtomicBool::new(true), descriptor })
     }
 
-    /// Whether it has been rung since it was answered.
+    /// Return whether it was woken since the last [`Self::answer`].
     pub(super) fn is_rung(&self) -> bool {
         self.rung.load(Ordering::Acquire)
     }
 
-    /// Whether it has been rung; if so, that is answered for, and the work must be looked at now.
+    /// Clear the flag and return whether it was set. If so, the caller must poll the work now.
     pub(super) fn answer(&self) -> bool {
         self.is_rung() && self.rung.swap(false, Ordering::AcqRel)
     }
@@ -49,7 +49,7 @@ impl Wake for ServerWaker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.rung.swap(true, Ordering::AcqRel) {
-            // It cannot fail but for a full counter, which ends the wait as well.
+            // It can fail only when the counter is full, and then the descriptor is ready as well.
             let _ = self.descriptor.write(1);
         }
     }

@@ -1,7 +1,8 @@
-//! One connection to the admin API: a request in, its answer out, and the connection is closed.
+//! One connection to the admin API: receive a request, send its answer, and close the connection.
 //!
-//! Only the client is timed. What it asks for runs to its end whether the client stays or not: a change that was given
-//! up half-way may or may not be on the disk. Until then the connection is a stranger's, which may have to give way.
+//! Only the client has time limits. The work of a request always runs to its end, even if the client disconnects: a
+//! change that is stopped half-way may or may not be on the disk. Until a request is accepted, the connection counts as
+//! a stranger's and may be closed for a new one.
 
 use core::future::Future;
 use core::time::Duration;
@@ -18,24 +19,24 @@ use crate::admin::{self, Answer, Because, Listing, Refused};
 use crate::http::{Body, Head, HeadStatus, Status, parse_head};
 use crate::shared::Shared;
 
-/// Octets that a request may have, head and body.
+/// Size limit in bytes of a request, head and body.
 pub const REQUEST_OCTETS: usize = 8192;
 
-/// Octets of a refused request that are read and left unused, so that the reason arrives: a kernel that has to close on
-/// what was not read tells the client of nothing but a reset.
+/// Number of bytes of a refused request that are read and discarded, so that the client receives the reason: to close a
+/// socket with unread data resets the connection.
 const UNREAD_OCTETS: usize = 1 << 20;
 
-/// For how long they are.
+/// Time limit for that.
 const UNREAD_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Why a request did not come.
+/// The reason why no request was received.
 enum Trouble {
     Refused(Refused),
     Lost(io::Error),
 }
 
-/// Serve one request of `stream`. Where there is a token, the request must have it; before it has arrived, and while it is
-/// refused, the connection gives way when `give_way` receives.
+/// Serve one request on `stream`. If `token` is set, the request must have it. Until the request has arrived, and while
+/// a refusal is sent, `give_way` closes the connection.
 pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     shared: &Shared,
@@ -48,7 +49,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         let _ = give_way.recv().await;
         Err(ErrorKind::ConnectionAborted.into())
     };
-    // In this order: a request that is there is answered.
+    // The request comes first: one that has arrived is answered even if `give_way` is ready too.
     let admitted = admit(&mut stream, &mut buffer, shared, token, patience).or(given_way).await?;
     drop(give_way);
     let Some(received) = admitted else { return Ok(()) };
@@ -58,7 +59,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream.close().await
 }
 
-/// Read a request, and return how many octets it has; `None` if it has been refused.
+/// Read a request, and return its length in bytes; `None` if it was refused.
 async fn admit(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     buffer: &mut [u8],
@@ -78,7 +79,7 @@ async fn admit(
     }
 }
 
-/// Do `work`, unless it takes longer than `patience`.
+/// Do `work`, with `patience` as its time limit.
 async fn within<T>(patience: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let too_late = async {
         Timer::after(patience).await;
@@ -87,7 +88,7 @@ async fn within<T>(patience: Duration, work: impl Future<Output = io::Result<T>>
     work.or(too_late).await
 }
 
-/// Read a request to its end, and return its octets.
+/// Read a request to its end, and return its length in bytes.
 async fn receive(
     stream: &mut (impl AsyncRead + Unpin),
     buffer: &mut [u8],
@@ -113,35 +114,36 @@ async fn receive(
     read_all.or(too_late).await
 }
 
-/// The client says that it has sent all, and it has not.
+/// Return the error for a client that closes its direction before the end of the request.
 fn cut(received: usize) -> Trouble {
     match received {
-        // Whoever only looks whether somebody listens here.
+        // A probe that only checks whether the tracker listens.
         0 => Trouble::Lost(ErrorKind::UnexpectedEof.into()),
         _ => Trouble::Refused(Refused::new(Because::Nonsense, "the request ends too early; send all of it")),
     }
 }
 
-/// Whether `received` is a whole request, and why it will not be taken.
+/// Return whether `received` is a complete request; the error is the reason to refuse it.
 fn is_whole(received: &[u8], token: Option<&BearerToken>) -> Result<bool, Trouble> {
     let refuse = |because, reason: &str| Err(Trouble::Refused(Refused::new(because, reason)));
     let head = match parse_head(received) {
         HeadStatus::Complete(head) => head,
         HeadStatus::Incomplete if received.len() < REQUEST_OCTETS => return Ok(false),
-        HeadStatus::Malformed => return refuse(Because::Nonsense, "this is no HTTP/1.1 request; send one"),
+        HeadStatus::Malformed => return refuse(Because::Nonsense, "this is not an HTTP/1.1 request; send one"),
         HeadStatus::Incomplete | HeadStatus::TooManyHeaders => {
             return refuse(Because::LongHead, "the request's head is too long; send fewer or shorter headers");
         }
     };
-    // Strangers are told nothing but this.
+    // Check the token before all else, so that a client without it learns nothing more.
     if token.is_some_and(|token| !token.is_in(head.authorization)) {
         let reason = "the token is wrong or missing; send `Authorization: Bearer` and the token in admin.token_file";
         return refuse(Because::NotAuthorized, reason);
     }
     match body_octets(&head) {
-        None => refuse(Because::NoLength, "the length of the request's body is not told; send it with Content-Length"),
+        None => refuse(Because::NoLength, "the length of the request's body is missing; send it as Content-Length"),
         Some(octets) if octets > (REQUEST_OCTETS - head.octets) as u64 => {
-            let reason = format!("the request's body is too long; with its head it may have {REQUEST_OCTETS} octets");
+            let reason =
+                format!("the request's body is too long; head and body together may have {REQUEST_OCTETS} bytes");
             refuse(Because::LongBody, &reason)
         }
         Some(octets) => Ok((received.len() - head.octets) as u64 >= octets),
@@ -156,10 +158,10 @@ fn body_octets(head: &Head<'_>) -> Option<u64> {
     }
 }
 
-/// Do what a whole request asks for.
+/// Do the work of a complete request, and return its answer.
 async fn answer(shared: &Shared, received: &[u8]) -> Result<Answer, Refused> {
     let HeadStatus::Complete(head) = parse_head(received) else {
-        return Err(Refused::new(Because::Nonsense, "this is no HTTP/1.1 request; send one"));
+        return Err(Refused::new(Because::Nonsense, "this is not an HTTP/1.1 request; send one"));
     };
     let body = received.get(head.octets..).unwrap_or_default();
     let octets = body_octets(&head).and_then(|octets| usize::try_from(octets).ok()).unwrap_or(0);
@@ -199,8 +201,8 @@ fn response(status: Status, header: Option<(&str, &str)>, body: &str) -> String 
     )
 }
 
-/// Send the whitelist. Its length is not known before its end, which is that of the connection; a client knows by the
-/// JSON whether it has it all.
+/// Send the whitelist. Its length is unknown at the start, so the end of the connection is the end of the body. The
+/// client knows from the JSON whether it is complete.
 async fn send_list(
     stream: &mut (impl AsyncWrite + Unpin),
     shared: &Shared,
@@ -212,7 +214,7 @@ async fn send_list(
     let mut piece = Vec::new();
     while listing.next(shared, &mut piece)? {
         within(patience, stream.write_all(&piece)).await?;
-        // A socket that takes everything at once must not keep the tracker from its peers.
+        // Even with a client that reads at full speed, peers get a turn after each piece.
         shared.turns.next().await;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The Unix socket's file: made when the tracker starts, removed when it stops.
+//! The file of the Unix socket: created when the tracker starts, removed when it stops.
 
 use core::fmt;
 use std::fs::{self, Permissions};
@@ -11,20 +11,20 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 
-/// The owner and the group may talk to the tracker, nobody else.
+/// Access for the owner and the group only.
 const MODE: u32 = 0o660;
 
-/// Connections that may wait in the kernel until they are accepted.
+/// Number of connections that may wait in the kernel to be accepted.
 const BACKLOG: i32 = 16;
 
-/// Why there is no control socket.
+/// The reason why the control socket cannot be created.
 #[derive(Debug)]
 pub enum SocketError {
-    /// A tracker that is alive listens there.
+    /// A running tracker listens there.
     InUse(PathBuf),
-    /// What is there is no socket, and so is not ours to replace.
+    /// The path is another kind of file, which must not be replaced.
     NotASocket(PathBuf),
-    /// It cannot be made.
+    /// The system refuses to create it.
     Unusable(PathBuf, io::Error),
 }
 
@@ -33,19 +33,19 @@ impl fmt::Display for SocketError {
         match self {
             Self::InUse(path) => write!(
                 f,
-                "another nakodo is listening on the control socket {}; stop that one, or set admin.socket or data_dir to \
+                "another nakodo is listening on the control socket {}; stop it, or set admin.socket or data_dir to \
                  another path",
                 path.display()
             ),
             Self::NotASocket(path) => write!(
                 f,
-                "the control socket cannot be made at {}, where something else is; move that away, or set admin.socket \
+                "cannot create the control socket at {}: another file is there; move it away, or set admin.socket \
                  to another path",
                 path.display()
             ),
             Self::Unusable(path, error) => write!(
                 f,
-                "cannot make the control socket {}: {error}; set admin.socket to a path of at most 107 octets in a \
+                "cannot create the control socket {}: {error}; set admin.socket to a path of at most 107 bytes in a \
                  directory that exists and that nakodo may write to",
                 path.display()
             ),
@@ -55,16 +55,16 @@ impl fmt::Display for SocketError {
 
 impl std::error::Error for SocketError {}
 
-/// The file of a socket that listens; removed when this is dropped, unless another has taken its place.
+/// The file of a listening socket. It is removed on drop, unless another file has taken its place.
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    /// Which file it is: device and inode.
+    /// Device and inode of the file.
     identity: (u64, u64),
 }
 
 impl SocketFile {
-    /// Make a socket that does not block and listens at `path`.
+    /// Create a non-blocking socket that listens at `path`.
     pub(super) fn listen(path: &Path) -> Result<(UnixListener, Self), SocketError> {
         remove_dead(path)?;
         open(path).map_err(|error| match error.kind() {
@@ -77,13 +77,13 @@ impl SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
-            // Should it stay, the next start finds that nobody listens.
+            // Best effort: if the file stays, the next start finds that it is dead and replaces it.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Nobody can connect before `listen`, and by then the file has its mode.
+/// Create the socket. Clients can connect only after `listen`, and by then the file has its mode.
 fn open(path: &Path) -> io::Result<(UnixListener, SocketFile)> {
     let fd = new_socket()?;
     bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
@@ -102,7 +102,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
-/// Remove a socket that nobody listens on: a tracker that lost its power leaves one behind.
+/// Remove the file of a dead socket: a tracker leaves it behind after a power cut.
 fn remove_dead(path: &Path) -> Result<(), SocketError> {
     let unusable = |error| SocketError::Unusable(path.into(), error);
     match fs::symlink_metadata(path) {
@@ -114,7 +114,7 @@ fn remove_dead(path: &Path) -> Result<(), SocketError> {
     let address = UnixAddr::new(path).map_err(|errno| unusable(errno.into()))?;
     let fd = new_socket().map_err(|errno| unusable(errno.into()))?;
     match connect(fd.as_raw_fd(), &address) {
-        // It does not block: where connections are queueing up, somebody is alive who should accept them.
+        // The socket does not block: EAGAIN means that the queue is full, so a running process owns the socket.
         Ok(()) | Err(Errno::EAGAIN) => Err(SocketError::InUse(path.into())),
         Err(Errno::ECONNREFUSED) => fs::remove_file(path).map_err(unusable),
         Err(errno) => Err(unusable(errno.into())),

@@ -1,17 +1,17 @@
-//! Connections whose clients have not shown the token yet: the oldest of them gives way to a newcomer, so that clients
-//! without the token cannot keep those with it from being served.
+//! Connections without the token so far. The oldest of them is closed when a new connection needs its place, so that
+//! clients without the token cannot block those with it.
 
 use core::cell::RefCell;
 use std::collections::VecDeque;
 
 use smol::channel::{self, Receiver, Sender};
 
-/// How each of the connections is asked to give way, oldest first.
+/// Channels that ask the connections to close, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Strangers(RefCell<VecDeque<Sender<()>>>);
 
 impl Strangers {
-    /// Add a connection. It counts until it drops the receiver, which receives when it has to give way.
+    /// Add a connection. It counts until it drops the receiver, which receives when the connection must close.
     pub(super) fn enter(&self) -> Receiver<()> {
         let (sender, receiver) = channel::bounded(1);
         let mut strangers = self.0.borrow_mut();
@@ -20,7 +20,7 @@ impl Strangers {
         receiver
     }
 
-    /// Ask the oldest to give way, if there is one.
+    /// Ask the oldest connection to close, if any.
     pub(super) fn make_room(&self) {
         let mut strangers = self.0.borrow_mut();
         while let Some(oldest) = strangers.pop_front() {

@@ -1,4 +1,4 @@
-//! Real sockets, a real store, and the commands' own client.
+//! Tests with real sockets, a real store, and the client of the commands.
 
 use std::fs::{self, Permissions};
 use std::io::{Read as _, Write as _};
@@ -22,7 +22,7 @@ use crate::wire::{Announce, Event, InfoHash};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// A daemon whose admin API is served while the test runs something else.
+/// A daemon that serves its admin API while the test does other work.
 struct Served {
     executor: LocalExecutor<'static>,
     shared: Rc<Shared>,
@@ -54,7 +54,7 @@ impl Served {
         Self { executor, shared, socket, _file: file, tcp, dir }
     }
 
-    /// Run what blocks on another thread, and the servers meanwhile.
+    /// Run blocking work on another thread, and the servers meanwhile.
     fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         smol::block_on(self.executor.run(smol::unblock(work)))
     }
@@ -99,11 +99,11 @@ impl Served {
         self.shared.tracker.borrow().usage().leechers
     }
 
-    /// Close the daemon, and return what the disk has.
+    /// Close the daemon, and return the entries on the disk.
     fn reopened(self) -> Vec<Entry> {
         let Self { executor, shared, dir, .. } = self;
         drop((executor, shared));
-        let opened = crate::store::Store::open(dir.path()).expect("nobody has it any more");
+        let opened = crate::store::Store::open(dir.path()).expect("the store is closed");
         let mut entries = opened.entries;
         entries.sort_by_key(|entry| entry.prefix);
         entries
@@ -143,7 +143,7 @@ fn refused(response: &str, status: &str, reason: &str) {
 }
 
 #[test]
-fn what_was_allowed_is_on_the_disk_and_in_the_table() {
+fn an_allowed_prefix_is_on_the_disk_and_in_the_table() {
     let served = Served::new(8);
     assert!(!served.announce("203.0.113.7"));
     assert_eq!(served.ask(of_user("203.0.113.7", "mika")), Ok("allowed 203.0.113.7/32\n".into()));
@@ -168,7 +168,7 @@ fn what_was_allowed_is_on_the_disk_and_in_the_table() {
 }
 
 #[test]
-fn who_is_allowed_again_is_no_longer_idle() {
+fn allowing_an_entry_again_resets_its_idle_time() {
     let served = Served::new(1);
     let old = Entry {
         prefix: prefix::parse("203.0.113.7").expect("a prefix"),
@@ -191,7 +191,7 @@ fn who_is_allowed_again_is_no_longer_idle() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_and_changes_nothing() {
+fn an_invalid_request_is_refused_and_changes_nothing() {
     let served = Served::new(8);
     for (body, reason) in [
         ("", "the request's body is not what /v1/whitelist takes: EOF"),
@@ -218,7 +218,7 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn what_is_no_request_for_us_is_refused() {
+fn a_malformed_or_unknown_request_is_refused() {
     let served = Served::new(8);
     let long = "x".repeat(REQUEST_OCTETS);
     let many = "a: b\r\n".repeat(200);
@@ -226,10 +226,10 @@ fn what_is_no_request_for_us_is_refused() {
         ("GET / HTTP/1.1\r\n\r\n".into(), "404 Not Found", "there are /v1/status and /v1/whitelist"),
         ("GET /v1/status/ HTTP/1.1\r\n\r\n".into(), "404 Not Found", "nothing is at that path"),
         ("GET /\u{ff} HTTP/1.1\r\n\r\n".into(), "404 Not Found", "nothing is at that path"),
-        ("hello\r\n\r\n".into(), "400 Bad Request", "this is no HTTP/1.1 request"),
+        ("hello\r\n\r\n".into(), "400 Bad Request", "this is not an HTTP/1.1 request"),
         (format!("GET /{long} HTTP/1.1\r\n\r\n"), "431 Request Header Fields Too Large", "head is too long"),
         (format!("GET / HTTP/1.1\r\n{many}\r\n"), "431 Request Header Fields Too Large", "fewer or shorter headers"),
-        (post(&long), "413 Content Too Large", "it may have 8192 octets"),
+        (post(&long), "413 Content Too Large", "may have 8192 bytes"),
         (post("").replace(": 0", ": 18446744073709551615"), "413 Content Too Large", "body is too long"),
         (post("").replace("Content-Length: 0", "Transfer-Encoding: chunked"), "411 Length Required", "Content-Length"),
     ] {
@@ -255,7 +255,7 @@ fn a_request_that_is_cut_is_refused() {
             read_all(stream)
         });
         match octets {
-            0 => assert_eq!(response, "", "who only looks whether we listen has seen it"),
+            0 => assert_eq!(response, "", "a probe gets no response"),
             _ => refused(&response, "400 Bad Request", "the request ends too early"),
         }
     }
@@ -263,11 +263,11 @@ fn a_request_that_is_cut_is_refused() {
 }
 
 #[test]
-fn a_slow_client_is_sent_away_and_keeps_nobody_out() {
+fn a_slow_client_times_out_and_blocks_no_other_client() {
     let served = Served::with_patience(8, Duration::from_millis(200));
     let socket = served.socket.clone();
     let responses = served.run(move || {
-        // As many as are served at a time; the next waits in the kernel.
+        // As many as are served at the same time; the next one waits in the kernel.
         let slow: Vec<_> = [b"GET /v1/st".as_slice(), b""]
             .into_iter()
             .map(|start| {
@@ -285,14 +285,14 @@ fn a_slow_client_is_sent_away_and_keeps_nobody_out() {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_sent_away() {
+fn a_client_that_does_not_read_times_out() {
     let served = Served::with_patience(20_000, Duration::from_millis(200));
     fill(&served, 20_000);
     let socket = served.socket.clone();
     let read = served.run(move || {
         let mut stream = UnixStream::connect(&socket).expect("it listens");
         stream.write_all(b"GET /v1/whitelist HTTP/1.1\r\n\r\n").expect("it is read");
-        // Writing nothing fails as soon as the other end is closed.
+        // A write of zero bytes fails as soon as the other end is closed.
         while stream.write(&[]).is_ok() {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -301,7 +301,7 @@ fn a_client_that_does_not_read_is_sent_away() {
     assert!(read.starts_with("HTTP/1.1 200 OK\r\n") && !read.ends_with("]}"), "it was cut");
 }
 
-/// Put `count` entries in the table, not on the disk.
+/// Put `count` entries into the table, but not on the disk.
 fn fill(served: &Served, count: u32) {
     let mut tracker = served.shared.tracker.borrow_mut();
     for number in 0..count {
@@ -342,7 +342,7 @@ fn revoked_peers_leave_at_once() {
 
     let revoke = |text| Request::Revoke(Revoke::Prefix(prefix::parse(text).expect(text)));
     assert_eq!(served.ask(revoke("203.0.113.0/24")), Ok("removed 1 entry\n".into()));
-    assert_eq!(served.peers(), 4, "each has an entry of their own");
+    assert_eq!(served.peers(), 4, "each has an entry of its own");
     assert_eq!(served.ask(revoke("203.0.113.9")), Ok("removed 1 entry\n".into()));
     assert_eq!(served.peers(), 3);
     assert_eq!(served.ask(Request::Revoke(Revoke::User("mika".into()))), Ok("removed 2 entries\n".into()));
@@ -396,7 +396,7 @@ fn a_change_that_the_disk_does_not_take_is_not_made() {
 }
 
 #[test]
-fn the_status_is_told() {
+fn the_status_is_reported() {
     let served = Served::new(8);
     served.ask(Request::Allow(allow("203.0.113.7"))).expect("room");
     served.announce("203.0.113.7");
@@ -417,7 +417,7 @@ fn the_status_is_told() {
 }
 
 #[test]
-fn strangers_are_told_to_show_the_token() {
+fn requests_without_the_token_are_refused() {
     let served = Served::new(8);
     let get = |fields: &str| format!("GET /v1/status HTTP/1.1\r\nHost: n\r\n{fields}\r\n");
     for fields in ["", "Authorization: Bearer 0123456789abcdef\r\n", "Authorization: Basic Og==\r\n"] {
@@ -426,7 +426,7 @@ fn strangers_are_told_to_show_the_token() {
         assert!(response.starts_with(head) && response.contains("admin.token_file"), "{response}");
     }
     let long = post(&"x".repeat(100_000));
-    assert!(served.send_tcp(long).starts_with("HTTP/1.1 401 "), "whatever it is that they want");
+    assert!(served.send_tcp(long).starts_with("HTTP/1.1 401 "), "whatever the request is");
     let response = served.send_tcp(get(&format!("Authorization: Bearer {TOKEN}\r\n")));
     assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
     let allow = post(r#"{"prefix":"203.0.113.7"}"#);
@@ -436,7 +436,7 @@ fn strangers_are_told_to_show_the_token() {
 }
 
 #[test]
-fn strangers_give_way_whatever_they_do() {
+fn strangers_are_closed_for_new_clients_in_every_state() {
     let served = Served::with_patience(8, Duration::from_secs(120));
     let long = post(&"x".repeat(100_000));
     let whole = "GET /v1/status HTTP/1.1\r\n\r\n";
@@ -447,7 +447,7 @@ fn strangers_give_way_whatever_they_do() {
             [(); 5].map(|()| {
                 for _ in 0..4 {
                     let mut stranger = TcpStream::connect(tcp).expect("it listens");
-                    // It may have been closed meanwhile.
+                    // The tracker may have closed it already.
                     let _ = stranger.write_all(octets.as_bytes());
                     strangers.push(stranger);
                 }
@@ -466,7 +466,7 @@ fn strangers_give_way_whatever_they_do() {
 }
 
 #[test]
-fn errors_of_accepting_do_not_end_it() {
+fn the_server_survives_accept_errors() {
     let dir = TempDir::new();
     let shared = testing::shared(&dir, testing::settings(1));
     let (mut client, server) = async_net::unix::UnixStream::pair().expect("two sockets");
@@ -492,41 +492,41 @@ fn errors_of_accepting_do_not_end_it() {
 }
 
 #[test]
-fn the_socket_is_of_one_living_tracker() {
+fn one_running_tracker_owns_the_socket() {
     let dir = TempDir::new();
     let path = dir.file("nakodo.sock");
     let bind = || UnixServer::bind(&path, Limits::default());
     let message =
         |bound: Result<(UnixServer, SocketFile), SocketError>| bound.map(drop).expect_err("it is not ours").to_string();
 
-    let server = bind().expect("nobody has it");
+    let server = bind().expect("the path is free");
     assert_eq!(fs::metadata(&path).expect("it is there").permissions().mode() & 0o777, 0o660);
     assert!(message(bind()).starts_with("another nakodo is listening on the control socket"));
     drop(server);
     assert!(!path.exists(), "its file goes with it");
 
-    drop(StdUnixListener::bind(&path).expect("nobody has it"));
+    drop(StdUnixListener::bind(&path).expect("the path is free"));
     assert!(path.exists(), "a dead one stays behind");
     let server = bind().expect("the dead one is replaced");
     fs::remove_file(&path).expect("it is there");
     let another = StdUnixListener::bind(&path).expect("the name is free");
     drop(server);
-    assert!(path.exists(), "what another has put there is not ours to remove");
+    assert!(path.exists(), "the file of another process stays");
     drop(another);
 
     fs::remove_file(&path).expect("it is there");
     fs::write(&path, "precious").expect("it is writable");
     let text = message(bind());
-    assert!(text.contains("where something else is; move that away"), "{text}");
+    assert!(text.contains("another file is there; move it away"), "{text}");
     assert_eq!(fs::read(&path).expect("it is still there"), b"precious");
     for path in [dir.file("absent/nakodo.sock"), dir.file(&"x".repeat(120))] {
         let text = message(UnixServer::bind(&path, Limits::default()));
-        assert!(text.starts_with("cannot make the control socket") && text.contains("set admin.socket"), "{text}");
+        assert!(text.starts_with("cannot create the control socket") && text.contains("set admin.socket"), "{text}");
     }
 }
 
 #[test]
-fn what_keeps_the_tcp_address_from_us_is_told() {
+fn an_unusable_tcp_address_or_token_is_reported() {
     let served = Served::new(1);
     let token_file = served.dir.file("token");
     let error = TcpServer::bind(served.tcp, &token_file, Limits::default()).expect_err("it is taken").to_string();

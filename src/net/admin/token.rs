@@ -1,4 +1,4 @@
-//! The token that the TCP address asks for.
+//! The token that a client of the TCP address must send.
 
 use core::fmt;
 use std::fs::File;
@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 
 use subtle::ConstantTimeEq as _;
 
-/// A shorter token could be guessed, one connection after another.
+/// Smallest length in bytes: a shorter token could be guessed, one connection after another.
 const LEAST_OCTETS: usize = 16;
 
-/// A longer one would not leave a request much room.
+/// Largest length in bytes: a longer token would leave a request little room.
 const MOST_OCTETS: usize = 1024;
 
-/// What everybody who is not the owner or of the group may do with a file.
+/// Permission bits for users other than the owner and the group.
 const OTHERS: u32 = 0o007;
 
-/// Who knows it may do everything.
+/// The token. A client that sends it has full access.
 pub(super) struct BearerToken(Box<[u8]>);
 
 impl fmt::Debug for BearerToken {
@@ -26,16 +26,16 @@ impl fmt::Debug for BearerToken {
     }
 }
 
-/// Why there is no token.
+/// The reason why the token is unusable.
 #[derive(Debug)]
 pub enum TokenError {
     /// The file cannot be read.
     Unreadable(PathBuf, io::Error),
-    /// Everybody on this host can read the file, or change it.
+    /// Every user of this host can read or change the file.
     OpenToOthers(PathBuf),
-    /// It has as many octets, which are too few to be a secret or too many to be sent.
+    /// The token has this length in bytes, which is too short to be a secret or too long to be sent.
     Length(PathBuf, usize),
-    /// It has what cannot be sent in a header.
+    /// The token contains a byte that cannot be sent in a header.
     NotPrintable(PathBuf),
 }
 
@@ -49,19 +49,19 @@ impl fmt::Display for TokenError {
             ),
             Self::OpenToOthers(path) => write!(
                 f,
-                "the token file {0} is open to everybody on this host; run `chmod o= {0}`, and choose a new token if \
-                 somebody may have read it",
+                "the token file {0} is accessible to all users of this host; run `chmod o= {0}`, and choose a new token if \
+                 another user may have read it",
                 path.display()
             ),
             Self::Length(path, octets) => write!(
                 f,
-                "the token in {} has {octets} octets and must have {LEAST_OCTETS} to {MOST_OCTETS}; 32 random ones are \
+                "the token in {} has {octets} bytes and must have {LEAST_OCTETS} to {MOST_OCTETS}; 32 random bytes are \
                  good",
                 path.display()
             ),
             Self::NotPrintable(path) => write!(
                 f,
-                "the token in {} has spaces, or characters other than printable ASCII, which cannot be sent; use letters \
+                "the token in {} has spaces, or characters other than printable ASCII, that cannot be sent; use letters \
                  and digits",
                 path.display()
             ),
@@ -72,7 +72,7 @@ impl fmt::Display for TokenError {
 impl std::error::Error for TokenError {}
 
 impl BearerToken {
-    /// Read the token in `file`; space around it does not count.
+    /// Read the token in `file`, and strip whitespace around it.
     pub(super) fn read(file: &Path) -> Result<Self, TokenError> {
         let unreadable = |error| TokenError::Unreadable(file.into(), error);
         let opened = File::open(file).map_err(unreadable)?;
@@ -92,8 +92,8 @@ impl BearerToken {
         Ok(Self(token.into()))
     }
 
-    /// Whether an `Authorization` header has this token: RFC 6750, "Authorization Request Header Field". How long that
-    /// takes tells nothing of the token but its length.
+    /// Return whether an `Authorization` header has this token: RFC 6750, "Authorization Request Header Field". The
+    /// comparison time depends on the token's length and not on its bytes.
     pub(super) fn is_in(&self, authorization: Option<&[u8]>) -> bool {
         const SCHEME: &[u8] = b"Bearer ";
         let split = authorization.and_then(|value| value.split_at_checked(SCHEME.len()));
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_told_from_others() {
+    fn only_the_exact_token_is_accepted() {
         let token = read(b" 0123456789abcdef\n", 0o640).expect("a token");
         for (authorization, is_in) in [
             ("Bearer 0123456789abcdef", true),
@@ -143,11 +143,11 @@ mod tests {
     fn files_that_hold_no_secret_are_refused() {
         let good = b"0123456789abcdef";
         for (content, mode, mistake) in [
-            (&good[..], 0o644, "is open to everybody on this host; run `chmod o= "),
-            (&good[..], 0o602, "is open to everybody on this host"),
-            (&good[1..], 0o600, "has 15 octets and must have 16 to 1024"),
-            (b" \n", 0o600, "has 0 octets"),
-            (&[b'x'; 1025], 0o600, "has 1025 octets"),
+            (&good[..], 0o644, "is accessible to all users of this host; run `chmod o= "),
+            (&good[..], 0o602, "is accessible to all users of this host"),
+            (&good[1..], 0o600, "has 15 bytes and must have 16 to 1024"),
+            (b" \n", 0o600, "has 0 bytes"),
+            (&[b'x'; 1025], 0o600, "has 1025 bytes"),
             (b"correct horse battery", 0o600, "has spaces"),
             ("0123456789abcdéf".as_bytes(), 0o600, "characters other than printable ASCII"),
         ] {

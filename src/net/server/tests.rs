@@ -1,4 +1,4 @@
-//! Turn by turn, with clients on this thread.
+//! Tests that run the server turn by turn, with clients on the same thread.
 
 mod greedy;
 
@@ -35,7 +35,7 @@ impl Served {
         Self::behind(&[], connections)
     }
 
-    /// Behind `proxies`.
+    /// Create a server behind `proxies`.
     fn behind(proxies: &[&str], connections: usize) -> Self {
         let dir = TempDir::new();
         let mut settings = Settings { lan: vec!["127.0.0.0/8".parse().expect("a prefix")], ..testing::settings(1) };
@@ -54,12 +54,12 @@ impl Served {
         self.connect_from(1)
     }
 
-    /// A connection from 127.0.0.`host`.
+    /// Connect from 127.0.0.`host`.
     fn connect_from(&self, host: u8) -> TcpStream {
         self.connect_from_as(host, |_| {})
     }
 
-    /// The same, with a socket that is `prepared` before it connects.
+    /// Connect from 127.0.0.`host` with a socket that `prepared` has set up first.
     fn connect_from_as(&self, host: u8, prepared: impl FnOnce(&TcpStream)) -> TcpStream {
         let socket = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("a socket");
         let stream = TcpStream::from(socket);
@@ -80,7 +80,7 @@ impl Served {
         stream
     }
 
-    /// Take turns until there is nothing to do, and return how many had something.
+    /// Take turns until no socket is ready, and return the number of turns with a ready socket.
     fn settle(&mut self) -> usize {
         for turns in 0..10_000 {
             self.server.turn(Patience::None).expect("the sockets work");
@@ -91,7 +91,7 @@ impl Served {
         unreachable!("it never rests")
     }
 
-    /// Take turns until `stream` has had `octets` octets or its end.
+    /// Take turns until `stream` has received `octets` bytes or its end.
     fn response(&mut self, stream: &mut TcpStream, octets: usize) -> Vec<u8> {
         let (started, mut response, mut piece) = (Instant::now(), Vec::new(), [0; 4096]);
         while response.len() < octets && started.elapsed() < Duration::from_secs(20) {
@@ -105,12 +105,12 @@ impl Served {
         response
     }
 
-    /// Everything up to the end, which must be an orderly one.
+    /// Return everything up to the end of the stream, which must not be a reset.
     fn rest(&mut self, mut stream: TcpStream) -> Vec<u8> {
         self.response(&mut stream, usize::MAX)
     }
 
-    /// What one request is answered with.
+    /// Return the response to one request of the front page.
     fn front_page(&mut self) -> Vec<u8> {
         let stream = self.connect_and_say(LAST_REQUEST);
         self.rest(stream)
@@ -123,17 +123,17 @@ impl Served {
 }
 
 #[test]
-fn who_has_asked_already_is_answered_and_closed_in_one_turn() {
+fn a_request_that_has_arrived_is_answered_and_closed_in_one_turn() {
     let mut served = Served::new(4);
     let stream = served.connect_and_say(LAST_REQUEST);
     served.server.turn(Patience::Endless).expect("the sockets work");
-    // Nothing is watched but the listener, which has nobody.
+    // Only the listener is watched, and no connection waits there.
     assert_eq!(served.settle(), 0);
     assert!(served.rest(stream).starts_with(b"HTTP/1.1 200 "));
 }
 
 #[test]
-fn who_says_nothing_is_left_to_the_kernel_for_now() {
+fn a_silent_connection_stays_in_the_kernel_for_now() {
     let mut served = Served::new(4);
     let mut silent = served.connect();
     thread::sleep(Duration::from_millis(20));
@@ -153,7 +153,7 @@ fn requests_in_one_segment_are_answered_in_order_and_at_once() {
     let text = String::from_utf8(text).expect("text");
     let statuses: Vec<&str> = text.split("HTTP/1.1 ").skip(1).filter_map(|response| response.get(..3)).collect();
     assert_eq!(statuses, ["200", "404", "200", "404", "200"], "{text}");
-    // Split anywhere, with the next one's beginning.
+    // Split at each byte, with the start of the next request in the same segment.
     for split in 1..front.len() {
         stream.write_all(&front[..split]).expect("there is room");
         served.settle();
@@ -174,7 +174,7 @@ fn a_greedy_client_gives_others_their_turn() {
 }
 
 #[test]
-fn in_a_house_full_of_busy_ones_a_newcomer_waits_and_nobody_spins() {
+fn a_new_connection_waits_without_spinning_while_all_slots_are_busy() {
     let mut served = Served::new(2);
     let mut busy = [2, 3].map(|host| served.connect_from_and_say(host, b"GET "));
     served.settle();
@@ -184,7 +184,7 @@ fn in_a_house_full_of_busy_ones_a_newcomer_waits_and_nobody_spins() {
     assert!(served.settle() <= 1, "the newcomer is seen once");
     assert_eq!(served.settle(), 0);
     assert_eq!(served.counter("http_connections"), 2);
-    // One of them comes to rest, and gives way.
+    // One of them comes to rest, and is closed for the new connection.
     busy[0].write_all(b"/ HTTP/1.1\r\n\r\n").expect("there is room");
     assert!(served.rest(newcomer).starts_with(b"HTTP/1.1 200 "));
     assert_eq!(served.counter("http_connections_given_up"), 1);
@@ -201,13 +201,13 @@ fn in_a_house_full_of_busy_ones_a_newcomer_waits_and_nobody_spins() {
 }
 
 #[test]
-fn the_slowest_of_who_holds_too_many_gives_way_where_nobody_is_idle() {
+fn the_slowest_connection_of_a_greedy_address_is_closed_if_none_is_idle() {
     let mut served = Served::new(8);
     let patient = served.connect_from_and_say(2, b"GET ");
     let mut greedy: Vec<TcpStream> = (0..7).map(|_| served.connect_from_and_say(3, b"GET ")).collect();
     served.settle();
     thread::sleep(Duration::from_millis(5));
-    // What has come by then counts: the first of them is not slow any more, and then idle.
+    // Data that has arrived by then counts: the first of them is not slow any more, and then idle.
     greedy[0].write_all(b"/ HTTP/1.1\r\n\r\n").expect("there is room");
     let mut newcomers = [4, 5].map(|host| served.connect_from_and_say(host, REQUEST));
     for newcomer in &mut newcomers {
@@ -215,7 +215,7 @@ fn the_slowest_of_who_holds_too_many_gives_way_where_nobody_is_idle() {
     }
     assert!(served.rest(greedy.remove(0)).starts_with(b"HTTP/1.1 200 "));
     assert_eq!(served.counter("http_connections_given_up"), 2);
-    // Of the newcomers one after the other is idle, and goes first.
+    // The new connections are idle by now, and are the next to be closed.
     assert!(served.front_page().starts_with(b"HTTP/1.1 200 "));
     assert_eq!(served.counter("http_connections_given_up"), 3);
     let mut stream = patient;
@@ -257,9 +257,9 @@ fn the_longest_idle_gives_way_at_once() {
     assert_eq!(served.counter("http_connections_given_up"), 1);
 }
 
-/// One wait tells of 64 sockets: those after them look idle, and are not.
+/// One wait reports 64 sockets: those after them look idle, but have a request waiting.
 #[test]
-fn nobody_gives_way_whose_request_is_there() {
+fn a_connection_with_a_waiting_request_is_not_closed() {
     let mut served = Served::new(100);
     let mut streams: Vec<TcpStream> = (0..100).map(|_| served.connect_and_say(REQUEST)).collect();
     for stream in &mut streams {
@@ -278,14 +278,14 @@ fn nobody_gives_way_whose_request_is_there() {
 }
 
 #[test]
-fn who_closes_its_end_after_asking_is_answered() {
+fn a_client_that_closes_its_end_after_a_request_is_answered() {
     let mut served = Served::new(4);
     for request in [REQUEST.to_vec(), LAST_REQUEST.to_vec(), REQUEST.repeat(100)] {
         let stream = served.connect_and_say(&request);
         stream.shutdown(Shutdown::Write).expect("it can be");
         let text = String::from_utf8(served.rest(stream)).expect("text");
         assert_eq!(text.matches("HTTP/1.1 200 ").count(), request.len() / REQUEST.len(), "{text}");
-        // A part of a request is not answered.
+        // An incomplete request is not answered.
         let stream = served.connect_and_say(&request[..request.len() - 1]);
         stream.shutdown(Shutdown::Write).expect("it can be");
         let text = String::from_utf8(served.rest(stream)).expect("text");
@@ -293,9 +293,9 @@ fn who_closes_its_end_after_asking_is_answered() {
     }
 }
 
-/// A kernel that closes on what was not read resets the connection, and the response may be lost with it.
+/// To close a socket with unread data resets the connection, and the client could lose the response.
 #[test]
-fn who_says_more_than_is_read_hears_the_response_and_an_orderly_end() {
+fn a_client_that_sends_too_much_receives_the_response_and_an_orderly_end() {
     let mut served = Served::new(4);
     let body = vec![b'x'; 100_000];
     for (head, more, status) in [
@@ -303,7 +303,7 @@ fn who_says_more_than_is_read_hears_the_response_and_an_orderly_end() {
         (b"POST / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n", &body, "405"),
         (b"nonsense\r\n\r\n", &body, "400"),
     ] {
-        // Together, and only once it has been answered.
+        // Once in one segment, and once after the response.
         let together = served.connect_and_say(&[head, more].concat());
         let text = String::from_utf8(served.rest(together)).expect("text");
         assert!(text.starts_with(&format!("HTTP/1.1 {status} ")) && text.matches("HTTP/1.1").count() == 1, "{text}");
@@ -315,7 +315,7 @@ fn who_says_more_than_is_read_hears_the_response_and_an_orderly_end() {
             assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{text}");
         }
     }
-    // But not for ever, and not without end.
+    // The discarded data is limited in time and in size.
     let mut stream = served.connect_and_say(b"nonsense\r\n\r\n");
     served.settle();
     let mut sent = 0;
@@ -365,7 +365,7 @@ fn no_waking_from_another_thread_is_lost() {
     let ((ask, asked), (answer, answered)) = (channel::bounded::<u32>(1), channel::bounded::<u32>(1));
     let echo = thread::spawn(move || {
         while let Ok(number) = asked.recv_blocking() {
-            // Now and then so late that it is waited for.
+            // From time to time the answer is so late that the server waits for it.
             if number % 64 == 0 {
                 thread::sleep(Duration::from_micros(u64::from(number % 7) * 50));
             }
@@ -395,7 +395,7 @@ fn work_that_is_always_ready_does_not_keep_sockets_waiting() {
     };
     served.server.run(busy).expect("the sockets work");
     assert!(served.response(&mut stream, usize::MAX).starts_with(b"HTTP/1.1 200 "));
-    // What is done at once needs no waking.
+    // Work that is ready at once needs no wake-up.
     assert_eq!(served.server.run(async { 7 }).expect("the sockets work"), 7);
 }
 
@@ -432,7 +432,7 @@ fn a_udp_socket_that_fills_batches_is_served_unwatched_until_it_has_nothing_left
     socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
     let mut connect = [0; 16];
     connect[..8].copy_from_slice(&0x417_2710_1980_u64.to_be_bytes());
-    // Each turn ends, though nothing is waited for.
+    // Each turn ends, even while it does not wait.
     for (sent, answered, is_watched) in [
         (BATCH + 3, BATCH, false),
         (0, BATCH + 3, false),
@@ -457,7 +457,8 @@ fn requests_that_are_ready_together_are_answered_as_those_that_come_alone() {
     let announce = |port: usize| {
         format!("GET /announce?info_hash=aaaaaaaaaaaaaaaaaaaa&port={port}&left=1 HTTP/1.1\r\n\r\n").into_bytes()
     };
-    // Each in two pieces, of which the second may be empty, and what its answer holds; many announces, some other things.
+    // Each request in two pieces, of which the second may be empty, and a part of its expected answer: many announces,
+    // and some other requests.
     let asked: Vec<(Vec<u8>, Vec<u8>, &str)> = (0..LOOK_AHEAD + 9)
         .map(|number| match number % 8 {
             0 => (b"GET /announce?port=1 HTTP/1.1\r\n\r\n".to_vec(), Vec::new(), "info_hash is missing"),

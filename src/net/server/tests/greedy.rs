@@ -1,4 +1,4 @@
-//! One address that takes every slot, in each state of a connection.
+//! Tests with one address that takes every slot, in each state of a connection.
 
 use core::iter;
 use core::net::IpAddr;
@@ -8,14 +8,14 @@ use nix::sys::socket::{setsockopt, sockopt};
 use super::*;
 use crate::net::connection::Wait;
 
-/// Slots of the server; an address may have two of them before it is greedy.
+/// Number of slots of the server; an address with more than two of them is greedy.
 const SLOTS: usize = 16;
 
-/// The hosts of 127.0.0.0/24 that take part.
+/// The last bytes of the two client addresses in 127.0.0.0/24.
 const GREEDY: u8 = 3;
 const HONEST: u8 = 4;
 
-/// The state that is tested after `state`: a new one does not compile before it has a place here.
+/// Return the state that is tested after `state`. A new state does not compile until it has a place here.
 const fn next(state: Wait) -> Option<Wait> {
     match state {
         Wait::Request => Some(Wait::Rest),
@@ -31,19 +31,19 @@ fn states() -> impl Iterator<Item = Wait> {
     iter::successors(Some(Wait::Request), |state| next(*state))
 }
 
-/// A request whose response is long.
+/// Return a request with a long response.
 fn scrape() -> Vec<u8> {
     let hashes: Vec<String> = (10..84).map(|number| format!("info_hash={}", number.to_string().repeat(10))).collect();
     format!("GET /scrape?{} HTTP/1.1\r\n\r\n", hashes.join("&")).into_bytes()
 }
 
 impl Served {
-    /// The states of the connections that have a slot.
+    /// Return the client and the state of each open connection.
     fn waits(&self) -> Vec<(IpAddr, Wait)> {
         self.server.http.borrow().waits()
     }
 
-    /// How many connections of the greedy address are in `state`.
+    /// Return the number of connections of the greedy address in `state`.
     fn held(&self, state: Wait) -> usize {
         let address = IpAddr::from([127, 0, 0, GREEDY]);
         self.waits().into_iter().filter(|held| *held == (address, state)).count()
@@ -69,7 +69,7 @@ impl Served {
         unreachable!("no connection comes to {state:?}: {:?}", self.waits())
     }
 
-    /// A connection of the greedy address that repeats `request` until neither end takes any more.
+    /// Connect from the greedy address, and repeat `request` until neither end takes any more.
     fn connect_and_never_read(&mut self, request: &[u8]) -> TcpStream {
         let small = |stream: &TcpStream| setsockopt(stream, sockopt::RcvBuf, &2048).expect("a small buffer");
         let mut stream = self.connect_from_as(GREEDY, small);
@@ -113,7 +113,7 @@ fn one_address_keeps_no_other_from_being_served_whatever_its_connections_wait_fo
         for round in 0..20 {
             match state {
                 Wait::Request | Wait::Rest | Wait::Room | Wait::Turn | Wait::End => served.fill(&mut held, state),
-                // It takes no slot: it has been closed.
+                // It takes no slot, because it has been closed.
                 Wait::Over => {
                     held.push(served.hold(state));
                     served.settle();
@@ -174,7 +174,7 @@ fn a_byte_now_and_then_does_not_keep_a_connection_young() {
         let (begun, patience) = match state {
             Wait::Rest | Wait::Room | Wait::Turn => (served.shared.now(), Duration::from_secs(60)),
             Wait::End => (served.shared.now(), Duration::from_secs(1)),
-            // A byte ends the one, and the other has ended.
+            // A byte changes the state of the first, and the second has ended.
             Wait::Request | Wait::Over => continue,
         };
         thread::sleep(Duration::from_millis(20));
@@ -190,7 +190,7 @@ fn a_byte_now_and_then_does_not_keep_a_connection_young() {
     }
 }
 
-/// The clients behind a proxy share its address, so that it has no share of its own. The timeouts still apply.
+/// The clients behind a proxy share its address, so it has no share limit. The timeouts still apply.
 #[test]
 fn a_proxy_that_holds_all_slots_is_served_again_once_they_are_out_of_time() {
     let mut served = Served::behind(&["127.0.0.3/32"], SLOTS);
