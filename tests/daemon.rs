@@ -287,7 +287,7 @@ fn a_reload_changes_what_can_change_and_tells_what_cannot() {
     daemon.signal(Signal::SIGHUP);
     daemon.logged("the configuration was read again");
     assert!((3600..=3960).contains(&interval()), "the connection is kept, and hears of it");
-    daemon.logged("listen has changed: that takes a restart");
+    daemon.logged("listen has changed: restart nakodo to apply it");
 
     for bad in ["interval = \"soon\"\n", "[announce]\nintervall = \"1h\"\n", "[announce"] {
         let before = daemon.log();
@@ -296,7 +296,7 @@ fn a_reload_changes_what_can_change_and_tells_what_cannot() {
         let more = wait_for("a line", || Some(daemon.log()[before.len()..].to_vec()).filter(|more| !more.is_empty()));
         assert_eq!(more.len(), 1, "{more:?}");
         assert!(more[0].contains("nakodo.toml:") && more[0].contains("ERROR"), "{more:?}");
-        assert!(more[0].ends_with("; going on with the configuration that there was"), "{more:?}");
+        assert!(more[0].ends_with("; the previous configuration stays in effect"), "{more:?}");
         assert!((3600..=3960).contains(&interval()));
     }
     fs::remove_file(folder.path("nakodo.toml")).expect("it is there");
@@ -345,7 +345,7 @@ fn its_supervisor_hears_when_it_is_ready_reloads_lives_and_stops() {
     let mut command = folder.command(&["serve", CONFIG[0], CONFIG[1]]);
     command.env("NOTIFY_SOCKET", folder.path("notify")).env("WATCHDOG_USEC", "soon").env("WATCHDOG_PID", "1");
     let daemon = Daemon::start_with(&folder, command).unwrap_or_else(|ran| unreachable!("{ran:?}"));
-    daemon.logged("the supervisor at NOTIFY_SOCKET could not be told: ");
+    daemon.logged("cannot notify the supervisor at NOTIFY_SOCKET: ");
     assert_eq!(daemon.stop().0, Some(0));
 }
 
@@ -453,7 +453,7 @@ fn without_ipv6_it_goes_on_without_it() {
     let missing = "[2001:db8::6969]:0";
     let arguments = ["--config", "/dev/null", "--data-dir", "data", "--listen", "127.0.0.1:0", "--listen", missing];
     let daemon = Daemon::start(&folder, &arguments).unwrap_or_else(|ran| unreachable!("{ran:?}"));
-    let told = daemon.logged("going on without it");
+    let told = daemon.logged("continuing without it");
     assert!(told.contains("WARN") && told.contains("[2001:db8::6969]"), "{told}");
     assert_eq!(daemon.urls.len(), 2);
     announce_http(daemon.address(), &leecher()).expect("IPv4 is served");

@@ -95,7 +95,7 @@ fn a_stop_that_could_not_save_says_so_and_refused_changes_stay_refused() {
         if signal == Signal::SIGTERM {
             assert_eq!(code, Some(74), "{log:?}");
             let last = log.last().expect("it says so");
-            assert_eq!(last, "nakodo: stopped, but not all was saved: see the log");
+            assert_eq!(last, "nakodo: stopped, but some data was not saved; see the log");
         }
         // The write failed before a byte of it was taken: so the change with the unknown outcome is not there either.
         assert_eq!(listed_after_a_restart(&folder), ["127.0.0.1/32"]);

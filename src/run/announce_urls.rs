@@ -1,11 +1,12 @@
-//! The URLs that a person puts into a torrent.
+//! The announce URLs to put into a torrent.
 
 use core::net::SocketAddr;
 use std::net::TcpListener;
 
 use super::interfaces::{self, Assigned};
 
-/// The announce URLs of these sockets. A socket that listens everywhere has one for each address of this host.
+/// Return the announce URLs of these sockets. A socket on the unspecified address has one for each address of this
+/// host.
 pub(super) fn of(sockets: &[TcpListener]) -> Vec<String> {
     let host = interfaces::assigned();
     let bound = sockets.iter().filter_map(|socket| socket.local_addr().ok());
@@ -16,7 +17,8 @@ fn urls(address: SocketAddr) -> [String; 2] {
     ["http", "udp"].map(|scheme| format!("{scheme}://{address}/announce"))
 }
 
-/// The addresses under which others reach a socket. Those of one link only are left out: no URL can name the link.
+/// Return the addresses under which other hosts reach a socket. Link-local addresses are left out, because a URL cannot
+/// name the link.
 fn addresses(bound: SocketAddr, host: &[Assigned]) -> Vec<SocketAddr> {
     if !bound.ip().is_unspecified() {
         return vec![bound];

@@ -1,4 +1,5 @@
-//! What is done by the clock: sweeping, retiring, saving, looking at the interfaces, and reloading when asked.
+//! The periodic tasks: sweep, retire, save, mend the disk, read the addresses of the interfaces; and the reload of the
+//! configuration.
 
 use core::time::Duration;
 use std::cell::{Cell, RefCell};
@@ -16,27 +17,27 @@ use crate::shared::Shared;
 use crate::store::SaveError;
 use crate::tracker::{External, LocalNetworks};
 
-/// Between two rounds of the house.
+/// Time between two rounds of the tasks that run every second.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
-/// Between two looks at the interfaces: a DSL line has another address each day.
+/// Time between two checks of the interfaces: a DSL line may get another address each day.
 const INTERFACES: Duration = Duration::from_secs(60);
 
-/// By how much a customer's last announce must have moved before it is worth a write to the flash.
+/// Smallest change of an entry's last announce that is worth a write to the flash.
 const WORTH_SAVING: Duration = Duration::from_secs(3600);
 
-/// The longest time between two tries to write the whitelist anew on a disk that fails.
+/// Longest time between two attempts to rewrite the whitelist on a failing disk.
 const MEND_AT_LEAST: Duration = Duration::from_secs(600);
 
-/// Something could not be saved at the end.
+/// The error for data that could not be saved at the end.
 #[derive(Debug)]
 pub(super) struct Unsaved;
 
-/// The chores and what they need.
+/// The periodic tasks and their shared state.
 pub(super) struct Housekeeping {
     shared: Rc<Shared>,
     http: Rc<RefCell<HttpServer>>,
-    /// What this run was started with: some of it cannot change any more.
+    /// The configuration at the start: some of its keys cannot change before a restart.
     started_with: Config,
     config: RefCell<Config>,
     interface_addresses: Cell<External>,
@@ -88,7 +89,8 @@ impl Housekeeping {
         }
     }
 
-    /// On its own, for it waits for the disk where somebody is just being allowed.
+    /// Retire entries every second. This is a task of its own, because it waits for the disk while another task changes
+    /// the whitelist.
     async fn retire_now_and_then(&self) {
         loop {
             retiring::retire(&self.shared).await;
@@ -109,7 +111,7 @@ impl Housekeeping {
         }
     }
 
-    /// Write the whitelist anew after the disk has failed, as soon as the disk takes it.
+    /// Rewrite the whitelist after a disk failure, as soon as the disk works again.
     async fn mend_disk(&self) {
         let mut wait = HOUSEKEEPING;
         loop {
@@ -125,7 +127,7 @@ impl Housekeeping {
         }
     }
 
-    /// The entries whose last announce has moved by more than `least`, gathered in bounded steps.
+    /// Return the entries with a last announce that has moved by more than `least`, collected in bounded steps.
     async fn moved(&self, least: Duration) -> Vec<Seen> {
         let (mut moved, mut slot) = (Vec::new(), 0);
         while slot < self.shared.tracker.borrow().whitelisted().len() {
@@ -136,15 +138,15 @@ impl Housekeeping {
         moved
     }
 
-    /// Save everything that is not on the disk yet, at the end.
+    /// Save everything that is not on the disk yet, at the end of the run.
     ///
     /// # Errors
-    /// When something was not saved; the log says what.
+    /// When something was not saved; the log names it.
     pub(super) async fn save_all(&self) -> Result<(), Unsaved> {
-        // A change that is being written is written to its end.
+        // Wait for the end of a change that is being written.
         let _changing = self.shared.whitelist_changes.lock().await;
         if let Err(error) = self.shared.mend_disk().await {
-            error!("{error}; the whitelist is not saved as it is in memory");
+            error!("{error}; the latest changes of the whitelist are not saved");
             return Err(Unsaved);
         }
         let moved = self.shared.tracker.borrow_mut().whitelist().take_moved(Duration::ZERO, 0..usize::MAX).collect();
@@ -154,7 +156,7 @@ impl Housekeeping {
         })
     }
 
-    /// Look up what the WAN interface says, each minute.
+    /// Read the addresses of the WAN interface every minute.
     async fn watch(&self, interface: &str) {
         loop {
             self.look_at(interface);
@@ -175,13 +177,14 @@ impl Housekeeping {
         tracker.set_networks(LocalNetworks::new(&lan));
     }
 
-    /// A configured external address comes before what the interface says.
+    /// Return the external addresses: a configured one takes precedence over the interface's.
     fn external(&self, config: &Config) -> External {
         let found = self.interface_addresses.get();
         External { v4: config.network.external_v4.or(found.v4), v6: config.network.external_v6.or(found.v6) }
     }
 
-    /// Rule 27: behind a container's NAT all peers have one address, and nobody can reach anybody.
+    /// Warn once about a NAT in front of the tracker (rule 27): all peers then share one address, and none can reach
+    /// another.
     fn tell_of_nat(&self) {
         if self.told_of_nat.get() {
             return;
@@ -190,19 +193,19 @@ impl Housekeeping {
             self.told_of_nat.set(true);
             warn!(
                 "all peers announce from {address}: this looks like a NAT in front of the tracker, such as a container's; \
-                 peers cannot reach each other there: let the tracker use the host's network"
+                 peers behind it cannot reach each other; let the tracker use the host's network"
             );
         }
     }
 
-    /// Read the configuration again, use what can be used at once, and say what cannot.
+    /// Read the configuration again, apply the keys that may change at once, and warn about the others.
     pub(super) fn reload(&self, source: &Source) {
         let config = match source.load() {
             Ok(loaded) => loaded.config,
-            Err(error) => return error!("{error}; going on with the configuration that there was"),
+            Err(error) => return error!("{error}; the previous configuration stays in effect"),
         };
         for key in self.started_with.changed_at_start_only(&config) {
-            warn!("{key} has changed: that takes a restart");
+            warn!("{key} has changed: restart nakodo to apply it");
         }
         log::set_max_level(config.log.level);
         self.http.borrow_mut().set_timeouts(settings::http_timeouts(&config));
@@ -215,7 +218,7 @@ impl Housekeeping {
 
 fn report_unsaved(failure: &SaveError) {
     if let Some(error) = &failure.export {
-        error!("{error}; the list as text stays as it was");
+        error!("{error}; the text export of the whitelist is out of date");
     }
     if let Some(error) = &failure.idle_times {
         error!("{error}; idle times and the running clock are not saved");

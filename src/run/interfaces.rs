@@ -1,5 +1,5 @@
-//! What the host's interfaces say: its addresses, and, where one of them is named as the way to the WAN, what the WAN
-//! knows the gateway by and which networks are local.
+//! The addresses of the host's interfaces. If one of them is configured as the WAN interface, also the external
+//! addresses and the local networks that follow from it.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -18,7 +18,7 @@ pub(super) struct Assigned {
     pub(super) is_loopback: bool,
 }
 
-/// All addresses of this host; none where the system does not tell.
+/// Return all addresses of this host; none if the system does not report them.
 pub(super) fn assigned() -> Vec<Assigned> {
     getifaddrs().into_iter().flatten().filter_map(|address| from_system(&address)).collect()
 }
@@ -37,7 +37,7 @@ fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
     v4().or_else(|| address.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
 }
 
-/// The addresses that the WAN knows the gateway by when `wan` is its interface there.
+/// Return the external addresses of the gateway, with `wan` as its WAN interface.
 pub(super) fn external(assigned: &[Assigned], wan: &str) -> External {
     let addresses = || assigned.iter().filter(|address| address.interface == wan).map(|address| address.network.addr());
     let v4 = addresses().find_map(|address| match address {
@@ -51,12 +51,13 @@ pub(super) fn external(assigned: &[Assigned], wan: &str) -> External {
     External { v4, v6 }
 }
 
-/// The networks behind the other interfaces.
+/// Return the networks of the other interfaces.
 pub(super) fn local_networks(assigned: &[Assigned], wan: &str) -> Vec<IpNet> {
     assigned.iter().filter(|address| address.interface != wan).map(|address| address.network.trunc()).collect()
 }
 
-/// Behind another router or a carrier's NAT the interface's own address is not what the WAN sees.
+/// Return whether the WAN can see this address. It cannot see the interface's own address behind another router or a
+/// carrier's NAT.
 fn is_global_v4(v4: Ipv4Addr) -> bool {
     let [a, b, ..] = v4.octets();
     let carriers = a == 100 && b & 0xc0 == 64;
@@ -77,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wan_interface_tells_the_external_addresses_and_the_others_what_is_local() {
+    fn the_wan_interface_has_the_external_addresses_and_the_others_the_local_networks() {
         let host = [
             assigned_to("lo", "127.0.0.1/8"),
             assigned_to("wan0", "203.0.113.9/24"),

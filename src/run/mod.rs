@@ -1,19 +1,19 @@
-//! Running the tracker: everything is built once, in order, and then one thread does it all, in turns.
+//! The running tracker: build everything once, in order, and then run all of it on one thread, in turns.
 //!
-//! [`Server::run`] waits for the sockets that peers talk to and serves them. Between two turns it polls the executor if
-//! one of these tasks has something to do:
+//! [`Server::run`] waits for the sockets of the peers and serves them. Between two turns it polls the executor, if one
+//! of these tasks is ready:
 //!
-//! | task | what it does |
+//! | task | work |
 //! |---|---|
-//! | the administration's | the control socket |
-//! | sweeping | removes dead peers, a few lines at a time |
-//! | keeping house | once a second: closes slow connections |
-//! | retiring | once a second: takes customers who went quiet off the whitelist |
-//! | saving | once in ten minutes: when customers were last seen |
-//! | mending the disk | after the disk has failed: writes the whitelist anew |
-//! | reporting that we are alive | twice in the time that the supervisor asks for, where one does |
-//! | looking at interfaces | once a minute, where one is named: the external address |
-//! | the first | signals |
+//! | admin API | serves the control socket, and `admin.listen` if configured |
+//! | sweeping | removes expired peers, a few lines at a time |
+//! | housekeeping | every second: closes slow connections |
+//! | retiring | every second: removes idle and ended entries from the whitelist |
+//! | saving | every ten minutes: saves the time of each entry's last announce |
+//! | mending the disk | after a disk failure: rewrites the whitelist |
+//! | watchdog | twice in the supervisor's interval, if it has a watchdog: reports that the tracker works |
+//! | interfaces | every minute, if an interface is configured: reads the external addresses |
+//! | signals | reloads the configuration, or stops |
 
 mod announce_urls;
 mod housekeeping;
@@ -49,21 +49,21 @@ use crate::store::Store;
 use crate::tracker::{HashKey, Seeds, Tracker};
 use supervisor::State;
 
-/// How many ports are tried where any will do.
+/// Number of attempts to find a port that is free for both protocols, when any port will do.
 const ANY_PORT_TRIES: u32 = 16;
 
-/// Sockets that were opened, and are not served yet.
+/// Open sockets that are not served yet.
 struct Sockets {
     udp: Vec<UdpSocket>,
     tcp: Vec<TcpListener>,
 }
 
-/// Run until told to stop. `source` is loaded again on SIGHUP.
+/// Run until a signal stops the tracker. SIGHUP loads `source` again.
 pub fn serve(config: Config, source: &Source) -> ExitCode {
-    // Filtered by the `log` crate, so that SIGHUP can change the level.
+    // The `log` crate filters instead, so that SIGHUP can change the level.
     env_logger::Builder::new().filter_level(log::LevelFilter::Trace).format_timestamp(None).init();
     log::set_max_level(config.log.level);
-    // Customers' addresses and names are nobody else's business; our group may use the control socket.
+    // Addresses and names of users are private. The group keeps access to the control socket.
     umask(Mode::S_IWGRP | Mode::S_IRWXO);
     match run(&config, source) {
         Ok(()) => ExitCode::from(exit::OK),
@@ -72,15 +72,16 @@ pub fn serve(config: Config, source: &Source) -> ExitCode {
 }
 
 fn run(config: &Config, source: &Source) -> Result<(), Failure> {
-    // First of all, so that no signal ends us with something unsaved.
+    // Before all else, so that no signal can end the program with unsaved data.
     let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
         .map_err(|error| Failure::new(exit::OSERR, format_args!("cannot watch for signals: {error}")))?;
-    // The sockets before the database: a second nakodo on the same port must not touch the first one's data.
+    // The sockets before the database: a second nakodo on the same port must not touch the data of the first.
     let Sockets { udp, tcp } = open_sockets(config)?;
     let paths = config.paths(is_writable);
     let shared = Rc::new(open_daemon(config, &paths.data_dir)?);
     let executor = LocalExecutor::new();
-    // Taken away when this ends; the database's lock is ours, so whoever had the socket before is gone.
+    // Removed at the end of this function. This process has the database's lock, so any earlier owner of the socket has
+    // ended.
     let _socket_file = spawn_administration(config, &paths.socket, &shared, &executor)?;
     let urls = announce_urls::of(&tcp);
     let http = HttpServer::new(tcp, config.http.connections as usize, settings::http_timeouts(config));
@@ -99,7 +100,8 @@ fn run(config: &Config, source: &Source) -> Result<(), Failure> {
         housekeeping.save_all().await
     };
     let saved = server.run(executor.run(until_told)).map_err(unwatched)?;
-    saved.map_err(|housekeeping::Unsaved| Failure::new(exit::IOERR, "stopped, but not all was saved: see the log"))
+    saved
+        .map_err(|housekeeping::Unsaved| Failure::new(exit::IOERR, "stopped, but some data was not saved; see the log"))
 }
 
 fn open_sockets(config: &Config) -> Result<Sockets, Failure> {
@@ -115,21 +117,21 @@ fn open_sockets(config: &Config) -> Result<Sockets, Failure> {
             Err(error) => return Err(Failure::new(exit::OSERR, error)),
         }
     }
-    // Told only once it is known that there is something to go on with.
+    // Warn only if another socket was opened; otherwise it is an error.
     match missing.first() {
         Some(error) if sockets.tcp.is_empty() => return Err(Failure::new(exit::OSERR, error)),
-        _ => missing.iter().for_each(|error| warn!("{error}; going on without it")),
+        _ => missing.iter().for_each(|error| warn!("{error}; continuing without it")),
     }
     Ok(sockets)
 }
 
-/// HTTP and UDP on one port; where any port will do, on the same one.
+/// Open HTTP and UDP on one port. If any port will do, find one that is free for both.
 fn open_both(address: SocketAddr) -> Result<(UdpSocket, TcpListener), BindError> {
     let mut tries = if address.port() == 0 { ANY_PORT_TRIES } else { 1 };
     loop {
         tries -= 1;
         match open_on_one_port(address) {
-            // A port that is free for TCP may be taken for UDP: then we are given another.
+            // The port is free for TCP but not for UDP: the next attempt gets another one.
             Err(error) if error.is_in_use() && tries > 0 => {}
             opened => return opened,
         }
@@ -147,7 +149,7 @@ fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Shared, Fa
     let settings = settings::of(config);
     let memory = settings.memory_octets;
     let mut tracker = Tracker::new(settings, seeds()?).map_err(|_| {
-        let message = format!("the system does not have the {memory} octets of `memory`: configure less");
+        let message = format!("the system does not have the {memory} bytes of `memory`; configure less");
         Failure::new(exit::OSERR, message)
     })?;
     let (stored, room) = (opened.entries.len(), tracker.whitelisted().capacity());
@@ -161,12 +163,12 @@ fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Shared, Fa
         opened.store.keep(&left_out).map_err(|error| Failure::new(exit::IOERR, error))?;
     }
     for entry in entries {
-        // There is room, and no prefix comes twice.
+        // This cannot fail: the entries fit, and each prefix occurs once.
         let _ = tracker.whitelist().put(entry);
     }
     if opened.unreadable_records > 0 {
         error!(
-            "{} whitelist records were written by another version of nakodo: they are kept, and do not count",
+            "{} whitelist records were written by another version of nakodo: they stay on the disk and have no effect",
             opened.unreadable_records
         );
     }
@@ -177,7 +179,7 @@ fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Shared, Fa
 fn seeds() -> Result<Seeds, Failure> {
     let word = || {
         getrandom::u64().map_err(|error| {
-            Failure::new(exit::OSERR, format_args!("the system has no randomness for the keys: {error}"))
+            Failure::new(exit::OSERR, format_args!("the system has no random numbers for the keys: {error}"))
         })
     };
     let hash = HashKey(word()?, word()?);
@@ -201,7 +203,7 @@ fn spawn_administration(
     Ok(socket_file)
 }
 
-/// Tell the person who started this what to put into a torrent.
+/// Print the announce URLs, for the user to put into a torrent.
 fn greet(config: &Config, urls: &[String]) {
     let mut text = format!(
         "nakodo {} is running: LAN {}, WAN {}. Announce URLs:\n",
@@ -210,11 +212,11 @@ fn greet(config: &Config, urls: &[String]) {
         config.access.wan.name()
     );
     urls.iter().for_each(|url| text.extend(["  ", url, "\n"]));
-    // Nobody need be listening.
+    // Best effort: standard output may be closed.
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
-/// Do what the signals say until one says stop.
+/// Handle signals, until one of them stops the tracker.
 async fn obey(mut signals: Signals, source: &Source, housekeeping: &housekeeping::Housekeeping) {
     while let Some(signal) = signals.next().await {
         match signal {
@@ -235,7 +237,7 @@ mod tests {
     #[test]
     fn any_port_is_one_that_is_free_for_both() {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        // So many that a port that is free for TCP is sure to be among them, sooner or later.
+        // Enough ports that the test is almost certain to meet one that is free for TCP and taken for UDP.
         let taken: Vec<_> = (0..400).filter_map(|_| UdpSocket::bind(any).ok()).collect();
         for _ in 0..400 {
             let (udp, tcp) = open_both(any).expect("a port is free");

@@ -1,4 +1,4 @@
-//! What a configuration comes to: memory by use, and what fits it.
+//! The report of `nakodo check`: memory by use, and the capacity that it gives.
 
 use core::fmt::Write;
 
@@ -8,11 +8,11 @@ use crate::net::http::CONNECTION_OCTETS;
 use crate::net::udp;
 use crate::tracker::{Capacity, WHITELIST_ENTRY_OCTETS};
 
-/// What the program itself takes once it runs, the database included: measured as the RSS of an idle tracker less the
-/// parts below (`benches/memory.rs`), and rounded up.
+/// Memory of the running program itself, the database included: measured as the RSS of an idle tracker minus the parts
+/// below (`benches/memory.rs`), and rounded up.
 const PROGRAM_OCTETS: u64 = 6 << 20;
 
-/// Describe a configuration that is correct.
+/// Describe a valid configuration.
 pub fn check(config: &Config) -> String {
     let capacity = Capacity::of_budget(usize::try_from(config.memory_octets).unwrap_or(usize::MAX));
     let http = u64::from(config.http.connections) * CONNECTION_OCTETS as u64;

@@ -1,7 +1,8 @@
-//! Retiring: entries that have been idle for too long, or have ended, leave the whitelist, and then their peers the swarms.
+//! Retirement: entries that have been idle for too long, or have ended, leave the whitelist, and then their peers leave
+//! the swarms.
 //!
-//! However many end together, they leave in batches. Each batch is removed from the disk in one write and logged in one
-//! line, and between two batches others may change the whitelist.
+//! Many entries may end at the same time, so they leave in batches. Each batch is removed from the disk in one write
+//! and logged in one line. Other tasks may change the whitelist between two batches.
 
 use core::fmt;
 
@@ -11,10 +12,10 @@ use log::{error, info};
 use crate::access::{Entry, REMOVALS_A_CALL};
 use crate::shared::Shared;
 
-/// Entries that a line of the log names.
+/// Number of entries that a log line names.
 const NAMED: usize = 8;
 
-/// Retire all entries that are due, and then forget the peers of all of them.
+/// Retire all entries that are due, and then remove the peers of all of them.
 pub(super) async fn retire(shared: &Shared) {
     while retire_batch(shared).await {
         shared.turns.next().await;
@@ -22,8 +23,8 @@ pub(super) async fn retire(shared: &Shared) {
     shared.forget().await;
 }
 
-/// Retire some entries, from the tracker first, since no caller waits for the disk here. Return false when none is due, or
-/// when the disk fails: one error a second is enough.
+/// Retire a batch of entries, from the tracker first, since no caller waits for the disk here. Return false when none
+/// is due, or when the disk fails: one error a second is enough.
 async fn retire_batch(shared: &Shared) -> bool {
     let _changing = shared.whitelist_changes.lock().await;
     let mut batch = RetiredBatch::default();
@@ -39,13 +40,13 @@ async fn retire_batch(shared: &Shared) -> bool {
     }
     info!("{batch}");
     if let Err(error) = shared.store.remove(&batch.prefixes).await {
-        error!("{error}; the entries that were retired just now will be so again after a restart");
+        error!("{error}; the entries that were just retired stay on the disk and are retired again after a restart");
         return false;
     }
     true
 }
 
-/// Entries that were retired.
+/// A batch of retired entries.
 ///
 /// Its `Display` is the line for the log.
 #[derive(Debug, Default)]
@@ -56,12 +57,12 @@ struct RetiredBatch {
 }
 
 impl RetiredBatch {
-    /// Is there room for as many as are retired with one call? Then a batch has two calls' worth at most.
+    /// Return whether the batch has room for the entries of one more call. So a batch has at most two calls' worth.
     fn has_room(&self) -> bool {
         self.prefixes.len() <= REMOVALS_A_CALL
     }
 
-    /// Add one more.
+    /// Add an entry.
     fn add(&mut self, entry: &Entry) {
         if self.named.len() < NAMED {
             let user = if entry.user.is_empty() { "no user" } else { &entry.user };
@@ -94,7 +95,7 @@ mod tests {
     use crate::http::Method;
     use crate::testing::{self, TempDir};
 
-    /// Entries that end together.
+    /// Number of entries that end at the same time.
     const ENDING: u32 = 10_000;
 
     fn entry(number: u32, user: &str, retire: Retire) -> Entry {
@@ -120,8 +121,8 @@ mod tests {
             };
             smol::future::zip(retire(&shared), revoking).await.1
         });
-        assert!(left_on_revocation > 0, "it is answered before the last of them is retired");
-        assert_eq!(shared.tracker.borrow().whitelisted().len(), 0, "and then all are");
+        assert!(left_on_revocation > 0, "the revocation is answered before the last of them is retired");
+        assert_eq!(shared.tracker.borrow().whitelisted().len(), 0, "all are retired in the end");
     }
 
     fn batch(entries: u32, user: &str) -> RetiredBatch {

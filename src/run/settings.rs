@@ -1,10 +1,10 @@
-//! From the configuration to what the core and the servers take.
+//! Conversion of the configuration into the settings of the core and of the servers.
 
 use crate::config::{Config, Policy as Access};
 use crate::net::http::Timeouts;
 use crate::tracker::{Admission, External, Policy, Settings};
 
-/// What the core is built from.
+/// Return the settings to build the core from.
 pub(super) fn of(config: &Config) -> Settings {
     Settings {
         memory_octets: usize::try_from(config.memory_octets).unwrap_or(usize::MAX),
@@ -15,7 +15,7 @@ pub(super) fn of(config: &Config) -> Settings {
     }
 }
 
-/// What may change while it runs.
+/// Return the settings that may change during a run.
 pub(super) fn policy(config: &Config, external: External) -> Policy {
     Policy {
         interval: config.announce.interval,
@@ -31,7 +31,7 @@ pub(super) fn policy(config: &Config, external: External) -> Policy {
     }
 }
 
-/// The HTTP server's patience.
+/// Return the HTTP server's time limits.
 pub(super) fn http_timeouts(config: &Config) -> Timeouts {
     Timeouts { head: config.http.head_timeout, idle: config.http.idle_timeout }
 }
