@@ -1,9 +1,9 @@
-//! The tracker's side of the admin API: what each request of [`api`] does, and what it answers.
+//! The tracker's side of the admin API: the work and the answer of each request in [`api`].
 //!
 //! A change of the whitelist is made on the disk first and then in the table, so that an acknowledged change survives a
-//! power cut. After a failure of the disk the table is written anew, whole, so that a refused change stays refused; while
-//! the disk takes nothing, the answer says that the outcome is unknown. Once begun a change must run to its end: the
-//! network side times the client, and never the disk.
+//! power cut. After a disk failure the whole table is written to a new database, so that a refused change stays
+//! refused. While the disk accepts no write, the answer reports the outcome as unknown. A change that has begun must
+//! run to its end: the network side limits the time of the client, and never of the disk.
 
 mod listing;
 mod refused;
@@ -23,22 +23,23 @@ use crate::http::Method;
 use crate::shared::Shared;
 use crate::store::{self, StoreError};
 
-/// The longest time that an entry may be idle, as for `access.retire_after`; one that never retires is permanent.
+/// Longest idle time that an entry may have, as for `access.retire_after`. An entry without a limit is permanent.
 const MOST_RETIRE_SECONDS: u64 = days(3650).as_secs();
 
-/// What a request that was granted is answered with.
+/// The answer to a request that succeeded.
 #[derive(Debug)]
 pub enum Answer {
     /// One JSON text.
     Whole(String),
-    /// [`api::Whitelist`], to be written piece by piece: all of it may have many megabytes.
+    /// [`api::Whitelist`], to be written in pieces: the whole of it may have several megabytes.
     List(Listing),
 }
 
-/// Do what a request asks for.
+/// Do the work of a request.
 ///
 /// # Errors
-/// Says why it was not done, and for a disk that failed whether a restart may do it all the same.
+/// When the work was not done. The error has the reason, and after a disk failure also whether a restart may bring the
+/// change into effect.
 pub async fn answer(shared: &Shared, method: Method, path: &[u8], body: &[u8]) -> Result<Answer, Refused> {
     let path = str::from_utf8(path).unwrap_or_default();
     match (path, method) {
@@ -49,7 +50,7 @@ pub async fn answer(shared: &Shared, method: Method, path: &[u8], body: &[u8]) -
         (api::STATUS, _) => Err(Refused::method(path, "GET")),
         (api::WHITELIST, _) => Err(Refused::method(path, "GET, POST, DELETE")),
         _ => {
-            let reason = format!("nothing is at that path; there are {} and {}", api::STATUS, api::WHITELIST);
+            let reason = format!("unknown path; the paths are {} and {}", api::STATUS, api::WHITELIST);
             Err(Refused::new(Because::NotFound, reason))
         }
     }
@@ -63,14 +64,14 @@ fn whole(answer: &impl Serialize) -> Result<Answer, Refused> {
 
 fn read<'b, T: Deserialize<'b>>(path: &str, body: &'b [u8]) -> Result<T, Refused> {
     serde_json::from_slice(body)
-        .map_err(|error| nonsense(format!("the request's body is not what {path} takes: {error}")))
+        .map_err(|error| nonsense(format!("the request's body is not valid for {path}: {error}")))
 }
 
 fn nonsense(reason: impl Into<String>) -> Refused {
     Refused::new(Because::Nonsense, reason)
 }
 
-/// How the tracker is.
+/// Return the state of the tracker.
 fn status(shared: &Shared) -> Status {
     let tracker = shared.tracker.borrow();
     let usage = tracker.usage();
@@ -100,7 +101,7 @@ fn disk(health: store::Health) -> api::Disk {
     api::Disk { failing, export_failing, failures, rebuilds }
 }
 
-/// Let somebody in. An entry with the same prefix is replaced, and what was idle no longer is.
+/// Add an entry to the whitelist. It replaces an entry with the same prefix, and its idle time starts at zero.
 async fn allow(shared: &Shared, allow: Allow) -> Result<Allowed, Refused> {
     let entry = entry(shared, &allow)?;
     let _changing = shared.whitelist_changes.lock().await;
@@ -117,7 +118,7 @@ async fn allow(shared: &Shared, allow: Allow) -> Result<Allowed, Refused> {
     Ok(Allowed { prefix, replaced })
 }
 
-/// The entry that is asked for, as of now.
+/// Return the requested entry, added and last seen now.
 fn entry(shared: &Shared, allow: &Allow) -> Result<Entry, Refused> {
     let wall = shared.wall();
     Ok(Entry {
@@ -136,10 +137,10 @@ fn user(name: Option<&str>) -> Result<User, Refused> {
         return Err(nonsense("`user` is blank; name the user, or leave `user` out"));
     }
     if name.chars().any(char::is_control) {
-        return Err(nonsense(format!("`user` has control characters ({name:?}); leave them out")));
+        return Err(nonsense(format!("`user` has control characters ({name:?}); remove them")));
     }
     User::try_from(name).map_err(|_| {
-        nonsense(format!("`user` has {} octets and may have {USER_OCTETS}; choose a shorter name", name.len()))
+        nonsense(format!("`user` has {} bytes and may have {USER_OCTETS}; choose a shorter name", name.len()))
     })
 }
 
@@ -182,14 +183,14 @@ fn full(full: Full) -> Refused {
     Refused::new(Because::Full, reason)
 }
 
-/// A change that the disk did not take.
+/// A change that the disk did not accept.
 struct NotTaken {
     outcome: Outcome,
     error: StoreError,
 }
 
 impl NotTaken {
-    /// Give a change up. Writing the whole list anew makes sure that it stays refused.
+    /// Give up a change. The rewrite of the whole list makes sure that the change stays refused.
     async fn give_up(shared: &Shared, error: StoreError) -> Self {
         let is_mended = shared.mend_disk().await.is_ok();
         let outcome = match error.outcome() {
@@ -199,7 +200,7 @@ impl NotTaken {
         Self { outcome, error }
     }
 
-    /// The answer, where so many of the entries that were meant are gone already.
+    /// Return the refusal, after `removed` of the requested entries were removed in earlier batches.
     fn after(self, removed: usize) -> Refused {
         let Self { outcome, error } = self;
         let outcome = if removed > 0 && outcome == Outcome::Unchanged { Outcome::Partial } else { outcome };
@@ -207,23 +208,24 @@ impl NotTaken {
         log::error!("a change of the whitelist was refused: {done}{error}");
         let reason = match outcome {
             Outcome::Unchanged => format!("nothing was changed, because the disk failed: {error}"),
-            Outcome::Partial => format!("{done}the others were not, because the disk failed: {error}"),
+            Outcome::Partial => format!("{done}the others were not removed, because the disk failed: {error}"),
             Outcome::Unknown => format!(
                 "{done}the disk failed: {error}. The change is not in effect, but part of it may be on the disk: it is \
-                 unknown whether a restart brings it into effect. nakodo goes on trying to write the list without it; \
-                 `nakodo status` shows `failing` until it has, and then the change was not made"
+                 unknown whether a restart brings it into effect. nakodo keeps trying to write the list without it; \
+                 `nakodo status` shows `failing` until that succeeds, and from then on the change stays refused"
             ),
         };
         Refused::new(Because::DiskFailed(outcome), reason)
     }
 }
 
-/// Make sure that the disk takes changes; `whitelist_changes` must be held.
+/// Make sure that the disk accepts changes. The caller must hold `whitelist_changes`.
 async fn ready_disk(shared: &Shared) -> Result<(), NotTaken> {
     shared.mend_disk().await.map_err(|error| NotTaken { outcome: Outcome::Unchanged, error })
 }
 
-/// Remove entries and then their peers. Many entries go in batches, with other changes in between.
+/// Remove entries and then their peers. Many entries are removed in batches, and other changes may come between two
+/// batches.
 async fn revoke(shared: &Shared, revoke: &Revoke) -> Result<Revoked, Refused> {
     let (mut removed, mut failure) = (0, None);
     for prefixes in named_by(shared, revoke).await.chunks(REMOVALS_A_CALL) {
@@ -249,7 +251,7 @@ async fn revoke(shared: &Shared, revoke: &Revoke) -> Result<Revoked, Refused> {
     }
 }
 
-/// Remove those of `prefixes` that are meant, from the disk first, and return how many there were.
+/// Remove the entries of `prefixes` that still match the request, from the disk first, and return their number.
 async fn revoke_batch(shared: &Shared, revoke: &Revoke, prefixes: &[IpNet]) -> Result<usize, NotTaken> {
     let _changing = shared.whitelist_changes.lock().await;
     let prefixes = still_meant(shared, revoke, prefixes);
@@ -262,13 +264,13 @@ async fn revoke_batch(shared: &Shared, revoke: &Revoke, prefixes: &[IpNet]) -> R
     Ok(shared.tracker.borrow_mut().revoke(&prefixes))
 }
 
-/// The prefixes on the list that are meant, looked for in bounded steps.
+/// Return the prefixes that match the request, collected in bounded steps.
 async fn named_by(shared: &Shared, revoke: &Revoke) -> Vec<IpNet> {
     let user = match revoke {
         Revoke::Prefix(prefix) => return vec![*prefix],
         Revoke::User(user) => user,
     };
-    // So that entries keep their slots meanwhile.
+    // Held so that the entries keep their slots during the search.
     let _changing = shared.whitelist_changes.lock().await;
     let (mut named, mut slot) = (Vec::new(), 0);
     while slot < shared.tracker.borrow().whitelisted().len() {
@@ -280,7 +282,7 @@ async fn named_by(shared: &Shared, revoke: &Revoke) -> Vec<IpNet> {
     named
 }
 
-/// Those of `prefixes` that are meant even now: others may have changed the list since they were found.
+/// Return those of `prefixes` that still match the request: the list may have changed since the search.
 fn still_meant(shared: &Shared, revoke: &Revoke, prefixes: &[IpNet]) -> Vec<IpNet> {
     let tracker = shared.tracker.borrow();
     let is_meant = |entry: &&Entry| match revoke {
@@ -300,8 +302,8 @@ fn meant(revoke: &Revoke) -> String {
 
 fn nobody(revoke: &Revoke) -> String {
     let exactly = match revoke {
-        Revoke::Prefix(_) => "; name a prefix exactly as it is there",
+        Revoke::Prefix(_) => "; use a prefix exactly as listed",
         Revoke::User(_) => "",
     };
-    format!("{} is not on the whitelist: `nakodo list` shows who is{exactly}", meant(revoke))
+    format!("{} is not on the whitelist; `nakodo list` shows its entries{exactly}", meant(revoke))
 }

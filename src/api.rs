@@ -1,18 +1,18 @@
-//! The admin API: what the commands and a billing system say to the tracker, and what it answers, as JSON.
+//! The admin API: the JSON requests of the commands and of a billing system, and the tracker's answers.
 //!
-//! | request | takes | answers |
+//! | request | body | answer |
 //! |---|---|---|
 //! | `GET /v1/status` | | [`Status`] |
 //! | `GET /v1/whitelist` | | [`Whitelist`] |
 //! | `POST /v1/whitelist` | [`Allow`] | [`Allowed`], once it is on disk |
 //! | `DELETE /v1/whitelist` | [`Revoke`] | [`Revoked`], once it is on disk |
 //!
-//! One connection takes one request, of at most 8 KiB. The whitelist may be long, and so its length is not told before
-//! it: it ends with the connection, and is whole when its JSON is.
+//! One connection takes one request, of at most 8 KiB. The answer with the whitelist may be long and has no length in
+//! its head: the end of the connection is its end, and it is complete if its JSON is complete.
 //!
-//! Anything but success is a [`Refusal`], with status 400 for what makes no sense, 401 for a wrong token, 404 for what
-//! is not there, 500 when the disk failed, with the [`Outcome`], and 507 for a full whitelist. Requests with unknown fields are refused; answers
-//! may gain fields.
+//! Every failure is a [`Refusal`]. Its status is 400 for an invalid request, 401 for a wrong token, 404 for an unknown
+//! path or entry, 500 for a disk failure (with the [`Outcome`]), and 507 for a full whitelist. Requests with unknown
+//! fields are refused; later versions may add fields to answers.
 
 use std::borrow::Cow;
 
@@ -21,86 +21,86 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::access::prefix;
 
-/// The path of [`Status`].
+/// Path of [`Status`].
 pub const STATUS: &str = "/v1/status";
 
-/// The path of everything about the whitelist.
+/// Path of all requests about the whitelist.
 pub const WHITELIST: &str = "/v1/whitelist";
 
-/// How the tracker is.
+/// The state of the tracker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// The tracker's version.
+    /// Version of the tracker.
     pub version: String,
-    /// Seconds since it was started.
+    /// Number of seconds since the start.
     pub uptime_seconds: u64,
-    /// Seconds it has been running, summed over all its runs.
+    /// Number of seconds of running time, summed over all runs.
     pub running_seconds: u64,
-    /// The memory of the swarms.
+    /// Memory of the swarms.
     pub memory: Memory,
-    /// The whitelist's room.
+    /// Use of the whitelist.
     pub whitelist: Room,
-    /// The flash's wear.
+    /// Wear of the flash.
     pub flash: Flash,
-    /// Whether the disk takes changes of the whitelist.
+    /// State of the disk.
     #[serde(default)]
     pub disk: Disk,
-    /// What has been counted since it was started.
+    /// Counters since the start.
     pub counters: Counters,
 }
 
-/// The memory of the swarms.
+/// Memory of the swarms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
-    /// What it is limited to.
+    /// Limit in bytes.
     pub budget_octets: u64,
-    /// Its lines of 64 octets.
+    /// Number of lines of 64 bytes.
     pub lines: u64,
-    /// Those that hold something.
+    /// Number of lines in use.
     pub lines_in_use: u64,
-    /// The swarms in it.
+    /// Number of swarms.
     pub swarms: u64,
-    /// The peers in them.
+    /// Number of peers in all swarms.
     pub peers: u64,
-    /// The peers with the whole torrent.
+    /// Number of peers with the complete torrent.
     pub seeders: u64,
-    /// The peers without it.
+    /// Number of peers without the complete torrent.
     pub leechers: u64,
 }
 
-/// How full a table is.
+/// Use of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
-    /// The entries it has.
+    /// Number of entries.
     pub entries: u64,
-    /// The entries it has room for.
+    /// Largest number of entries.
     pub capacity: u64,
 }
 
-/// The flash's wear.
+/// Wear of the flash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flash {
-    /// Octets written since the tracker was started.
+    /// Number of bytes written since the start.
     pub octets_written: u64,
 }
 
-/// Whether the disk takes changes of the whitelist.
+/// State of the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
-    /// Why changes are refused; `None` while they are not.
+    /// Reason why changes of the whitelist are refused; `None` while they are accepted.
     #[serde(default)]
     pub failing: Option<String>,
-    /// Why the list could not be exported as text the last time; `None` if it was.
+    /// Reason why the last export of the list as text failed; `None` if it succeeded.
     #[serde(default)]
     pub export_failing: Option<String>,
-    /// How often the database has failed since the tracker was started.
+    /// Number of database failures since the start.
     pub failures: u64,
-    /// How often the whitelist has been written anew after that.
+    /// Number of times that the whitelist was rewritten after a failure.
     pub rebuilds: u64,
 }
 
-/// Counters by name, in the order in which they are told. The first word of a name is its group: `udp_malformed` and
-/// `udp_replies_dropped` are both about UDP.
+/// Counters by name, in display order. The first word of a name is its group: `udp_malformed` and `udp_replies_dropped`
+/// both belong to UDP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters(pub Vec<(Cow<'static, str>, u64)>);
 
@@ -134,67 +134,67 @@ impl<'de> de::Visitor<'de> for CountersVisitor {
     }
 }
 
-/// Everybody who is let in.
+/// The whitelist.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Whitelist {
-    /// The entries.
+    /// All entries.
     pub entries: Vec<Entry>,
 }
 
-/// Somebody who is let in.
+/// An entry of the whitelist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Their addresses.
+    /// Addresses that may announce.
     #[serde(with = "prefix_text")]
     pub prefix: IpNet,
-    /// Who they are, if that was said.
+    /// Name of the user, if the entry has one.
     #[serde(default)]
     pub user: Option<String>,
-    /// For how many seconds of running time none of the addresses has announced.
+    /// Number of seconds of running time since the last announce from one of the addresses.
     pub idle_seconds: u64,
-    /// The idle seconds after which the entry is removed; `None` is never.
+    /// Number of idle seconds after which the entry is removed; `None` is never.
     #[serde(default)]
     pub retire_after_seconds: Option<u64>,
-    /// When it ends by the wall clock, in seconds since 1970; `None` is never.
+    /// End of the entry by the wall clock, in seconds since 1970; `None` is never.
     #[serde(default)]
     pub until_unix: Option<u64>,
-    /// When it was added, in seconds since 1970; `None` if the clock was not set then.
+    /// Time of the addition, in seconds since 1970; `None` if the clock was not set then.
     #[serde(default)]
     pub added_unix: Option<u64>,
 }
 
-/// Let somebody in, or change how long they are.
+/// Add an entry to the whitelist, or replace the entry with the same prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Allow {
-    /// Their addresses; a bare IPv6 address stands for its /64.
+    /// Addresses that may announce; a bare IPv6 address means its /64.
     #[serde(with = "prefix_text")]
     pub prefix: IpNet,
-    /// Who they are.
+    /// Name of the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// The idle seconds after which the entry is removed; `None` is what the configuration says.
+    /// Number of idle seconds after which the entry is removed; `None` is the configured time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retire_after_seconds: Option<u64>,
-    /// When it ends by the wall clock, in seconds since 1970; `None` is never.
+    /// End of the entry by the wall clock, in seconds since 1970; `None` is never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_unix: Option<u64>,
-    /// Whether it is never removed for being idle; excludes `retire_after_seconds`.
+    /// Whether the entry is never removed for being idle; excludes `retire_after_seconds`.
     #[serde(default)]
     pub permanent: bool,
 }
 
-/// Somebody is let in.
+/// The answer to [`Allow`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowed {
-    /// The addresses as they were understood.
+    /// Prefix of the entry, in canonical form.
     #[serde(with = "prefix_text")]
     pub prefix: IpNet,
-    /// Whether there was such an entry before.
+    /// Whether the entry replaced another.
     pub replaced: bool,
 }
 
-/// Let somebody in no longer: `{"prefix": "192.0.2.7"}` or `{"user": "mika"}`.
+/// Remove entries from the whitelist: `{"prefix": "192.0.2.7"}` or `{"user": "mika"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Revoke {
@@ -204,36 +204,37 @@ pub enum Revoke {
     User(String),
 }
 
-/// Somebody is let in no longer.
+/// The answer to [`Revoke`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revoked {
-    /// How many entries were removed.
+    /// Number of removed entries.
     pub removed: u64,
 }
 
-/// Why a request was not granted.
+/// The answer to a request that was not granted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// The reason, in a sentence.
     pub error: String,
-    /// What has become of a change of the whitelist that the disk did not take.
+    /// Outcome of a change that the disk did not accept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
 }
 
-/// What has become of a change that the disk did not take.
+/// The outcome of a change that the disk did not accept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// Nothing was changed, and a restart does not change that.
+    /// The change was not made, and a restart will not bring it into effect.
     Unchanged,
-    /// Some of the entries are removed for good, as the error says; the others are not, and a restart does not change that.
+    /// Some of the entries are removed for good, as the error says. The others are still there, and stay after a
+    /// restart.
     Partial,
-    /// It is not in effect, but a restart may bring it into effect while [`Disk::failing`] says why.
+    /// The change is not in effect, but a restart may bring it into effect as long as [`Disk::failing`] has a reason.
     Unknown,
 }
 
-/// Prefixes as text, since that is what they are in JSON.
+/// Conversion of prefixes to and from text, their form in JSON.
 mod prefix_text {
     use super::{Cow, Deserialize as _, Deserializer, IpNet, Serializer, de, prefix};
 
@@ -266,12 +267,12 @@ mod tests {
             permanent: false,
         };
         assert_eq!(allow, expected);
-        let json = serde_json::to_string(&allow).expect("it can be told");
+        let json = serde_json::to_string(&allow).expect("it can be written");
         assert_eq!(json, r#"{"prefix":"2001:db8::/64","permanent":false}"#);
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_in_words() {
+    fn an_invalid_request_is_refused_with_a_reason() {
         for (json, error) in [
             (r#"{"prefix":"192.0.2.7","usr":"mika"}"#, "unknown field `usr`"),
             (r#"{"prefix":"192.0.2.7/33"}"#, "a prefix length of 33 is too long; this address has 32 bits"),
@@ -304,7 +305,7 @@ mod tests {
     fn counters_keep_their_order_and_answers_may_gain_fields() {
         let counters = Counters(vec![("udp_b".into(), 2), ("udp_a".into(), u64::MAX), ("http_c".into(), 0)]);
         let status = Status { counters, ..Status::default() };
-        let json = serde_json::to_string(&status).expect("it can be told");
+        let json = serde_json::to_string(&status).expect("it can be written");
         assert!(json.contains(r#""counters":{"udp_b":2,"udp_a":18446744073709551615,"http_c":0}"#), "{json}");
         assert_eq!(serde_json::from_str::<Status>(&json).expect("it reads back"), status);
         let newer = json.replacen('{', r#"{"moon_phase":3,"#, 1);
@@ -312,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_says_never_as_null() {
+    fn an_entry_has_null_for_never() {
         let entry = Entry {
             prefix: net("192.0.2.7"),
             user: None,

@@ -1,5 +1,5 @@
-//! What the server and all tasks of the running tracker share. They run on one thread, so a `RefCell` is borrowed for a
-//! turn of the server or between two awaits, and never across one.
+//! The state that the server and all tasks of the running tracker share. They run on one thread, so a `RefCell` is
+//! borrowed for a turn of the server or between two awaits, and never across an await.
 
 mod turns;
 
@@ -12,26 +12,26 @@ use crate::clock::{Running, UnixSeconds};
 use crate::store::{Store, StoreError};
 use crate::tracker::Tracker;
 
-/// The tracker, and the clocks it is told.
+/// The tracker, its store and its clocks.
 #[derive(Debug)]
 pub struct Shared {
-    /// All state.
+    /// The complete state of the core.
     pub tracker: RefCell<Tracker>,
-    /// Where the whitelist survives a power cut.
+    /// The durable copy of the whitelist.
     pub store: Store,
-    /// Held while the whitelist is changed: on the disk first, then in the tracker.
+    /// Held during each change of the whitelist: on the disk first, then in the tracker.
     pub whitelist_changes: smol::lock::Mutex<()>,
-    /// The turns of the server, to be waited for between two steps of work that takes long.
+    /// The turns of the server. Long work waits for one between two of its steps.
     pub turns: Turns,
-    /// Held by the one that makes the steps of [`Self::forget`].
+    /// Held by the task that makes the steps of [`Self::forget`].
     forgetting: smol::lock::Mutex<()>,
-    /// What the running clock showed when this run began.
+    /// The running clock at the start of this run.
     ran_before: Running,
     started: Instant,
 }
 
 impl Shared {
-    /// Begin a run with `tracker`, after runs that took `ran_before` together.
+    /// Begin a run with `tracker`, after earlier runs of `ran_before` in total.
     pub fn new(tracker: Tracker, store: Store, ran_before: Running) -> Self {
         Self {
             tracker: RefCell::new(tracker),
@@ -44,8 +44,8 @@ impl Shared {
         }
     }
 
-    /// Write the whole whitelist anew where the disk has failed, and do nothing where it works. `whitelist_changes` must be
-    /// held.
+    /// Write the whole whitelist to a new database after a disk failure; do nothing while the disk works. The caller
+    /// must hold `whitelist_changes`.
     ///
     /// # Errors
     /// When the disk still fails.
@@ -57,8 +57,8 @@ impl Shared {
         self.store.rebuild(self.now(), entries).await
     }
 
-    /// Wait until the peers of all addresses that were retired or revoked by now are gone: a step of the walk for each
-    /// turn of the server, however many wait for it.
+    /// Wait until the tracker holds no more peers of addresses that are retired or revoked by now. All callers together
+    /// make one step of the walk in each turn of the server.
     pub async fn forget(&self) {
         let end = self.tracker.borrow().forgetting_ends();
         let _one_at_a_time = self.forgetting.lock().await;
@@ -68,17 +68,17 @@ impl Shared {
         }
     }
 
-    /// What the running clock shows.
+    /// Return the time of the running clock.
     pub fn now(&self) -> Running {
         self.ran_before.after(self.started.elapsed())
     }
 
-    /// Seconds since this run began.
+    /// Return the number of seconds since this run began.
     pub fn uptime_seconds(&self) -> u64 {
         self.started.elapsed().as_secs()
     }
 
-    /// The wall clock, if it can be right.
+    /// Return the time of the wall clock, if it is plausible.
     pub fn wall(&self) -> Option<UnixSeconds> {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
         UnixSeconds(since_1970.as_secs()).if_sane()

@@ -94,7 +94,7 @@ fn who_is_allowed_is_so_until_revoked_whatever_happens_to_the_power() {
     assert_eq!(daemon.listed(), ["127.0.0.2/32"]);
     assert_eq!(daemon.counter("peers_revoked"), 1);
     let unknown = daemon.command(&["revoke", "127.0.0.1"]).failed(65);
-    assert!(unknown.starts_with("127.0.0.1/32 is not on the whitelist: `nakodo list` shows who is"), "{unknown}");
+    assert!(unknown.starts_with("127.0.0.1/32 is not on the whitelist; `nakodo list` shows its entries"), "{unknown}");
 
     daemon.kill();
     let daemon = Daemon::again(&folder);
@@ -106,7 +106,7 @@ fn who_is_allowed_is_so_until_revoked_whatever_happens_to_the_power() {
 fn the_commands_tell_what_they_found() {
     let folder = Folder::new("commands");
     let daemon = Daemon::configured(&folder, &format!("{WAN}[access]\ncapacity = 2\n"));
-    assert_eq!(daemon.command(&["list"]).well(), "nobody is on the whitelist\n");
+    assert_eq!(daemon.command(&["list"]).well(), "the whitelist is empty\n");
     daemon.allow(&["127.0.0.1", "--user", "mika", "--retire-after", "7d"]);
     daemon.allow(&["2001:db8::7", "--permanent", "--until", "2100-01-31"]);
     let full = daemon.command(&["allow", "127.0.0.3"]).failed(77);

@@ -1,4 +1,4 @@
-//! The whitelist as JSON, a piece at a time.
+//! The whitelist as JSON, one piece at a time.
 
 use ipnet::IpNet;
 
@@ -7,24 +7,24 @@ use crate::api;
 use crate::clock::Running;
 use crate::shared::Shared;
 
-/// A piece ends with the entry that makes it at least this long.
+/// Minimum size of a piece in bytes: the entry that reaches it ends the piece.
 const PIECE_OCTETS: usize = 4096;
 
-/// How far an [`api::Whitelist`] has been written.
+/// The progress of writing an [`api::Whitelist`].
 ///
-/// Between two pieces entries come and go: every one that stays all the while is told, once.
+/// The list may change between two pieces. An entry that stays on it for the whole time is written exactly once.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// The last entry that was written.
+    /// The prefix of the last entry that was written.
     last: Option<IpNet>,
     ended: bool,
 }
 
 impl Listing {
-    /// Put the next piece of the JSON into `piece`, in place of what it holds; `false` when there is no more.
+    /// Write the next piece of the JSON into `piece`, in place of its content. Return `false` after the last piece.
     ///
     /// # Errors
-    /// When an entry cannot be written as JSON, which none is known to be.
+    /// When an entry cannot be written as JSON. No entry is known to cause that.
     pub fn next(&mut self, shared: &Shared, piece: &mut Vec<u8>) -> serde_json::Result<bool> {
         piece.clear();
         if self.ended {
@@ -51,7 +51,7 @@ impl Listing {
     }
 }
 
-/// An entry as the API tells it.
+/// Return an entry in the form of the API.
 fn told(whitelist: &Whitelist, entry: &Entry, now: Running) -> api::Entry {
     api::Entry {
         prefix: entry.prefix,

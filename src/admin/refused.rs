@@ -1,26 +1,26 @@
-//! Why a request was not granted.
+//! The refusal of a request.
 
 use crate::api::{Outcome, Refusal};
 use crate::http::Status;
 
-/// What kind of reason there is: the status of the response.
+/// The kind of a refusal, which decides the status of the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Because {
-    /// 400: it makes no sense.
+    /// 400: the request is invalid.
     Nonsense,
-    /// 401: the token is wrong, or there is none.
+    /// 401: the token is wrong or missing.
     NotAuthorized,
-    /// 404: there is nothing of that name.
+    /// 404: the path, prefix or user does not exist.
     NotFound,
-    /// 405: only these methods are known there.
+    /// 405: the path takes only these methods.
     Method(&'static str),
-    /// 408: it did not arrive in time.
+    /// 408: the request did not arrive in time.
     Late,
-    /// 411: the length of its body is not told.
+    /// 411: the length of the body is missing.
     NoLength,
-    /// 413: its body is too long.
+    /// 413: the body is too long.
     LongBody,
-    /// 431: its head is too long.
+    /// 431: the head is too long.
     LongHead,
     /// 500: the disk failed, with this outcome.
     DiskFailed(Outcome),
@@ -31,7 +31,7 @@ pub enum Because {
 }
 
 impl Because {
-    /// The status of the response.
+    /// Return the status of the response.
     pub const fn status(self) -> Status {
         match self {
             Self::Nonsense => Status::BadRequest,
@@ -47,39 +47,39 @@ impl Because {
         }
     }
 
-    /// The header that goes with the status: its name and value.
+    /// Return the name and the value of the header that the status needs.
     pub const fn header(self) -> Option<(&'static str, &'static str)> {
         match self {
-            // RFC 9110, "405 Method Not Allowed": the response lists the methods that are.
+            // RFC 9110, "405 Method Not Allowed": the response lists the allowed methods.
             Self::Method(allowed) => Some(("Allow", allowed)),
-            // RFC 9110, "401 Unauthorized": the response says how to authenticate.
+            // RFC 9110, "401 Unauthorized": the response names the authentication scheme.
             Self::NotAuthorized => Some(("WWW-Authenticate", "Bearer")),
             _ => None,
         }
     }
 }
 
-/// Why a request was not granted.
+/// The refusal of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// What kind of reason there is.
+    /// The kind of the refusal.
     pub because: Because,
     /// The reason, in a sentence.
     pub reason: String,
 }
 
 impl Refused {
-    /// Refuse for `reason`.
+    /// Create a refusal with a reason.
     pub fn new(because: Because, reason: impl Into<String>) -> Self {
         Self { because, reason: reason.into() }
     }
 
-    /// Refuse a method other than those `allowed` at `path`.
+    /// Refuse every method other than `allowed` at `path`.
     pub(super) fn method(path: &str, allowed: &'static str) -> Self {
         Self::new(Because::Method(allowed), format!("{path} takes only {allowed}"))
     }
 
-    /// The body of the response.
+    /// Return the body of the response.
     pub fn into_body(self) -> Refusal {
         let outcome = if let Because::DiskFailed(outcome) = self.because { Some(outcome) } else { None };
         Refusal { error: self.reason, outcome }

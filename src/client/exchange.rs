@@ -1,4 +1,4 @@
-//! One HTTP/1.1 request over a Unix socket, and the whole of its answer.
+//! One HTTP/1.1 request over a Unix socket, and its complete answer.
 
 use core::time::Duration;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -7,16 +7,16 @@ use std::path::Path;
 
 use crate::exit::{self, Failure};
 
-/// How long a tracker may take, syncing slow flash included.
+/// Time limit for the tracker, which may have to sync slow flash.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// No answer is longer: the largest whitelist with the longest names takes half of this.
+/// Size limit of an answer in bytes: the largest whitelist with the longest names takes half of it.
 const MOST_OCTETS: u64 = 32 << 20;
 
-/// Header lines that are read; a tracker sends a few.
+/// Limit of header lines in an answer; a tracker sends only a few.
 const MOST_HEADERS: usize = 32;
 
-/// A status and what came with it.
+/// A status and a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -27,7 +27,8 @@ pub(super) struct Answer {
 pub(super) fn exchange(socket: &Path, method: &str, path: &str, body: &str) -> Result<Answer, Failure> {
     let stream = UnixStream::connect(socket).map_err(|error| unreachable(socket, &error))?;
     let octets = send(stream, method, path, body).map_err(|error| lost(&error))?;
-    read_answer(&octets).ok_or_else(|| Failure::new(exit::IOERR, "the tracker's answer is no whole HTTP response"))
+    read_answer(&octets)
+        .ok_or_else(|| Failure::new(exit::IOERR, "the tracker's answer is not a complete HTTP response"))
 }
 
 fn send(mut stream: UnixStream, method: &str, path: &str, body: &str) -> io::Result<Vec<u8>> {
@@ -47,8 +48,8 @@ fn send(mut stream: UnixStream, method: &str, path: &str, body: &str) -> io::Res
     Ok(octets)
 }
 
-/// The answer in `octets`, if it is all there. One that does not tell its length, as the whitelist does not, ends where
-/// the connection ended: whether that is all of it the JSON tells.
+/// Return the answer in `octets`, if it is complete. An answer without a length, like the whitelist, ends with the
+/// connection: the caller finds out from the JSON whether it is complete.
 fn read_answer(octets: &[u8]) -> Option<Answer> {
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
@@ -83,5 +84,5 @@ fn lost(error: &io::Error) -> Failure {
         ErrorKind::FileTooLarge => format!("its answer has more than {} MiB", MOST_OCTETS >> 20),
         _ => error.to_string(),
     };
-    Failure::new(exit::IOERR, format!("lost the tracker: {why}"))
+    Failure::new(exit::IOERR, format!("lost the connection to the tracker: {why}"))
 }

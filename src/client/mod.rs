@@ -1,4 +1,4 @@
-//! The commands' side of the admin API: one question over the Unix socket, one answer.
+//! The commands' side of the admin API: one request over the Unix socket, one answer.
 
 mod exchange;
 mod show;
@@ -12,26 +12,26 @@ use crate::api::{self, Allow, Allowed, Refusal, Revoke, Revoked, Status, Whiteli
 use crate::exit::{self, Failure};
 use exchange::{Answer, exchange};
 
-/// What a command asks of the running tracker.
+/// A request of a command to the running tracker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Let somebody in.
+    /// Add an entry to the whitelist.
     Allow(Allow),
-    /// Let somebody in no longer.
+    /// Remove entries from the whitelist.
     Revoke(Revoke),
-    /// Who is let in?
+    /// Show the whitelist.
     List {
-        /// As the tracker's JSON.
+        /// Whether to print the tracker's JSON.
         json: bool,
     },
-    /// How is it?
+    /// Show the state of the tracker.
     Status {
-        /// As the tracker's JSON.
+        /// Whether to print the tracker's JSON.
         json: bool,
     },
 }
 
-/// Ask the tracker that listens on `socket`; the answer is ready to print.
+/// Send a request to the tracker that listens on `socket`, and return its answer, ready to print.
 pub fn ask(socket: &Path, request: &Request) -> Result<String, Failure> {
     let (method, path, body) = match request {
         Request::Allow(allow) => ("POST", api::WHITELIST, json(allow)?),
@@ -75,13 +75,13 @@ fn read<'b, T: Deserialize<'b>>(body: &'b str) -> Result<T, Failure> {
         let message = if error.is_eof() {
             "the tracker's answer ends too early; ask again".into()
         } else {
-            format!("cannot read the tracker's answer: {error}; is it of another version?")
+            format!("cannot read the tracker's answer: {error}; check that it has the same version as this command")
         };
         Failure::new(exit::IOERR, message)
     })
 }
 
-/// What a status other than success means for who asked.
+/// Return the failure of the command for a status other than success.
 fn refused(answer: &Answer) -> Failure {
     let refusal = serde_json::from_str::<Refusal>(&answer.body).ok();
     let code = match answer.status {

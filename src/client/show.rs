@@ -1,4 +1,4 @@
-//! Answers as people read them.
+//! Answers in the form for people.
 
 use core::time::Duration;
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ pub(super) fn revoked(revoked: &Revoked) -> String {
 
 pub(super) fn whitelist(whitelist: &Whitelist) -> String {
     if whitelist.entries.is_empty() {
-        return "nobody is on the whitelist\n".into();
+        return "the whitelist is empty\n".into();
     }
     let head = ["PREFIX", "USER", "IDLE", "RETIRES IN", "UNTIL"].map(String::from);
     let rows = whitelist.entries.iter().map(row);
@@ -46,7 +46,7 @@ fn retires_in(entry: &Entry) -> String {
     }
 }
 
-/// Seconds since 1970 as a date and time, as far as those go.
+/// Return seconds since 1970 as a date and time. These end with the year 9999.
 fn time(unix: u64) -> String {
     let mut text = String::new();
     let time = UNIX_EPOCH.checked_add(Duration::from_secs(unix));
@@ -56,7 +56,7 @@ fn time(unix: u64) -> String {
     }
 }
 
-/// Columns as wide as their widest cell, two spaces between them, none after the last.
+/// Return a table with columns as wide as their widest cell, two spaces between them, and none after the last.
 fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = core::array::from_fn(width);
@@ -86,7 +86,7 @@ pub(super) fn status(status: &Status) -> String {
         ("whitelist", "entries", format!("{} of {}", status.whitelist.entries, status.whitelist.capacity)),
         ("flash", "written", brief_octets(status.flash.octets_written)),
         ("disk", "failures", status.disk.failures.to_string()),
-        ("disk", "written anew", status.disk.rebuilds.to_string()),
+        ("disk", "rebuilds", status.disk.rebuilds.to_string()),
     ];
     let failing = [("failing", &status.disk.failing), ("export failing", &status.disk.export_failing)];
     let failing = failing.into_iter().filter_map(|(name, why)| Some(("disk", name, printable(why.as_ref()?))));
@@ -95,13 +95,13 @@ pub(super) fn status(status: &Status) -> String {
     groups(&own.chain(counted).collect::<Vec<_>>())
 }
 
-/// The counter `udp_bad_ids` is the figure "bad ids" of the group "udp".
+/// Return a counter as a figure: `udp_bad_ids` is "bad ids" in the group "udp".
 fn counter(name: &str, count: u64) -> Figure {
     let (group, name) = name.split_once('_').unwrap_or(("counters", name));
     (printable(group), printable(&name.replace('_', " ")), count.to_string())
 }
 
-/// One figure a line under the name of its group, all values aligned.
+/// Return one figure a line under the name of its group, with all values aligned.
 fn groups(figures: &[Figure]) -> String {
     let width = figures.iter().map(|(_, name, _)| name.chars().count()).max().unwrap_or(0);
     let mut text = String::new();
@@ -116,7 +116,7 @@ fn groups(figures: &[Figure]) -> String {
     text
 }
 
-/// Text from elsewhere, without what could move a terminal's cursor.
+/// Return text without control characters, which could move a terminal's cursor.
 pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -7,7 +7,7 @@ use std::thread;
 use super::*;
 use crate::access::prefix;
 
-/// A socket's path of its own for a test.
+/// Return the path of a socket for one test.
 fn socket_path(name: &str) -> PathBuf {
     let path = std::env::temp_dir().join(format!("nakodo-client-{name}-{}", std::process::id()));
     let _ = fs::remove_file(&path);
@@ -28,14 +28,15 @@ fn read_request(stream: &mut UnixStream) -> String {
     head + &String::from_utf8(body).expect("JSON is UTF-8")
 }
 
-/// Ask a tracker that answers with `parts`, one write each; also what it was asked.
+/// Send `request` to a tracker that answers with `parts`, in one write each. Return the answer and the request as it
+/// arrived.
 fn ask_one(name: &str, request: &Request, parts: Vec<Vec<u8>>) -> (Result<String, Failure>, String) {
     let path = socket_path(name);
     let listener = UnixListener::bind(&path).expect("a socket can be made");
     let tracker = thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a client comes");
         let request = read_request(&mut stream);
-        // The client may have enough before we are done.
+        // The client may close before all parts are sent.
         let _ = parts.iter().try_for_each(|part| stream.write_all(part));
         request
     });
@@ -79,7 +80,7 @@ fn requests_on_the_wire() {
 }
 
 #[test]
-fn the_whitelist_as_people_read_it() {
+fn the_whitelist_in_the_form_for_people() {
     let body = r#"{"entries":[
         {"prefix":"192.0.2.7/32","user":"mika","idle_seconds":10939,"retire_after_seconds":2592000,"until_unix":1801440000,"added_unix":1793491200},
         {"prefix":"2001:db8::/64","user":null,"idle_seconds":0,"retire_after_seconds":null,"until_unix":null,"added_unix":null},
@@ -95,11 +96,11 @@ PREFIX           USER       IDLE    RETIRES IN  UNTIL
 ";
     assert_eq!(answer, Ok(table.into()));
     let (answer, _) = ask_one("empty", &LIST, vec![http("200 OK", r#"{"entries":[]}"#)]);
-    assert_eq!(answer, Ok("nobody is on the whitelist\n".into()));
+    assert_eq!(answer, Ok("the whitelist is empty\n".into()));
 }
 
 #[test]
-fn the_status_as_people_read_it() {
+fn the_status_in_the_form_for_people() {
     let body = r#"{"version":"0.1.0","uptime_seconds":3720,"running_seconds":90000,
         "memory":{"budget_octets":8388608,"lines":131072,"lines_in_use":12,"swarms":3,"peers":10,"seeders":4,"leechers":6},
         "whitelist":{"entries":2,"capacity":1024},"flash":{"octets_written":12345},
@@ -124,7 +125,7 @@ flash
   written            12.0 KiB
 disk
   failures           2
-  written anew       1
+  rebuilds           1
   failing            no\u{fffd}room
 announces
   udp                7
@@ -148,7 +149,7 @@ fn json_goes_through_unchanged() {
 }
 
 #[test]
-fn json_that_was_cut_is_noticed() {
+fn json_that_was_cut_is_an_error() {
     let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
     let body = r#"{"entries":[{"prefix":"192.0.2.7/32","idle_seconds":10939}]}"#;
     for (name, json) in [("c1", true), ("c2", false)] {
@@ -166,14 +167,14 @@ fn json_that_was_cut_is_noticed() {
 fn an_answer_may_come_in_pieces() {
     let whole = http("200 OK", r#"{"entries":[]}"#);
     let pieces = whole.iter().map(|octet| vec![*octet]).collect();
-    assert_eq!(ask_one("pieces", &LIST, pieces).0, Ok("nobody is on the whitelist\n".into()));
+    assert_eq!(ask_one("pieces", &LIST, pieces).0, Ok("the whitelist is empty\n".into()));
 }
 
 #[test]
-fn refusals_are_told_with_their_exit_codes() {
+fn refusals_have_their_messages_and_exit_codes() {
     for (status, body, code, message) in [
         ("400 Bad Request", r#"{"error":"no such field"}"#, exit::DATAERR, "no such field"),
-        ("404 Not Found", r#"{"error":"nobody is called mika"}"#, exit::DATAERR, "nobody is called mika"),
+        ("404 Not Found", r#"{"error":"no user is called mika"}"#, exit::DATAERR, "no user is called mika"),
         ("401 Unauthorized", r#"{"error":"wrong token"}"#, exit::NOPERM, "wrong token"),
         ("507 Insufficient Storage", r#"{"error":"the whitelist is full"}"#, exit::NOPERM, "the whitelist is full"),
         ("500 Oops", r#"{"error":"a\nb"}"#, exit::SOFTWARE, "a\u{fffd}b"),
@@ -187,8 +188,8 @@ fn refusals_are_told_with_their_exit_codes() {
 }
 
 #[test]
-fn answers_that_are_none_are_failures() {
-    let no_http = "the tracker's answer is no whole HTTP response";
+fn invalid_answers_are_failures() {
+    let no_http = "the tracker's answer is not a complete HTTP response";
     let cut = http("200 OK", r#"{"entries":[]}"#);
     for (parts, message) in [
         (vec![], no_http),
@@ -199,11 +200,11 @@ fn answers_that_are_none_are_failures() {
         (vec![b"HTTP/1.1 200 OK\r\n\r\n".to_vec()], "the tracker's answer ends too early; ask again"),
         (vec![b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{}".to_vec()], no_http),
         (vec![b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n\xff".to_vec()], no_http),
-        (vec![vec![b'x'; 1 << 20]; 33], "lost the tracker: its answer has more than 32 MiB"),
+        (vec![vec![b'x'; 1 << 20]; 33], "lost the connection to the tracker: its answer has more than 32 MiB"),
         (
             vec![http("200 OK", "[]")],
             "cannot read the tracker's answer: invalid length 0, expected struct Whitelist with 1 element at line 1 \
-             column 2; is it of another version?",
+             column 2; check that it has the same version as this command",
         ),
     ] {
         let (answer, _) = ask_one("none", &LIST, parts);
@@ -212,19 +213,19 @@ fn answers_that_are_none_are_failures() {
 }
 
 #[test]
-fn a_tracker_that_is_not_there_is_told() {
+fn a_missing_tracker_is_reported() {
     let path = socket_path("absent");
     let message = format!("nakodo is not running: no answer on {}; start it with `nakodo serve`", path.display());
     let not_running = Err(Failure::new(exit::UNAVAILABLE, message));
     assert_eq!(ask(&path, &LIST), not_running);
-    // A tracker that lost its power leaves its socket behind.
+    // After a power cut, the socket file of the tracker is still there.
     drop(UnixListener::bind(&path).expect("a socket can be made"));
     assert_eq!(ask(&path, &LIST), not_running);
     fs::remove_file(&path).expect("it was left behind");
 }
 
 #[test]
-fn a_tracker_of_somebody_else_is_told() {
+fn a_socket_without_permission_is_reported() {
     let error = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
     let failure = exchange::unreachable(Path::new("/s"), &error);
     let message = "permission denied on /s; run this as root or as the user that runs nakodo";

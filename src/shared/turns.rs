@@ -1,14 +1,14 @@
-//! Turns of the server, for work beside it that takes long: such work goes by bounded steps, and waits for a turn of the
-//! server after each.
+//! Turns of the server, for long work beside it: such work runs in bounded steps, and waits for a turn of the server
+//! after each.
 //!
-//! To wake itself and return is not enough for a task: an executor polls its tasks some hundreds of times before the
-//! server hears of it again.
+//! It is not enough that a task wakes itself and returns: an executor polls its tasks some hundreds of times before it
+//! returns to the server.
 
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
 use core::task::{Poll, Waker};
 
-/// The turns that the server has taken, and the tasks that wait for the next.
+/// The number of ended turns, and the tasks that wait for the next one.
 #[derive(Debug, Default)]
 pub struct Turns {
     is_served: Cell<bool>,
@@ -17,28 +17,28 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// A server takes turns from now on.
+    /// Note that a server takes turns from now on.
     pub fn begin(&self) {
         self.is_served.set(true);
     }
 
-    /// A turn has ended: wake the tasks that wait for it.
+    /// End a turn, and wake the tasks that wait for it.
     pub fn end_one(&self) {
         self.ended.set(self.ended.get() + 1);
         self.waiting.borrow_mut().drain(..).for_each(Waker::wake);
     }
 
-    /// The turns that have ended.
+    /// Return the number of ended turns.
     pub fn ended(&self) -> u64 {
         self.ended.get()
     }
 
-    /// Is there a task that waits for a turn to end?
+    /// Return whether a task waits for the end of a turn.
     pub fn are_awaited(&self) -> bool {
         !self.waiting.borrow().is_empty()
     }
 
-    /// Wait until the server has had a turn. Without a server, as in tests, only the other tasks have theirs.
+    /// Wait until the server has had a turn. Without a server, as in tests, only the other tasks run.
     pub async fn next(&self) {
         if !self.is_served.get() {
             return smol::future::yield_now().await;
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_server_nothing_waits_for_it() {
+    fn without_a_server_no_task_waits_for_a_turn() {
         let turns = Turns::default();
         smol::block_on(turns.next());
         assert!(!turns.are_awaited());

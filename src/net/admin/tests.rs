@@ -194,17 +194,14 @@ fn allowing_an_entry_again_resets_its_idle_time() {
 fn an_invalid_request_is_refused_and_changes_nothing() {
     let served = Served::new(8);
     for (body, reason) in [
-        ("", "the request's body is not what /v1/whitelist takes: EOF"),
+        ("", "the request's body is not valid for /v1/whitelist: EOF"),
         ("{}", "missing field `prefix`"),
         (r#"{"prefix":"192.0.2.7","usr":"m"}"#, "unknown field `usr`"),
         (r#"{"prefix":"host.example"}"#, "`host.example` is not an IPv4 or IPv6 address"),
         (r#"{"prefix":"192.0.2.7"} {}"#, "trailing characters"),
         (r#"{"prefix":"192.0.2.7","user":" "}"#, "`user` is blank"),
         (r#"{"prefix":"192.0.2.7","user":"a\u0007"}"#, "control characters"),
-        (
-            r#"{"prefix":"192.0.2.7","user":"abcdefghijklmnopqrstuvwxyz0123456"}"#,
-            "`user` has 33 octets and may have 32",
-        ),
+        (r#"{"prefix":"192.0.2.7","user":"abcdefghijklmnopqrstuvwxyz0123456"}"#, "`user` has 33 bytes and may have 32"),
         (r#"{"prefix":"192.0.2.7","permanent":true,"retire_after_seconds":60}"#, "exclude each other"),
         (r#"{"prefix":"192.0.2.7","retire_after_seconds":0}"#, "may be from 1 to 315360000 (3650d)"),
         (r#"{"prefix":"192.0.2.7","retire_after_seconds":4294967297}"#, "is 4294967297 and may be"),
@@ -212,7 +209,7 @@ fn an_invalid_request_is_refused_and_changes_nothing() {
     ] {
         refused(&served.send(post(body)), "400 Bad Request", reason);
     }
-    refused(&served.send(with_body("DELETE", "{}")), "400 Bad Request", "the request's body is not what");
+    refused(&served.send(with_body("DELETE", "{}")), "400 Bad Request", "the request's body is not valid for");
     assert_eq!(served.whitelist(), Whitelist::default());
     assert_eq!(served.reopened(), []);
 }
@@ -223,9 +220,9 @@ fn a_malformed_or_unknown_request_is_refused() {
     let long = "x".repeat(REQUEST_OCTETS);
     let many = "a: b\r\n".repeat(200);
     for (request, status, reason) in [
-        ("GET / HTTP/1.1\r\n\r\n".into(), "404 Not Found", "there are /v1/status and /v1/whitelist"),
-        ("GET /v1/status/ HTTP/1.1\r\n\r\n".into(), "404 Not Found", "nothing is at that path"),
-        ("GET /\u{ff} HTTP/1.1\r\n\r\n".into(), "404 Not Found", "nothing is at that path"),
+        ("GET / HTTP/1.1\r\n\r\n".into(), "404 Not Found", "the paths are /v1/status and /v1/whitelist"),
+        ("GET /v1/status/ HTTP/1.1\r\n\r\n".into(), "404 Not Found", "unknown path"),
+        ("GET /\u{ff} HTTP/1.1\r\n\r\n".into(), "404 Not Found", "unknown path"),
         ("hello\r\n\r\n".into(), "400 Bad Request", "this is not an HTTP/1.1 request"),
         (format!("GET /{long} HTTP/1.1\r\n\r\n"), "431 Request Header Fields Too Large", "head is too long"),
         (format!("GET / HTTP/1.1\r\n{many}\r\n"), "431 Request Header Fields Too Large", "fewer or shorter headers"),
@@ -358,7 +355,7 @@ fn revoked_peers_leave_at_once() {
         assert!(failure.code == exit::DATAERR && failure.message.starts_with(reason), "{failure:?}");
     }
     let response = served.send(with_body("DELETE", r#"{"user":"mika"}"#));
-    refused(&response, "404 Not Found", "`nakodo list` shows who is");
+    refused(&response, "404 Not Found", "`nakodo list` shows its entries");
     assert_eq!(served.reopened(), []);
 }
 
