@@ -1,18 +1,18 @@
-//! Where the whitelist survives a power cut.
+//! Storage of the whitelist that survives a power cut.
 //!
-//! The table in memory is the truth while running; this is the durable copy. A change is durable when its future is
-//! ready. All work is done on one thread of the blocking pool at a time, never on the tracker's.
+//! The table in memory is authoritative during a run; this is its durable copy. A change is durable when its future is
+//! ready. All work runs on one thread of the blocking pool at a time, never on the tracker's thread.
 //!
-//! In the data directory lie:
+//! Content of the data directory:
 //!
-//! | name | what it is |
+//! | name | content |
 //! |---|---|
 //! | `whitelist/` | the database |
-//! | `whitelist.export` | the list as text, for when there is no database; seldom written |
-//! | `whitelist.broken-…` | databases that could not be read, the last three |
-//! | `whitelist.building/`, `whitelist.finished/` | for a moment, a database that is to take the place of another |
+//! | `whitelist.export` | the list as text, in case the database is lost; seldom written |
+//! | `whitelist.broken-…` | the last three databases that could not be read completely |
+//! | `whitelist.building/`, `whitelist.finished/` | for a moment, a database that replaces another |
 //! | `lock` | locked by the tracker that uses the directory |
-//! | `opening-panics` | how many starts in a row ended in a panic of the database library |
+//! | `opening-panics` | number of consecutive starts that ended in a panic of the database library |
 
 mod data_dir;
 mod database;
@@ -45,13 +45,13 @@ use durable_copy::DurableCopy;
 pub use health::Health;
 use health::Noted;
 
-/// How much less time a thread that writes gets than the tracker's, where both want the core: a tenth, so that a flood of
-/// requests cannot keep a change from the disk for good.
+/// nice(2) value of the threads that write. They get about a tenth of the tracker's time when both need the core, so a
+/// flood of requests delays a change but cannot keep it from the disk for good.
 const NICENESS: i32 = 10;
 
 /// The durable copy of the whitelist.
 ///
-/// Run its futures to their end: one that is dropped half-way may or may not have changed what is on the disk.
+/// Run its futures to their end: a future that is dropped half-way may or may not have changed the data on the disk.
 #[derive(Clone, Debug)]
 pub struct Store {
     disk: Arc<Mutex<DurableCopy>>,
@@ -60,34 +60,34 @@ pub struct Store {
     _lock: Arc<Flock<File>>,
 }
 
-/// An open store and what was in it.
+/// An open store and the data that it had.
 #[derive(Debug)]
 pub struct Opened {
-    /// For the changes from now on.
+    /// The store, for later changes.
     pub store: Store,
     /// The entries, in no order; possibly more than the whitelist has room for.
     pub entries: Vec<Entry>,
-    /// What the running clock showed when it was last saved.
+    /// The running clock at the last save.
     pub running: Running,
-    /// Where the database was moved to because it could not be read, or not all of it. What could be read of it, and
-    /// what else was in the last export, is in `entries`.
+    /// New path of a database that was moved aside because it could not be read, or only in part. `entries` has the
+    /// readable part of it, merged with the last export.
     pub moved_aside: Option<PathBuf>,
-    /// How many records of a version that this one does not know were left alone on the disk.
+    /// Number of records of an unknown version, which stay on the disk unchanged.
     pub unreadable_records: u32,
 }
 
-/// Why there is no store.
+/// The reason why the store does not open.
 #[derive(Debug)]
 pub enum OpenError {
     /// The data directory cannot be created.
     NoDirectory(PathBuf, io::Error),
-    /// Another process has it.
+    /// Another process uses the directory.
     InUse(PathBuf),
-    /// It cannot be written to, and that is not for damage of the database.
+    /// The directory cannot be written to, for a reason other than a damaged database.
     Unusable(StoreError),
 }
 
-/// What could not be done, where, and why.
+/// A failed operation, its path and its cause.
 #[derive(Debug)]
 pub struct StoreError {
     doing: &'static str,
@@ -96,28 +96,28 @@ pub struct StoreError {
     outcome: Outcome,
 }
 
-/// What was not saved of a batch. The rest was.
+/// The parts of a save that failed. The other part was saved.
 #[derive(Debug)]
 pub struct SaveError {
     /// The list as text.
     pub export: Option<StoreError>,
-    /// When entries were last seen, and the running clock.
+    /// The last-seen times of the entries, and the running clock.
     pub idle_times: Option<StoreError>,
 }
 
 impl SaveError {
-    /// Each of the errors.
+    /// Return each of the errors.
     pub fn errors(&self) -> impl Iterator<Item = &StoreError> {
         self.export.iter().chain(&self.idle_times)
     }
 }
 
-/// What a change that failed has left on the disk.
+/// The possible effect of a failed change on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nothing: it stays refused, whatever comes.
+    /// No effect: the change stays refused in any case.
     Unchanged,
-    /// Perhaps the change: a restart may bring it into effect, unless [`Store::rebuild`] comes before.
+    /// The change may be on the disk: a restart may bring it into effect, unless [`Store::rebuild`] succeeds first.
     Unknown,
 }
 
@@ -142,7 +142,7 @@ impl fmt::Display for OpenError {
             Self::Unusable(error) => {
                 write!(
                     f,
-                    "{error}; the data directory must be on a writable file system, with room, and \
+                    "{error}; the data directory must be on a writable file system with free space, and \
                      belong to nakodo's user"
                 )
             }
@@ -164,7 +164,7 @@ impl StoreError {
         Self { doing, path: path.as_ref().into(), cause: cause.to_string().into(), outcome: Outcome::Unchanged }
     }
 
-    /// What the change has left on the disk.
+    /// Return the possible effect of the change on the disk.
     pub const fn outcome(&self) -> Outcome {
         self.outcome
     }
@@ -175,12 +175,11 @@ impl StoreError {
 }
 
 impl Store {
-    /// Open the store in `data_dir`, and create both where there is none. Blocks; to be called before there is a
-    /// tracker.
+    /// Open the store in `data_dir`, and create both if missing. It blocks, so call it before the tracker runs.
     ///
-    /// A database that is damaged is moved aside, and what can be read of it and of the last export is put in a new
-    /// one; the log says so. The same is done when the database library panicked at the last two starts. Without a
-    /// database the last export is read.
+    /// A damaged database is moved aside. Its readable entries and those of the last export go into a new one, and the
+    /// log reports it. The same happens if the database library panicked at the last two starts. Without a database,
+    /// the last export is read.
     pub fn open(data_dir: &Path) -> Result<Opened, OpenError> {
         create_directory(data_dir).map_err(|error| OpenError::NoDirectory(data_dir.to_owned(), error))?;
         let data_dir = DataDir::new(data_dir);
@@ -197,8 +196,8 @@ impl Store {
         })
     }
 
-    /// Keep on the disk, through a [`Self::rebuild`] too, entries for which the whitelist in memory has no room. To be
-    /// called after opening. Blocks while a change is written.
+    /// Keep entries on the disk that the whitelist in memory has no room for, also through a [`Self::rebuild`]. Call it
+    /// after opening. It blocks while a change is written.
     ///
     /// # Errors
     /// When an entry cannot be written as a record.
@@ -206,17 +205,17 @@ impl Store {
         self.disk.lock_blocking().keep(entries)
     }
 
-    /// Write an entry, in place of one with the same prefix; it is durable when this returns.
+    /// Write an entry, in place of one with the same prefix. It is durable when this returns.
     ///
     /// # Errors
-    /// [`StoreError::outcome`] tells what the disk may hold then. Every change after a failure is refused until
-    /// [`Self::rebuild`] has succeeded.
+    /// When the disk fails. [`StoreError::outcome`] has the possible effect on the disk. Every later change is refused
+    /// until [`Self::rebuild`] has succeeded.
     pub async fn put(&self, entry: &Entry) -> Result<(), StoreError> {
         let entry = entry.clone();
         self.work(move |disk| disk.put(&entry)).await
     }
 
-    /// Remove the entries of exactly these prefixes, all or none of them; it is durable when this returns.
+    /// Remove the entries with exactly these prefixes, all or none of them. The removal is durable when this returns.
     ///
     /// # Errors
     /// As with [`Self::put`].
@@ -225,32 +224,32 @@ impl Store {
         self.work(move |disk| disk.remove(&keys)).await
     }
 
-    /// Write all entries of the whitelist into a new database, after the old one has failed: what is in `entries` is on
-    /// the disk then, and what was refused is not.
+    /// Write all entries of the whitelist into a new database, after the old one has failed. The disk then has
+    /// `entries`, and no refused change.
     ///
     /// # Errors
-    /// When the disk does not take it; the next try may succeed.
+    /// When the disk fails again; a later attempt may succeed.
     pub async fn rebuild(&self, running: Running, entries: Vec<Entry>) -> Result<(), StoreError> {
         self.work(move |disk| disk.rebuild(running, &entries)).await
     }
 
-    /// How the disk is. While it fails, changes are refused.
+    /// Return the state of the disk. While it fails, changes are refused.
     pub fn health(&self) -> Health {
         self.health.now()
     }
 
-    /// The rare batch, to be called every ten minutes or so: when entries were last seen, the running clock, and, after
-    /// a change, the export. What is not due yet is not written, and mostly nothing is.
+    /// Save the data that changes often, if due: the last-seen times of entries, the running clock, and, after a
+    /// change, the export. Call it every ten minutes or so; most calls write nothing.
     ///
     /// An entry in `moved` that is no longer on the disk stays removed.
     ///
     /// # Errors
-    /// Says what was not written; the rest was.
+    /// When a part was not written; the other part was.
     pub async fn save(&self, running: Running, moved: Vec<Seen>) -> Result<(), SaveError> {
         self.work(move |disk| disk.save_what_is_due(running, &moved)).await
     }
 
-    /// The last batch, at shutdown: as `save`, but everything is written that is not on the disk.
+    /// Save everything that is not on the disk yet, at shutdown.
     ///
     /// # Errors
     /// As with [`Self::save`].
@@ -258,12 +257,12 @@ impl Store {
         self.work(move |disk| disk.save_all(running, &moved)).await
     }
 
-    /// How many octets this process has handed to the disk since it started, for the page of statistics.
+    /// Return the number of bytes that this process has written to the disk since its start, for `status`.
     ///
-    /// It is what the kernel counts (`write_bytes` of `/proc/self/io`, less what was cancelled): whole pages of all
-    /// files that are not in RAM, but neither the file system's own journal nor what the flash translation makes of it.
-    /// Some kernels are built without that count, and some file systems (jffs2) go round it; therefore it is never less
-    /// than what this store has written by its own count.
+    /// This is the kernel's count (`write_bytes` of `/proc/self/io`, minus cancelled writes). It has whole pages of all
+    /// files that are not in RAM, but neither the file system's own journal nor the overhead of the flash translation.
+    /// Some kernels lack that count, and some file systems (jffs2) bypass it. So the result is at least the store's own
+    /// count.
     pub fn flash_octets_written(&self) -> u64 {
         let own = self.meter.written.load(Ordering::Relaxed);
         fs::read_to_string("/proc/self/io")
@@ -272,14 +271,14 @@ impl Store {
             .map_or(own, |octets| octets.max(own))
     }
 
-    /// Let every change from now on fail, as on a disk that is breaking.
+    /// Make every later change fail, as on a failing disk.
     #[cfg(test)]
     pub(crate) fn break_disk(&self) {
         self.disk.lock_blocking().break_log();
     }
 
-    /// Do one thing at a time, off the tracker's thread. The lock goes with the work, so that even when the caller goes
-    /// away in between there is only ever one thread at it.
+    /// Do one piece of work at a time, off the tracker's thread. The lock moves into the work, so that even if the
+    /// caller is dropped meanwhile, only one thread works on the database.
     async fn work<T: Send + 'static>(&self, work: impl FnOnce(&mut DurableCopy) -> T + Send + 'static) -> T {
         let mut disk = self.disk.lock_arc().await;
         smol::unblock(move || {
@@ -290,10 +289,10 @@ impl Store {
     }
 }
 
-/// Let this thread, and those that it starts, have only the time that the tracker's does not want: on one core a change of
-/// the whitelist would otherwise keep answers waiting for as long as a thread is let run.
+/// Give this thread, and those that it starts, a lower priority than the tracker's. On one core, a change of the
+/// whitelist would otherwise delay answers by a whole time slice.
 fn yield_to_the_tracker() {
-    // To the kernel, 0 is the thread and not the process that asks. Where it is forbidden, everything still works.
+    // In Linux, 0 means the calling thread, not its process. Best effort: the store works without it.
     let _ = setpriority_process(None, NICENESS);
 }
 
@@ -312,7 +311,7 @@ fn create_directory(path: &Path) -> io::Result<()> {
     DataDir::sync(parent)
 }
 
-/// Keep other processes off the directory until this one ends, however it ends.
+/// Lock the directory against other processes. The lock ends with this process, even after a crash.
 fn lock(data_dir: &DataDir) -> Result<Flock<File>, OpenError> {
     let unusable = |cause: io::Error| OpenError::Unusable(StoreError::new("lock", data_dir.lock(), cause));
     let file = File::options().create(true).truncate(false).write(true).open(data_dir.lock()).map_err(unusable)?;

@@ -61,7 +61,7 @@ fn the_whitelist_is_frozen_no_longer_than_the_disk_fails() {
     assert_eq!(daemon.listed(), ["127.0.0.1/32"], "in memory nothing was changed either");
 
     set_disk(&daemon, true);
-    daemon.logged("the whitelist has been written anew");
+    daemon.logged("the whitelist has been rewritten");
     let status = daemon.status().disk;
     assert_eq!((status.failing, status.failures, status.rebuilds), (None, 1, 1));
     daemon.allow(&["127.0.0.4"]);

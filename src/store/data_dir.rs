@@ -1,4 +1,4 @@
-//! What lies beside the database in the data directory, and what is done to the folder as a whole.
+//! The paths in the data directory, and operations on its files and folders as a whole.
 
 use std::fs::{self, File};
 use std::io;
@@ -10,11 +10,11 @@ use rustix::process::geteuid;
 
 use crate::clock::UnixSeconds;
 
-/// How many databases that were moved aside are kept for a person to look at; the oldest goes when there is one more,
-/// so that a failing disk does not fill.
+/// Number of databases moved aside that are kept for inspection. Older ones are removed, so that a failing disk does
+/// not fill up.
 const KEPT_ASIDE: usize = 3;
 
-/// Free space that a change leaves untried, in bytes: a segment of the database, and what a file system needs for itself.
+/// Free space in bytes that a change must leave: a segment of the database, and the needs of the file system itself.
 const SPARE_BYTES: u64 = 128 * 1024;
 
 const ASIDE: &str = "whitelist.broken-";
@@ -32,17 +32,17 @@ impl DataDir {
         &self.0
     }
 
-    /// The folder that the database has for itself.
+    /// Return the folder of the database.
     pub(super) fn database(&self) -> PathBuf {
         self.0.join("whitelist")
     }
 
-    /// Where a database is built that is to take the place of [`Self::database`]. What is there is not finished.
+    /// Return the folder in which a replacement for [`Self::database`] is built. Its content is incomplete.
     pub(super) fn building(&self) -> PathBuf {
         self.0.join("whitelist.building")
     }
 
-    /// A database that is finished and durable, on its way to [`Self::database`].
+    /// Return the folder of a complete and durable database that is about to replace [`Self::database`].
     fn finished(&self) -> PathBuf {
         self.0.join("whitelist.finished")
     }
@@ -55,17 +55,17 @@ impl DataDir {
         self.0.join("whitelist.export")
     }
 
-    /// Holds how many opens in a row have ended in a panic.
+    /// Return the file with the number of consecutive opens that ended in a panic.
     pub(super) fn panics(&self) -> PathBuf {
         self.0.join("opening-panics")
     }
 
-    /// Make the names in a directory as durable as the files.
+    /// Make the names in a directory durable.
     pub(super) fn sync(directory: &Path) -> io::Result<()> {
         File::open(directory)?.sync_all()
     }
 
-    /// Write a file in one step: after a power cut it is the old one or the new one.
+    /// Write a file atomically: after a power cut it has either its old or its new content.
     pub(super) fn replace<T>(&self, path: &Path, write: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
         let new = path.with_extension("new");
         let written = File::create(&new).and_then(|mut file| {
@@ -75,7 +75,7 @@ impl DataDir {
             Ok(written)
         });
         if written.is_err() {
-            // Half a file is of no use, and may be what the disk is full of.
+            // An incomplete file is useless, and may be the reason why the disk is full.
             let _ = fs::remove_file(&new);
         }
         let written = written?;
@@ -83,18 +83,18 @@ impl DataDir {
         Ok(written)
     }
 
-    /// Whether there is a database, or something else in its place.
+    /// Return whether a database, or another file in its place, exists.
     pub(super) fn has_database(&self) -> bool {
         fs::symlink_metadata(self.database()).is_ok()
     }
 
-    /// Finish or undo what a start or a power cut has interrupted. Call it before the database is opened.
+    /// Finish or undo a replacement that a start or a power cut has interrupted. Call it before the database is opened.
     pub(super) fn settle(&self) -> io::Result<()> {
         self.clear_building()?;
         self.move_in()
     }
 
-    /// Make room for a new database to be built in [`Self::building`].
+    /// Remove leftovers in [`Self::building`] before a new database is built there.
     pub(super) fn clear_building(&self) -> io::Result<()> {
         match fs::remove_dir_all(self.building()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -102,9 +102,9 @@ impl DataDir {
         }
     }
 
-    /// Put the database that was built in the place of the other, if there is another. Return where that one is now.
+    /// Put the new database in the place of the old one, and return the new path of the old one, if any.
     ///
-    /// At each moment one of the two is whole and will be found by the next start.
+    /// At each moment one of the two is complete, and the next start will find it.
     pub(super) fn replace_database(&self) -> io::Result<Option<PathBuf>> {
         self.move_in()?;
         fs::rename(self.building(), self.finished())?;
@@ -114,7 +114,7 @@ impl DataDir {
         Ok(aside)
     }
 
-    /// Move a finished database to its place, if there is one.
+    /// Move a finished database to its place, if any.
     fn move_in(&self) -> io::Result<()> {
         if !self.finished().exists() {
             return Ok(());
@@ -126,31 +126,31 @@ impl DataDir {
         Self::sync(&self.0)
     }
 
-    /// Remove a database that holds nothing of use. Best effort: what stays only takes room.
+    /// Remove a database without useful content. Best effort: leftovers only take space.
     pub(super) fn discard(&self, database: &Path) {
-        // A process that still has the file open does not keep its room.
+        // Truncate the log first: a process that still has it open would otherwise keep its space.
         let _ = File::options().write(true).open(database.join("db")).and_then(|log| log.set_len(0));
         let _ = fs::remove_dir_all(database).or_else(|_| fs::remove_file(database));
     }
 
-    /// Check that the file system has room to write `bytes` and what comes with them: the database library cannot go on
-    /// after a write that found no room.
+    /// Check that the file system has room for `bytes` and the overhead: the database library cannot continue after a
+    /// write that found no room.
     ///
     /// # Errors
-    /// Says how much there is and how much is wanted. A file system that does not tell is taken to have room.
+    /// When the free space is too small, with both figures. A file system that does not report its free space passes.
     pub(super) fn check_room(&self, bytes: u64) -> Result<(), String> {
         let Ok(system) = statvfs(&self.0) else { return Ok(()) };
-        // The reserve of an ext4 is there for root.
+        // On ext4, only root may use the reserved blocks.
         let blocks = if geteuid().is_root() { system.f_bfree } else { system.f_bavail };
         let (free, wanted) = (blocks.saturating_mul(system.f_frsize), bytes + SPARE_BYTES);
         if system.f_blocks == 0 || free >= wanted {
             return Ok(());
         }
-        Err(format!("the disk is full: it has {} KiB left and {} KiB are wanted", free / 1024, wanted / 1024))
+        Err(format!("the disk is full: it has {} KiB left and {} KiB are needed", free / 1024, wanted / 1024))
     }
 
-    /// Move the database aside, under the second by the clock, or under the next number
-    /// when that is not sane. Returns where.
+    /// Move the database aside, with the time of the clock in seconds in its name, or with the next free number if the
+    /// clock is not plausible. Return the new path.
     fn move_aside(&self) -> io::Result<PathBuf> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let date = UnixSeconds(now).if_sane().map_or(1, |now| now.0);
@@ -162,7 +162,7 @@ impl DataDir {
         Ok(aside)
     }
 
-    /// The databases that were moved aside, the oldest first, by their date or number.
+    /// Return the databases that were moved aside with their times or numbers, the oldest first.
     fn aside(&self) -> Vec<(u64, PathBuf)> {
         let Ok(names) = fs::read_dir(&self.0) else { return Vec::new() };
         let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix(ASIDE)?.parse::<u64>().ok();
@@ -171,7 +171,7 @@ impl DataDir {
         aside
     }
 
-    /// Best effort: what cannot be removed only takes room.
+    /// Remove the oldest databases. Best effort: leftovers only take space.
     fn forget_oldest(&self) {
         for (_, path) in self.aside().iter().rev().skip(KEPT_ASIDE) {
             let _ = fs::remove_dir_all(path).or_else(|_| fs::remove_file(path));
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_replacement_that_is_interrupted_anywhere_is_finished_or_undone() {
-        // What is in the folder, each with what it holds, and what the database holds then.
+        // The content of the folder before, and the content of the database after.
         for (before, after) in [
             (&[("whitelist", "old")][..], Some("old")),
             (&[("whitelist", "old"), ("whitelist.building", "half")], Some("old")),
@@ -229,6 +229,6 @@ mod tests {
         let data_dir = DataDir::new(dir.path());
         assert_eq!(data_dir.check_room(100), Ok(()));
         let refused = data_dir.check_room(1 << 60).expect_err("no disk has that much");
-        assert!(refused.starts_with("the disk is full: it has ") && refused.ends_with(" KiB are wanted"), "{refused}");
+        assert!(refused.starts_with("the disk is full: it has ") && refused.ends_with(" KiB are needed"), "{refused}");
     }
 }

@@ -1,17 +1,17 @@
-//! One database of the library (sled, version 0.34.7), from its creation to its end. Of the crate's production code only
-//! this file names the library.
+//! One database of the library (sled, version 0.34.7), from its creation to its end. In the production code, only this
+//! file uses the library.
 //!
-//! What is durable and how, read from the library's sources:
-//! - `db` is the log that everything is in. A flush writes to it but does not make it durable: it calls
-//!   `sync_file_range`, which leaves out the file's size and the disk's cache. So `log` is a handle of our own, which is
-//!   synced after each flush.
-//! - `blobs/` takes pages of more than a quarter of a segment (16,364 octets), and is never synced. Ours never get
-//!   there: a leaf has at most 17 entries of under 100 octets, an index 257 keys of under 20.
-//! - `snap.*` is where the replay of the log begins: see `snapshots`.
-//! - `conf` holds the segment size; it is not synced, and written anew where it is empty.
+//! Durability, according to the library's sources:
+//! - `db` is the log, which has all the data. A flush writes to it but does not make it durable: it calls
+//!   `sync_file_range`, which covers neither the file's size nor the disk's cache. So `log` is a second handle, which
+//!   is synced after each flush.
+//! - `blobs/` takes pages of more than a quarter of a segment (16,364 bytes), and is never synced. Our pages never get
+//!   that large: a leaf has at most 17 entries of under 100 bytes, an index 257 keys of under 20.
+//! - `snap.*` is the starting point for the replay of the log: see `snapshots`.
+//! - `conf` has the segment size. It is not synced, and the library rewrites it if it is empty.
 //!
-//! The first error of a write stays with the library: from then on it refuses every write until it is opened again. What
-//! it has not written it keeps in memory, and may write when it is closed.
+//! The library remembers the first write error, and refuses every later write until the database is opened again. It
+//! keeps unwritten data in memory, and may write it when it is closed.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -27,27 +27,27 @@ use super::data_dir::DataDir;
 use super::record::{self, State};
 use super::snapshots;
 
-/// The page cache, in octets. The list is read once, at start, so that there is hardly anything to cache.
+/// Size of the page cache in bytes. The list is read only once, at the start, so a cache has little use.
 const CACHE_OCTETS: u64 = 64 * 1024;
 
-/// The unit in which the database file grows and is reused, in octets. It cannot change while databases exist.
+/// Size in bytes of the unit in which the database file grows and is reused. It cannot change while databases exist.
 const SEGMENT_OCTETS: usize = 64 * 1024;
 
-/// Records that are written in one step when a database is built, so that little memory is taken.
+/// Number of records that are written in one step when a database is built, to limit the memory for it.
 const BUILD_RECORDS: usize = 256;
 
 /// Changes that are made together or not at all.
 pub(super) type Batch = sled::Batch;
 
-/// The key and the value of a record, as they are on the disk.
+/// The key and the value of a record, in the form on the disk.
 pub(super) type Record = (Box<[u8]>, Box<[u8]>);
 
-/// What all databases of a process have cost.
+/// Resources used by all databases of a process.
 #[derive(Debug, Default)]
 pub(super) struct Meter {
-    /// Octets written.
+    /// Number of bytes written.
     pub(super) written: AtomicU64,
-    /// Databases that were left in memory because it was not safe to close them: see [`Database::abandon`].
+    /// Number of databases that were left in memory because it was not safe to close them: see [`Database::abandon`].
     pub(super) left_in_memory: AtomicU32,
 }
 
@@ -61,17 +61,18 @@ pub(super) struct Database {
     meter: Arc<Meter>,
 }
 
-/// Why a database does not open.
+/// The reason why a database does not open.
 #[derive(Debug)]
 pub(super) enum LoadError {
     /// It is damaged.
     Damaged(String),
-    /// Something else is wrong, which moving it aside would not help.
+    /// Another error, which moving the database aside would not fix.
     Unusable(StoreError),
 }
 
 impl Database {
-    /// Open the database in `directory`, or create one. Return it, and how its log is shorter than it was, if it is.
+    /// Open the database in `directory`, or create one. Return it, and a description of the loss if its log has lost
+    /// its end.
     pub(super) fn open(directory: &Path, meter: Arc<Meter>) -> Result<(Self, Option<String>), LoadError> {
         let refused = |error: io::Error| load_error(directory, sled::Error::Io(error));
         sync_if_present(&directory.join("db")).map_err(refused)?;
@@ -89,13 +90,13 @@ impl Database {
             Some(lost) if snapshots::newest(directory).map_err(refused)? < Some(lost) => {
                 Some("its log ends before its damaged snapshot".to_owned())
             }
-            _ if octets > 0 && db.is_empty() => Some(format!("nothing can be read of its {octets} octets")),
+            _ if octets > 0 && db.is_empty() => Some(format!("none of its {octets} bytes can be read")),
             _ => None,
         };
         Ok((Self { db, config, log, directory: directory.to_owned(), meter }, shorter))
     }
 
-    /// Create a database in `directory` that holds `records` and `state`, and make it durable. The state is written last.
+    /// Create a database in `directory` with `records` and `state`, and make it durable. The state is written last.
     pub(super) fn build(
         directory: &Path,
         records: impl Iterator<Item = Record>,
@@ -129,7 +130,7 @@ impl Database {
         }
     }
 
-    /// Make a batch and the state durable. After an error the disk may hold both, or neither.
+    /// Make a batch and the state durable. After an error the disk may have both, or neither.
     pub(super) fn commit(&self, mut batch: Batch, state: &State) -> Result<(), StoreError> {
         batch.insert(&record::STATE_KEY, &*record::state_value(state).map_err(self.failed())?);
         self.db.apply_batch(batch).map_err(self.failed())?;
@@ -138,12 +139,12 @@ impl Database {
         self.log.sync_all().map_err(self.failed())
     }
 
-    /// The value of a key, if it is there.
+    /// Return the value of a key, if present.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Box<[u8]>>, StoreError> {
         Ok(self.db.get(key).map_err(self.failed())?.map(|value| Box::from(&*value)))
     }
 
-    /// All records, up to the first that cannot be read.
+    /// Return all records, up to the first that cannot be read.
     pub(super) fn records(&self) -> impl Iterator<Item = io::Result<Record>> {
         self.db.iter().map(|record| match record {
             Ok((key, value)) => Ok((Box::from(&*key), Box::from(&*value))),
@@ -151,10 +152,10 @@ impl Database {
         })
     }
 
-    /// Let go of a database that has failed, and write nothing more of it.
+    /// Close a database that has failed, without another write.
     ///
-    /// Where the failure is known to the library, it closes the database without another write. Otherwise it would write
-    /// what it has in memory, sync, and panic if that fails: then the database is left in memory instead.
+    /// If the library knows of the failure, it closes the database without a write. Otherwise it would write its
+    /// unwritten data, sync, and panic if that fails: in that case, leave the database in memory.
     pub(super) fn abandon(self) {
         if self.config.global_error().is_ok() {
             self.meter.left_in_memory.fetch_add(1, Ordering::Relaxed);
@@ -162,7 +163,7 @@ impl Database {
         }
     }
 
-    /// Close a database that works. What it holds is durable already, but the library syncs once more, and panics if that
+    /// Close a working database. Its data is durable already, but the library syncs once more, and panics if that
     /// fails.
     pub(super) fn close(self) {
         if self.log.sync_all().is_err() {
@@ -170,7 +171,7 @@ impl Database {
         }
     }
 
-    /// Sync from now on a file that cannot be synced.
+    /// Make every later sync fail, with a file that cannot be synced.
     #[cfg(test)]
     pub(super) fn break_log(&mut self) {
         self.log = File::open("/dev/null").expect("every system has it");
@@ -182,7 +183,7 @@ impl Database {
     }
 }
 
-/// Make durable what the library is about to read: its snapshot of that will be.
+/// Make the log durable before the library reads it: the snapshot that the library derives from it will be durable too.
 fn sync_if_present(log: &Path) -> io::Result<()> {
     match File::open(log) {
         Ok(file) => file.sync_all(),
@@ -191,7 +192,7 @@ fn sync_if_present(log: &Path) -> io::Result<()> {
     }
 }
 
-/// Tell damage, of which a new database is the cure, from what no database would survive.
+/// Distinguish damage, which a new database cures, from errors that would hit a new database too.
 fn load_error(path: &Path, error: sled::Error) -> LoadError {
     use io::ErrorKind::{OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull, WouldBlock};
     match error {
@@ -212,7 +213,7 @@ fn load_error(path: &Path, error: sled::Error) -> LoadError {
 pub(super) mod tests {
     use super::*;
 
-    /// Put a record that this version would not write in the database, and say that it is there.
+    /// Put a record into the database that this version would not write, and count it in the state.
     pub(in crate::store) fn write_raw(directory: &Path, key: &[u8], value: &[u8]) {
         let config = sled::Config::new().path(directory).segment_size(SEGMENT_OCTETS).flush_every_ms(None);
         let db = (0..200).find_map(|_| {
@@ -230,7 +231,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_a_new_database_would_not_cure_is_not_taken_for_damage() {
+    fn an_error_that_a_new_database_would_not_cure_is_not_damage() {
         let path = Path::new("/data");
         let io = |error: io::Error| load_error(path, sled::Error::Io(error));
         for errno in [Errno::ENOSPC, Errno::EROFS, Errno::EACCES, Errno::EPERM, Errno::EMFILE, Errno::ENOMEM] {

@@ -1,5 +1,5 @@
-//! The durable copy: which changes are made in the database, what becomes of it when the disk fails, and when the idle
-//! times and the export are written.
+//! The durable copy of the whitelist: the changes in the database, the handling of disk failures, and the schedule of
+//! the idle times and the export.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write};
@@ -19,37 +19,37 @@ use super::{Outcome, SaveError, StoreError};
 use crate::access::{Entry, Seen};
 use crate::clock::Running;
 
-/// The running clock is written at least this often, so that no more of it is lost.
+/// Longest time between two writes of the running clock, and so the most of it that can be lost.
 const RUNNING_AT_LEAST: Duration = Duration::from_secs(3600);
 
-/// How much of the export may be written in a second of running time, on average, in octets: at most 864,000 a day.
-/// Ten entries are exported ten minutes after a change, a thousand within three hours, 65,536 within a week.
+/// Average number of bytes of the export that may be written in a second of running time: at most 864,000 a day. Ten
+/// entries are exported ten minutes after a change, a thousand within three hours, 65,536 within a week.
 const EXPORT_OCTETS_PER_SECOND: u64 = 10;
 
-/// The room that a record needs in the database, at most, in octets.
+/// Largest size in bytes of a record in the database.
 const RECORD_OCTETS: u64 = 256;
 
-/// Failed databases that may stay in memory until the process ends: about 200 KiB each.
+/// Number of failed databases that may stay in memory until the process ends: about 200 KiB each.
 const LEFT_IN_MEMORY: u32 = 8;
 
 /// The durable copy of the whitelist.
 ///
-/// A database that has failed once is not used again: the library would refuse every change, and might still write one
-/// that was refused. It is let go of at once, and [`Self::rebuild`] makes another of the list in memory, which is the
-/// truth. Until then every change is refused.
+/// A database that has failed once is not used again: the library would refuse every change, and might still write a
+/// refused one. It is closed at once. [`Self::rebuild`] makes a new one from the list in memory, which is
+/// authoritative. Until then every change is refused.
 #[derive(Debug)]
 pub(super) struct DurableCopy {
-    /// There is none while the disk fails.
+    /// The database; `None` while the disk fails.
     database: Option<Database>,
     data_dir: DataDir,
-    /// As in the database.
+    /// The state, as in the database.
     state: State,
-    /// Records that are in the database and not in the whitelist: those of other versions, and those that the whitelist
-    /// has no room for.
+    /// Records in the database that are not in the whitelist: those of other versions, and those that the whitelist has
+    /// no room for.
     beside: BTreeMap<Box<[u8]>, Box<[u8]>>,
-    /// What the running clock showed when this was opened.
+    /// The running clock at the start of this run.
     opened_at: Running,
-    /// When the export was written, which takes so many octets.
+    /// The date of the last export.
     exported: export::Date,
     exported_octets: u64,
     meter: Arc<Meter>,
@@ -57,7 +57,7 @@ pub(super) struct DurableCopy {
 }
 
 impl DurableCopy {
-    /// Open the database, or make a new one.
+    /// Open the database, or create one.
     pub(super) fn open(data_dir: &DataDir, meter: Arc<Meter>, health: Arc<Noted>) -> Result<(Self, Found), StoreError> {
         data_dir.settle().map_err(StoreError::of("write in", data_dir.path()))?;
         let panics = Panics::counted_in(data_dir.panics());
@@ -72,7 +72,12 @@ impl DurableCopy {
                 Err(LoadError::Unusable(error)) => return Err(error),
             }
         } else {
-            replace(data_dir, "the library panicked at the last two starts, opening it", Found::default(), &meter)?
+            replace(
+                data_dir,
+                "the library panicked at the last two starts while it opened the database",
+                Found::default(),
+                &meter,
+            )?
         };
         panics.forget().map_err(StoreError::of("write in", data_dir.path()))?;
         let (exported, exported_octets) = exported(data_dir);
@@ -99,7 +104,7 @@ impl DurableCopy {
         Ok(())
     }
 
-    /// Let every change from now on fail, as on a disk that is breaking.
+    /// Make every later change fail, as on a failing disk.
     #[cfg(test)]
     pub(super) fn break_log(&mut self) {
         self.database.as_mut().expect("a database").break_log();
@@ -118,7 +123,7 @@ impl DurableCopy {
 
     pub(super) fn remove(&mut self, keys: &[record::Key]) -> Result<(), StoreError> {
         let mut batch = Batch::default();
-        // Each counts once, however often it is named.
+        // A key counts once, even if it is listed more than once.
         let mut removed = BTreeSet::new();
         for key in keys {
             let is_there = self.attempt(Outcome::Unchanged, |database| database.get(key))?.is_some();
@@ -137,21 +142,21 @@ impl DurableCopy {
         Ok(())
     }
 
-    /// Write what has been waiting long enough; mostly nothing. Each is tried, whatever became of the other.
+    /// Write the data that is due; most calls write nothing. A failure of one part does not prevent the other.
     pub(super) fn save_what_is_due(&mut self, running: Running, moved: &[Seen]) -> Result<(), SaveError> {
         let is_due = !moved.is_empty() || self.running_is_due(running);
         let exported = if self.export_is_due(running) { self.export(running) } else { Ok(()) };
         both(exported, if is_due { self.save(running, moved) } else { Ok(()) })
     }
 
-    /// Write all that is not on the disk. Each is tried, whatever became of the other.
+    /// Write all data that is not on the disk yet. A failure of one part does not prevent the other.
     pub(super) fn save_all(&mut self, running: Running, moved: &[Seen]) -> Result<(), SaveError> {
         let exported = if self.is_changed() { self.export(running) } else { Ok(()) };
         both(exported, self.save(running, moved))
     }
 
-    /// Write when entries were last seen, in what else is on the disk of them now: one may have been replaced or
-    /// removed since it was announced from.
+    /// Write the last-seen times into the current records on the disk: an entry may have been replaced or removed since
+    /// its last announce.
     fn save(&mut self, running: Running, moved: &[Seen]) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         for seen in moved {
@@ -167,21 +172,21 @@ impl DurableCopy {
         self.commit(batch, moved.len(), State { running, ..self.state })
     }
 
-    /// Make a new database of the whole whitelist, in the place of one that has failed.
+    /// Create a new database with the whole whitelist, in the place of a failed one.
     ///
     /// # Errors
-    /// Says why not; then the next try may do better, and what is on the disk is as it was.
+    /// When the disk fails again. The data on the disk is then unchanged, and a later attempt may succeed.
     pub(super) fn rebuild(&mut self, running: Running, entries: &[Entry]) -> Result<(), StoreError> {
         let directory = self.data_dir.building();
-        let failed = |cause| StoreError::new("write the whitelist anew in", &directory, cause);
+        let failed = |cause| StoreError::new("rewrite the whitelist in", &directory, cause);
         if self.meter.left_in_memory.load(Ordering::Relaxed) > LEFT_IN_MEMORY {
-            return Err(failed("the disk has failed too often; see to it, and restart nakodo".to_owned()));
+            return Err(failed("the disk has failed too often; check it, and restart nakodo".to_owned()));
         }
         let count = entries.len() + self.beside.len();
         self.data_dir.check_room(count as u64 * RECORD_OCTETS).map_err(failed)?;
         let entries = entries.iter().map(|entry| record_of(&self.data_dir, entry)).collect::<Result<Vec<_>, _>>()?;
         let records: BTreeMap<_, _> = self.beside.clone().into_iter().chain(entries).collect();
-        // More than any that the failed one may have on the disk.
+        // More changes than the failed database can have on the disk.
         let changes = self.state.changes + 2;
         let running = self.state.running.max(running.millis());
         let state = State { running, entries: records.len() as u32, changes };
@@ -194,7 +199,7 @@ impl DurableCopy {
         Ok(())
     }
 
-    /// Make a batch of so many records and the state durable.
+    /// Make a batch of `records` records and the state durable.
     fn commit(&mut self, batch: Batch, records: usize, state: State) -> Result<(), StoreError> {
         let room = self.data_dir.check_room(records as u64 * RECORD_OCTETS);
         room.map_err(|cause| StoreError::new("write in", self.data_dir.path(), cause))?;
@@ -203,7 +208,7 @@ impl DurableCopy {
         Ok(())
     }
 
-    /// Do something with the database, and let go of it if it fails; `outcome` is then that of the change.
+    /// Do work on the database, and close it if the work fails; the error then has `outcome`.
     fn attempt<T>(
         &mut self,
         outcome: Outcome,
@@ -228,8 +233,8 @@ impl DurableCopy {
         StoreError::new("write in", self.data_dir.path(), cause)
     }
 
-    /// In the first hour of a run the clock is written after 10, 20, 40 minutes, then each hour: a box that is only
-    /// ever switched on for a film must age too.
+    /// Return whether to write the running clock: in the first hour of a run after 10, 20 and 40 minutes, then every
+    /// hour. So time also passes on a device that runs only for a film now and then.
     fn running_is_due(&self, running: Running) -> bool {
         let saved = Running::from_millis(self.state.running);
         let since = running.since(saved);
@@ -249,7 +254,8 @@ impl DurableCopy {
         let (path, data_dir) = (self.data_dir.export(), self.data_dir.clone());
         let date = export::Date { running, changes: self.state.changes };
         let Some(database) = &self.database else { return Err(self.still_failing()) };
-        // One that cannot be read ends it, and the old export stays: half a list is worse than an old one.
+        // A record that cannot be read ends the export, and the old file stays: a complete old list is better than half
+        // of a new one.
         let entries = database.records().filter_map(|record| match record {
             Ok((key, value)) => record::entry(&key, &value).map(Ok),
             Err(error) => Some(Err(error)),
@@ -270,7 +276,7 @@ impl DurableCopy {
 }
 
 impl Drop for DurableCopy {
-    /// The library writes and syncs once more when it is closed, and panics if that fails.
+    /// Sync before the library does: it writes and syncs once more when it is closed, and panics if that fails.
     fn drop(&mut self) {
         if let Some(database) = self.database.take() {
             database.close();
@@ -278,16 +284,16 @@ impl Drop for DurableCopy {
     }
 }
 
-/// A database as it is used, what its state is, and what was found for it.
+/// A database in use, its state, and the data that it was made from.
 type Ready = (Database, State, Found);
 
-/// A database that could be opened.
+/// The result of opening a database.
 enum Read {
-    /// All of it is there.
+    /// The database is complete.
     Whole(Database, State, Found),
-    /// Nothing is in it, and never was.
+    /// The database is empty and was never used.
     Empty,
-    /// Some of it is missing; how that shows, and what there is.
+    /// Some data is missing: a description of the damage, and the remaining data.
     Damaged(String, Found),
 }
 
@@ -300,26 +306,26 @@ fn read(data_dir: &DataDir, meter: &Arc<Meter>) -> Result<Read, LoadError> {
     })
 }
 
-/// Move a damaged database aside and make a new one of `found` and the last export.
+/// Move a damaged database aside, and create a new one from `found` and the last export.
 fn replace(data_dir: &DataDir, how: &str, found: Found, meter: &Arc<Meter>) -> Result<Ready, StoreError> {
     let could_be_read = found.entries.len();
     let (database, state, found) = build_from_export(data_dir, found, meter)?;
     let aside = found.moved_aside.as_deref().unwrap_or(data_dir.path());
     log::error!(
         "the database of the whitelist was damaged ({how}); it is now {}. {could_be_read} entries of it could be read, \
-         others are taken from {} if there is one. Look through `nakodo list`: one that was revoked lately may be back",
+         others are taken from {} if it exists. Check `nakodo list`: an entry that was revoked lately may be back",
         aside.display(),
         data_dir.export().display(),
     );
     Ok((database, state, found))
 }
 
-/// Make a database of `found` and of what else is in the last export.
+/// Create a database from `found`, merged with the last export.
 fn build_from_export(data_dir: &DataDir, mut found: Found, meter: &Arc<Meter>) -> Result<Ready, StoreError> {
     if let Some(export) = read_export(data_dir) {
         found.merge(export);
     }
-    // Running time never goes back behind what an entry says, also when a person wrote it.
+    // Running time never goes back before the last-seen time of an entry, even if a person wrote the entry.
     let seen = found.entries.iter().map(|entry| entry.last_seen).max().unwrap_or_default();
     found.running = found.running.max(seen);
     let entries = found.entries.iter().map(|entry| record_of(data_dir, entry)).collect::<Result<Vec<_>, _>>()?;
@@ -330,7 +336,7 @@ fn build_from_export(data_dir: &DataDir, mut found: Found, meter: &Arc<Meter>) -
     Ok((database, state, found))
 }
 
-/// Build a database and put it in its place; return where the one is that was there.
+/// Build a database and put it in its place. Return it, and the new path of the old one, if any.
 fn build(
     data_dir: &DataDir,
     records: impl Iterator<Item = Record>,
@@ -349,7 +355,7 @@ fn build(
             }
         },
         Err(error) => {
-            // What was written of it may be what the disk is full of.
+            // The incomplete database may be the reason why the disk is full.
             data_dir.discard(&directory);
             Err(error)
         }

@@ -1,13 +1,13 @@
-//! The whitelist as text, one entry a line, beside the database: what a lost database is restored from, by the tracker
-//! or by a person.
+//! The whitelist as text, one entry a line, beside the database. The tracker or a person restores a lost database from
+//! it.
 //!
 //! ```text
 //! running=864000 changes=12
 //! 192.0.2.7/32 last-seen=860000 added=1793500000 until=1796000000 retire=2592000 user=ann
 //! ```
-//! Times of the running clock and durations are in seconds; `added` and `until` in seconds since 1970. What is not said
-//! is the default. In `user`, a space, a `%`, control characters and all that is not ASCII are written as `%` and two
-//! hexadecimal digits an octet.
+//! Times of the running clock and durations are in seconds; `added` and `until` in seconds since 1970. A missing field
+//! has its default. In `user`, each byte of a space, a `%`, a control character and a non-ASCII character is written as
+//! `%` and two hexadecimal digits.
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, Write};
@@ -18,34 +18,34 @@ use crate::access::{Entry, Retire, User, prefix};
 use crate::clock::{Running, UnixSeconds};
 
 const HEADER: &str = "\
-# The whitelist of nakodo, as it was when its running clock showed that many seconds, after that many changes.
-# It is read when there is no database. To go back to it: stop nakodo, move the data_dir `whitelist` away, start nakodo.
+# The whitelist of nakodo: `running` is the running time in seconds, `changes` the number of changes until then.
+# It is read if the database is missing. To restore it: stop nakodo, move `whitelist` out of data_dir, start nakodo.
 ";
 
-/// What must not be in the name of a user as it stands, for a line is split at spaces.
+/// Characters of a user's name that need an escape, because a line is split at spaces.
 const SPECIAL: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
-/// When an export was written.
+/// The date of an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Date {
-    /// By the running clock.
+    /// Time of the running clock.
     pub(super) running: Running,
-    /// By how often an entry was put or removed.
+    /// Number of additions and removals of entries.
     pub(super) changes: u64,
 }
 
-/// What an export says.
+/// The content of an export.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Export {
-    /// When it was written; at the beginning when it does not say so.
+    /// The date of the export; zero if it is missing.
     pub(super) date: Date,
-    /// The entries of the lines that could be read.
+    /// Entries of the readable lines.
     pub(super) entries: Vec<Entry>,
-    /// How many lines could not be read.
+    /// Number of unreadable lines.
     pub(super) unreadable: u32,
 }
 
-/// Write `date` and `entries`, up to the first that is an error; returns how many octets that took.
+/// Write `date` and `entries`, up to the first error, and return the number of bytes.
 pub(super) fn write(
     to: &mut impl Write,
     date: Date,
@@ -56,7 +56,7 @@ pub(super) fn write(
     let mut octets = line.len() as u64;
     for entry in entries {
         line.clear();
-        // Writing to a string cannot fail.
+        // A write to a string cannot fail.
         let _ = write_line(&mut line, &entry?);
         to.write_all(line.as_bytes())?;
         octets += line.len() as u64;
@@ -83,7 +83,7 @@ fn write_line(line: &mut String, entry: &Entry) -> std::fmt::Result {
     writeln!(line)
 }
 
-/// Read an export to its end. A line that cannot be read is counted and skipped.
+/// Read an export to its end. An unreadable line is counted and skipped.
 pub(super) fn read(from: impl BufRead) -> io::Result<Export> {
     let mut export = Export::default();
     for line in from.split(b'\n') {
@@ -97,7 +97,7 @@ pub(super) fn read(from: impl BufRead) -> io::Result<Export> {
     Ok(export)
 }
 
-/// Only the date of an export, which stands before the first entry.
+/// Read only the date of an export, which comes before the first entry.
 pub(super) fn read_date(from: impl BufRead) -> io::Result<Date> {
     for line in from.lines().take(HEADER.lines().count() + 1) {
         if let Some(date) = parse_date(&line?) {
@@ -124,7 +124,7 @@ fn parse_date(line: &str) -> Option<Date> {
     Some(Date { running: seconds_of_running(running.parse().ok()?), changes: changes.trim().parse().ok()? })
 }
 
-/// Unlike `Running::from_seconds` for whatever number a person may have typed.
+/// Convert seconds, like `Running::from_seconds`, but accept any number that a person may have typed.
 fn seconds_of_running(seconds: u64) -> Running {
     Running::from_millis(seconds.saturating_mul(1000))
 }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_export_reads_back() {
         let entries = [
             Entry {
                 until: Some(UnixSeconds(1_796_000_000)),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_need_not_write_all_of_it_and_a_bad_line_costs_only_itself() {
+    fn fields_are_optional_and_a_bad_line_is_skipped() {
         let text = b"\r\n192.0.2.7\r\n  2001:db8::1   user=bob \nexample.com\n192.0.2.8 retire=soon\n\
             \xff\nrunning=x changes=1\n10.0.0.1 x=y";
         let export = read(&text[..]).expect("text");

@@ -1,23 +1,23 @@
-//! Whether the disk takes what is written, for the log and for `status`.
+//! State of the disk, for the log and for `status`.
 
 use std::sync::{Mutex, PoisonError};
 
 use super::StoreError;
 
-/// How the disk is.
+/// The state of the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
-    /// Why changes of the whitelist are refused; `None` while they are not.
+    /// Reason why changes of the whitelist are refused; `None` while they are accepted.
     pub failing: Option<String>,
-    /// Why the last export was not written; `None` if it was.
+    /// Reason why the last export was not written; `None` if it was.
     pub export_failing: Option<String>,
-    /// How often the database has failed in this run.
+    /// Number of database failures in this run.
     pub failures: u64,
-    /// How often it was written anew after that.
+    /// Number of rewrites of the database after a failure.
     pub rebuilds: u64,
 }
 
-/// The health that the disk's thread notes and other threads read.
+/// The state that the disk's thread records and other threads read.
 #[derive(Debug, Default)]
 pub(super) struct Noted(Mutex<Health>);
 
@@ -26,25 +26,25 @@ impl Noted {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The database has failed.
+    /// Record and log a failure of the database.
     pub(super) fn fails(&self, error: &StoreError) {
-        log::error!("{error}; changes of the whitelist are refused until it has been written anew");
+        log::error!("{error}; changes of the whitelist are refused until it has been rewritten");
         self.note(|health| {
             health.failing = Some(error.to_string());
             health.failures += 1;
         });
     }
 
-    /// The database has been written anew.
+    /// Record and log a rewrite of the database.
     pub(super) fn works_again(&self) {
-        log::warn!("the whitelist has been written anew, as it is in memory: changes are taken again");
+        log::warn!("the whitelist has been rewritten from memory; changes are accepted again");
         self.note(|health| {
             health.failing = None;
             health.rebuilds += 1;
         });
     }
 
-    /// An export was written, or was not.
+    /// Record the result of an export.
     pub(super) fn export(&self, error: Option<&StoreError>) {
         self.note(|health| health.export_failing = error.map(ToString::to_string));
     }

@@ -1,4 +1,4 @@
-//! Reading a database, whatever its condition: what can be read of it and of the last export, and whether that is all.
+//! Reading of a database in any condition: its readable data, that of the last export, and whether any is missing.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,29 +15,30 @@ use super::record::{self, State};
 use crate::access::Entry;
 use crate::clock::Running;
 
-/// What was found when opening.
+/// The data found at the start.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) entries: Vec<Entry>,
     pub(super) running: Running,
-    /// Records that this version cannot read, to be kept as they are.
+    /// Records that this version cannot read, to be kept unchanged.
     pub(super) unreadable: Vec<Record>,
-    /// Whether the state is one of them; it is not kept, for this version writes its own.
+    /// Whether the state is unreadable too. It is not kept, because this version writes its own.
     pub(super) unreadable_state: bool,
     pub(super) moved_aside: Option<PathBuf>,
     pub(super) changes: u64,
 }
 
 impl Found {
-    /// Add what an export says to what could be read of a database.
+    /// Merge an export into the readable data of a database.
     ///
-    /// Who is on the list the younger of the two says; when that is the database, of which some is missing, both. An
-    /// entry of which only the export knows is as idle as it was then: it has not been seen to be idle since.
+    /// The newer of the two decides which entries exist. If that is the database, the entries of both are kept, because
+    /// the database is incomplete. An entry that only the export has keeps the idle time that it had at the export:
+    /// nothing is known of the time since then.
     pub(super) fn merge(&mut self, export: Export) {
         let running = self.running.max(export.date.running);
         let since = running.since(export.date.running);
         let mut there: BTreeMap<IpNet, Entry> = self.entries.drain(..).map(|entry| (entry.prefix, entry)).collect();
-        // A list that a person wrote may name a prefix twice; the later line counts.
+        // A list from a person may have a prefix twice; the later line counts.
         let mut merged: BTreeMap<IpNet, Entry> = BTreeMap::new();
         for entry in export.entries {
             let last_seen = there.get(&entry.prefix).map_or(entry.last_seen.after(since), |there| there.last_seen);
@@ -45,7 +46,7 @@ impl Found {
         }
         if export.date.changes < self.changes {
             merged.append(&mut there);
-            // It is no longer what either says, and so is exported anew.
+            // The list now differs from both, so it counts as a change and is exported again.
             self.changes += 1;
         } else {
             self.changes = export.date.changes;
@@ -54,26 +55,26 @@ impl Found {
         self.running = running;
     }
 
-    /// How many records were found.
+    /// Return the number of records found.
     fn count(&self) -> u32 {
         (self.entries.len() + self.unreadable.len()) as u32
     }
 }
 
-/// A database that was opened, whether whole or not.
+/// An open database, complete or not.
 pub(super) struct Loaded {
     pub(super) database: Database,
     pub(super) found: Found,
     pub(super) condition: Condition,
 }
 
-/// In which condition a database is.
+/// The condition of a database.
 pub(super) enum Condition {
-    /// It was never finished, and nothing is in it.
+    /// The database is empty and was never finished.
     New,
-    /// All of it is there.
+    /// The database is complete.
     Whole(State),
-    /// Some is missing.
+    /// Some data is missing, with a description.
     Damaged(String),
 }
 
@@ -93,7 +94,7 @@ pub(super) fn load(data_dir: &DataDir, meter: Arc<Meter>) -> Result<Loaded, Load
     Ok(Loaded { database, found, condition })
 }
 
-/// Read every record: so every page has been seen to be good when this returns.
+/// Read every record, and so check every page.
 fn read_records(database: &Database) -> (Found, Condition) {
     let mut found = Found::default();
     let mut state = None;
@@ -136,7 +137,7 @@ fn condition(found: &Found, state: Option<Option<State>>, seen: Running) -> Cond
     }
 }
 
-/// The last export, if there is one; the log says what became of it.
+/// Return the last export, if any; the log reports the result.
 pub(super) fn read_export(data_dir: &DataDir) -> Option<Export> {
     let path = data_dir.export();
     let file = match File::open(&path) {
@@ -163,7 +164,7 @@ pub(super) fn read_export(data_dir: &DataDir) -> Option<Export> {
     }
 }
 
-/// When the list was last exported, and in how many octets; never in none.
+/// Return the date of the last export and its size in bytes; both zero without an export.
 pub(super) fn exported(data_dir: &DataDir) -> (export::Date, u64) {
     let Ok(file) = File::open(data_dir.export()) else { return Default::default() };
     let octets = file.metadata().map_or(0, |metadata| metadata.len());
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_export_and_what_is_left_of_a_database_the_younger_says_who_is_on_the_list() {
+    fn the_newer_of_export_and_database_decides_the_entries() {
         let younger_export = merged(5, 5);
         assert_eq!(younger_export.entries, [entry("192.0.2.2", 10), entry("192.0.2.3", 970)]);
         assert_eq!(younger_export.changes, 5);

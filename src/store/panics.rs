@@ -1,8 +1,9 @@
 //! Panics of the database library while it opens a database.
 //!
-//! The library panics on some damage, and a panic ends the process: without a count it would do so at every start. So a
-//! panic leaves a file, and after two starts in a row that ended so the database is moved aside unopened. Other deaths do
-//! not count, for they say nothing about the database: a kill, a power cut, the out-of-memory killer, a watchdog.
+//! The library panics on some damage, and a panic ends the process. Without a count, this would repeat at every start.
+//! So a panic leaves a file, and after two consecutive starts that ended in a panic the database is moved aside
+//! unopened. Other causes of death do not count, because they do not depend on the database: a kill, a power cut, the
+//! out-of-memory killer, a watchdog.
 
 use std::fs;
 use std::io;
@@ -10,40 +11,42 @@ use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-/// How many opens in a row may end in a panic before the database is moved aside unopened.
+/// Number of consecutive opens that may end in a panic before the database is moved aside unopened.
 const PANICS: u32 = 2;
 
-/// The files of the opens that are under way: one, but in tests.
+/// Files of the opens in progress. Only tests have more than one.
 static OPENING: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-/// How many opens in a row have ended in a panic, and where that is kept.
+/// The number of consecutive opens that ended in a panic, stored in a file.
 #[derive(Debug)]
 pub(super) struct Panics(PathBuf);
 
 impl Panics {
-    /// The count that is kept in `file`.
+    /// Use the count in `file`.
     pub(super) fn counted_in(file: PathBuf) -> Self {
         Self(file)
     }
 
-    /// Whether an open is worth while.
+    /// Return whether to try an open.
     pub(super) fn allow_an_open(&self) -> bool {
         let count = count(&self.0);
         if (1..PANICS).contains(&count) {
-            log::warn!("the database library panicked at the last start, opening the whitelist; trying once more");
+            log::warn!(
+                "the database library panicked at the last start while it opened the whitelist; trying once more"
+            );
         }
         count < PANICS
     }
 
-    /// Do `open`, and count a panic of any thread meanwhile.
+    /// Run `open`, and count a panic of any thread meanwhile.
     pub(super) fn watch<T>(&self, open: impl FnOnce() -> T) -> T {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             let others = panic::take_hook();
             panic::set_hook(Box::new(move |panic| {
-                // Each open counts once, however many threads panic.
+                // Each open counts once, even if several threads panic.
                 for file in opening().drain(..) {
-                    // Where this cannot be written, the next start tries the same again.
+                    // If this cannot be written, the next start tries the same again.
                     let _ = fs::write(&file, format!("{}\n", count(&file) + 1));
                 }
                 others(panic);
@@ -55,10 +58,10 @@ impl Panics {
         opened
     }
 
-    /// Begin to count anew: the database has been opened, or another is in its place.
+    /// Reset the count: the database was opened or replaced.
     ///
     /// # Errors
-    /// When there is a count that cannot be removed.
+    /// When the file with the count cannot be removed.
     pub(super) fn forget(&self) -> io::Result<()> {
         match fs::remove_file(&self.0) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -76,7 +79,7 @@ fn count(file: &Path) -> u32 {
 }
 
 #[cfg(test)]
-#[allow(clippy::panic, reason = "the library's part is played")]
+#[allow(clippy::panic, reason = "the tests panic in place of the library")]
 mod tests {
     use super::*;
     use crate::testing::TempDir;
@@ -93,7 +96,7 @@ mod tests {
         }
         panics.forget().expect("a file");
         assert!(panics.allow_an_open());
-        panics.forget().expect("none to forget");
+        panics.forget().expect("no file is not an error");
     }
 
     #[test]
@@ -106,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_nonsense_counts_none() {
+    fn an_invalid_file_counts_as_zero() {
         let dir = TempDir::new();
         let panics = Panics::counted_in(dir.file("panics"));
         for nonsense in ["", "x y", "\0\0\0\0", "2 8c9b3c1e-0000-0000-0000-000000000000", "-1"] {

@@ -1,8 +1,8 @@
-//! The records of the database: what is written of an entry, octet by octet.
+//! The format of the records in the database.
 //!
 //! | key | value |
 //! |---|---|
-//! | family (4 or 6), prefix length in bits, address (4 or 16 octets) | version 1, then [`Stored`] in postcard |
+//! | family (4 or 6), prefix length in bits, address (4 or 16 bytes) | version 1, then [`Stored`] in postcard |
 //! | 0 | version 1, then [`State`] in postcard |
 
 use core::net::IpAddr;
@@ -13,29 +13,29 @@ use serde::{Deserialize, Serialize};
 use crate::access::{Entry, Retire, User, prefix};
 use crate::clock::{Running, UnixSeconds};
 
-/// The first octet of every value. Another number is another format, which this version leaves alone.
+/// First byte of every value. A value with another number has another format, and this version leaves it unchanged.
 const VERSION: u8 = 1;
 
-/// The key of the one record that is not an entry.
+/// Key of the one record that is not an entry.
 pub(super) const STATE_KEY: [u8; 1] = [0];
 
-/// No value is longer: version, name with its length, and the numbers at their longest.
+/// Size in bytes of the longest value: version, name with its length, and the longest numbers.
 const VALUE_OCTETS: usize = 1 + 33 + 6 + 11 + 11 + 10;
 
-/// A key: family, length and up to 16 octets of address.
+/// A key: family, length and up to 16 bytes of address.
 pub(super) type Key = heapless::Vec<u8, 18>;
 
 /// A value.
 pub(super) type Value = heapless::Vec<u8, VALUE_OCTETS>;
 
-/// What the database says of itself, written together with every change.
+/// The database's record about itself, written together with every change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct State {
-    /// What the running clock showed, in milliseconds.
+    /// The running clock in milliseconds.
     pub(super) running: u64,
-    /// How many entries there are, so that it is noticed when some are lost.
+    /// Number of entries, to detect the loss of some.
     pub(super) entries: u32,
-    /// How often an entry was put or removed, so that it is known whether the list or its export is older.
+    /// Number of additions and removals of entries, to find out whether the list or its export is older.
     pub(super) changes: u64,
 }
 
@@ -57,11 +57,11 @@ enum StoredRetire {
     Never,
 }
 
-/// The key of an entry.
+/// Return the key of an entry.
 pub(super) fn key(prefix: &IpNet) -> Key {
     let prefix = prefix::canonical(prefix);
     let mut key = Key::new();
-    // None of these can fail: 2 + 16 octets are what a key has room for.
+    // This cannot fail: a key has room for 2 + 16 bytes.
     let _ = match prefix.addr() {
         IpAddr::V4(address) => {
             key.extend_from_slice(&[4, prefix.prefix_len()]).and(key.extend_from_slice(&address.octets()))
@@ -73,7 +73,7 @@ pub(super) fn key(prefix: &IpNet) -> Key {
     key
 }
 
-/// The prefix that a key stands for; `None` if it is not one that `key` makes.
+/// Return the prefix of a key; `None` if `key` cannot have made it.
 pub(super) fn prefix_of(bytes: &[u8]) -> Option<IpNet> {
     let (&[family, length], octets) = bytes.split_first_chunk::<2>()?;
     let address = match family {
@@ -85,7 +85,7 @@ pub(super) fn prefix_of(bytes: &[u8]) -> Option<IpNet> {
     (*key(&prefix) == *bytes).then_some(prefix)
 }
 
-/// The value of an entry.
+/// Return the value of an entry.
 pub(super) fn value(entry: &Entry) -> Result<Value, postcard::Error> {
     versioned(&Stored {
         user: &entry.user,
@@ -100,7 +100,7 @@ pub(super) fn value(entry: &Entry) -> Result<Value, postcard::Error> {
     })
 }
 
-/// The entry that a key and its value stand for; `None` if they are of another version, or not whole.
+/// Return the entry of a key and its value; `None` if they are of another version or incomplete.
 pub(super) fn entry(key: &[u8], value: &[u8]) -> Option<Entry> {
     let stored: Stored<'_> = unversioned(value)?;
     Some(Entry {
@@ -117,12 +117,12 @@ pub(super) fn entry(key: &[u8], value: &[u8]) -> Option<Entry> {
     })
 }
 
-/// The value of the state.
+/// Return the value of the state.
 pub(super) fn state_value(state: &State) -> Result<Value, postcard::Error> {
     versioned(state)
 }
 
-/// The state that a value stands for; `None` if it is of another version, or not whole.
+/// Return the state in a value; `None` if it is of another version or incomplete.
 pub(super) fn state(value: &[u8]) -> Option<State> {
     unversioned(value)
 }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_octets_of_a_record_do_not_change() {
+    fn the_bytes_of_a_record_do_not_change() {
         let entry = entry_of("192.0.2.0/24", "ann", Retire::After(600));
         assert_eq!(*key(&entry.prefix), [4, 24, 192, 0, 2, 0]);
         let golden = [1, 3, b'a', b'n', b'n', 1, 0xd8, 4, 1, 0x80, 0x82, 0x9a, 0xd7, 6, 0, 0xac, 2];
@@ -193,17 +193,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_of_another_version_or_not_whole_is_not_read() {
+    fn a_record_of_another_version_or_cut_short_is_not_read() {
         let whole = entry_of("192.0.2.7", "ann", Retire::Default);
         let (key, value) = (key(&whole.prefix), value(&whole).expect("room"));
         let mut other = value.clone();
         other[0] = 2;
         assert_eq!(entry(&key, &other), None, "another version");
         for length in 0..value.len() {
-            assert_eq!(entry(&key, &value[..length]), None, "cut to {length} octets");
+            assert_eq!(entry(&key, &value[..length]), None, "cut to {length} bytes");
         }
         let longer = [&value[..], &[0]].concat();
-        assert_eq!(entry(&key, &longer), None, "with something behind");
+        assert_eq!(entry(&key, &longer), None, "with a byte too many");
         let long_name = [&[1, 33][..], &[b'u'; 33], &value[5..]].concat();
         assert_eq!(entry(&key, &long_name), None, "a name that is too long");
         for bad in

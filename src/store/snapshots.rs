@@ -1,35 +1,35 @@
-//! The database library's snapshots, put in order before the library opens the database.
+//! Repair of the database library's snapshots, before the library opens the database.
 //!
-//! While opening, the library (sled 0.34.7, `pagecache/snapshot.rs` and `segment.rs`) reads the newest `snap.LSN`, replays
-//! the log from there, writes a new snapshot under the name `snap.LSN.generating`, syncs it and renames it to `snap.LSN`.
-//! Only then it overwrites the segments of the log that hold nothing live. From that moment on the log alone is not
-//! enough: it may name as its stable end a place in a segment that is overwritten, and a replay without the snapshot takes
-//! all of the log for torn and erases it. So a finished snapshot is never removed.
+//! When the library (sled 0.34.7, `pagecache/snapshot.rs` and `segment.rs`) opens a database, it reads the newest
+//! `snap.LSN`, replays the log from there, writes a new snapshot under the name `snap.LSN.generating`, syncs it and
+//! renames it to `snap.LSN`. Only then does it overwrite the segments of the log without live data. From that moment on
+//! the log alone is not enough: it may give as its stable end a place in an overwritten segment, and a replay without
+//! the snapshot takes the whole log for torn and erases it. So a finished snapshot is never removed.
 //!
-//! A power cut can undo the rename, which the library does not sync, and keep what came after it. The snapshot is then
-//! still there, whole, under its first name, which the library takes for a finished one even where it is cut short. So
-//! a whole one is given its final name here, and one that is not whole is removed: nothing has been overwritten on its
-//! account.
+//! The library does not sync the rename. A power cut can undo it and keep later writes. The complete snapshot then
+//! still has its first name. The library takes any file with that name for a finished snapshot, even one that was cut
+//! short. So this module gives a complete snapshot its final name, and removes an incomplete one: the library has not
+//! overwritten any segment that depends on it.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// How every snapshot's name begins.
+/// Prefix of every snapshot's name.
 const NAME: &str = "snap.";
 
-/// How the name of one ends that is being written.
+/// Suffix of the name of a snapshot that is being written.
 const UNFINISHED: &str = ".generating";
 
-/// Bytes behind a snapshot's content: its length in 8 and its CRC-32 in 4, both little-endian.
+/// Number of bytes after a snapshot's content: its length in 8 and its CRC-32 in 4, both little-endian.
 const TRAILER_BYTES: usize = 12;
 
 /// A position in the database's log.
 pub(super) type Lsn = u64;
 
-/// Give each whole snapshot in the folder `database` its final name, remove the others, and make that durable. Return the
-/// highest position that a removed snapshot with a final name stood for: a log that ends before it has lost its end.
+/// Give each complete snapshot in the folder `database` its final name, remove the others, and make that durable.
+/// Return the highest position among removed snapshots with a final name: a log that ends before it has lost its end.
 ///
 /// # Errors
 /// When the folder or a snapshot in it cannot be read or changed. A folder that does not exist has no snapshots.
@@ -56,8 +56,8 @@ pub(super) fn settle(database: &Path) -> io::Result<Option<Lsn>> {
     Ok(lost)
 }
 
-/// The highest position that a finished snapshot stands for. After the library has opened the database, this is where its
-/// log ended.
+/// Return the highest position of a finished snapshot. After the library has opened the database, this is the end of
+/// its log.
 pub(super) fn newest(database: &Path) -> io::Result<Option<Lsn>> {
     Ok(snapshots(database)?.iter().filter_map(|path| position(path.file_name()?.to_str()?)).max())
 }
@@ -79,7 +79,7 @@ fn snapshots(database: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The position in the name of a finished snapshot: `snap.` and 16 hexadecimal digits.
+/// Return the position in the name of a finished snapshot: `snap.` and 16 hexadecimal digits.
 fn position(name: &str) -> Option<Lsn> {
     let digits = name.strip_prefix(NAME)?;
     let is_position = digits.len() == 16 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
@@ -89,7 +89,7 @@ fn position(name: &str) -> Option<Lsn> {
 fn is_whole(snapshot: &[u8]) -> bool {
     let Some((content, trailer)) = snapshot.split_last_chunk::<TRAILER_BYTES>() else { return false };
     let [.., a, b, c, d] = *trailer;
-    // The library refuses an empty one.
+    // The library refuses an empty snapshot.
     !content.is_empty() && crc32fast::hash(content) == u32::from_le_bytes([a, b, c, d])
 }
 
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_ones_get_their_final_name_and_all_others_are_removed() {
+    fn complete_snapshots_get_their_final_name_and_others_are_removed() {
         let dir = TempDir::new();
         let file = |name: &str, content: &[u8]| fs::write(dir.file(name), content).expect("written");
         let one = whole(b"one");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_folder_there_are_none() {
+    fn a_missing_folder_has_no_snapshots() {
         let dir = TempDir::new();
         fs::write(dir.file("file"), b"").expect("written");
         for name in ["absent", "file"] {

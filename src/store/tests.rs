@@ -1,6 +1,6 @@
-//! Real files, and processes that die.
+//! Tests with real files, and with processes that crash.
 
-#![allow(clippy::panic)] // A helper that gives up says so.
+#![allow(clippy::panic)] // The helper functions panic on failure.
 
 mod failing_disk;
 mod restarts;
@@ -29,7 +29,7 @@ fn entry(text: &str) -> Entry {
     }
 }
 
-/// The `number`th of as many entries as one likes, no two alike.
+/// Return the entry with this number. Different numbers give different entries.
 fn numbered(number: u32) -> Entry {
     let octets = number.to_be_bytes();
     let text = if number.is_multiple_of(3) {
@@ -46,7 +46,7 @@ fn numbered(number: u32) -> Entry {
     }
 }
 
-/// The library lets go of its lock a moment after it was dropped: its threads hold on to the file.
+/// Open the store. The library's threads keep the file open, and so locked, for a moment after the database is dropped.
 #[track_caller]
 fn open(dir: &TempDir) -> Opened {
     for _ in 0..200 {
@@ -58,7 +58,7 @@ fn open(dir: &TempDir) -> Opened {
             Err(error) => panic!("{error}"),
         }
     }
-    panic!("the lock was not let go of");
+    panic!("the lock was not released");
 }
 
 fn put(store: &Store, entry: &Entry) {
@@ -70,7 +70,7 @@ fn sorted(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries
 }
 
-/// Run the test `child` in a process of its own, which does as `order` says, and may die.
+/// Run the test `child_process` in a process of its own. It follows `order`, and may crash.
 fn child(dir: &TempDir, order: &str) -> Output {
     child_command(dir, order).output().expect("a process")
 }
@@ -84,7 +84,7 @@ fn child_command(dir: &TempDir, order: &str) -> Command {
     command
 }
 
-/// Not a test of its own: what `child` runs. Without an order it does nothing.
+/// Not a real test: the code of `child`. Without an order it does nothing.
 #[test]
 fn child_process() {
     let (Ok(path), Ok(order)) = (std::env::var("NAKODO_TEST_STORE"), std::env::var("NAKODO_TEST_ORDER")) else {
@@ -106,7 +106,7 @@ fn child_process() {
     }
 }
 
-/// What a child printed after `word`.
+/// Return the text that a child printed after `word`.
 fn said(output: &Output, word: &str) -> Option<String> {
     let text = String::from_utf8_lossy(&output.stdout);
     // The test harness prints the name of the test on the same line.
@@ -121,7 +121,7 @@ fn fill(dir: &TempDir, count: u32) -> Vec<Entry> {
 }
 
 #[test]
-fn what_was_put_is_there_after_reopening() {
+fn stored_entries_survive_a_restart() {
     let dir = TempDir::new();
     let opened = open(&dir);
     assert_eq!((opened.entries.len(), opened.running, opened.moved_aside), (0, Running::default(), None));
@@ -149,7 +149,7 @@ fn what_was_put_is_there_after_reopening() {
 }
 
 #[test]
-fn what_was_acknowledged_is_there_when_the_process_died() {
+fn acknowledged_changes_survive_a_crash() {
     let dir = TempDir::new();
     let before = fill(&dir, 20);
     let died = child(&dir, "put and die");
@@ -177,7 +177,7 @@ fn a_thousand_entries_need_no_blobs() {
 }
 
 #[test]
-fn a_second_tracker_on_the_directory_is_told_so_and_harms_nothing() {
+fn a_second_tracker_on_the_directory_is_refused_and_harms_nothing() {
     let dir = TempDir::new();
     fill(&dir, 3);
     let first = open(&dir);
@@ -195,7 +195,7 @@ fn a_second_tracker_on_the_directory_is_told_so_and_harms_nothing() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_had_is_named() {
+fn the_error_for_an_unusable_directory_names_it() {
     let dir = TempDir::new();
     fs::write(dir.file("file"), "").expect("a file");
     let error = Store::open(&dir.file("file/data")).expect_err("there is a file in the way").to_string();
@@ -217,7 +217,7 @@ fn idle_times_and_the_running_clock_are_saved_in_batches() {
     let expected = [Entry { last_seen: Running::default(), ..numbered(0) }, Entry { last_seen: hour, ..numbered(1) }];
     assert_eq!(sorted(opened.entries), sorted(expected.to_vec()), "the one that was removed stays removed");
 
-    // A clock that does not go on is an error of the caller; it must not make customers idle or busy.
+    // A clock that goes back is an error of the caller. It must change neither the saved clock nor the idle times.
     smol::block_on(opened.store.close(Running::default(), Vec::new())).expect("on the disk");
     drop(opened.store);
     assert_eq!(open(&dir).running, hour);
@@ -251,10 +251,10 @@ fn records_of_a_later_version_are_left_alone() {
     database::tests::write_raw(&dir.file("whitelist"), &record::STATE_KEY, &[2, 1, 2, 3]);
     let opened = open(&dir);
     assert_eq!((opened.entries.len(), opened.unreadable_records, opened.moved_aside), (3, 2, None));
-    assert_eq!(opened.running, Running::from_seconds(2), "no less than what the entries say");
+    assert_eq!(opened.running, Running::from_seconds(2), "no less than the last-seen times of the entries");
 }
 
-/// What became of a database that was damaged.
+/// The result of a start on a damaged database.
 #[derive(Debug, PartialEq, Eq)]
 struct Aftermath {
     entries: usize,
@@ -262,10 +262,10 @@ struct Aftermath {
     deaths: usize,
 }
 
-/// As many entries as take several segments of the log.
+/// Number of entries, enough for several segments of the log.
 const COUNT: u32 = 1000;
 
-/// A database to be damaged, with an export of it or without, opened a second time so that there is a snapshot.
+/// Return a database to be damaged, with or without an export. A second open makes the library write a snapshot.
 fn intact(export: bool) -> TempDir {
     let dir = TempDir::new();
     fill(&dir, COUNT);
@@ -315,7 +315,7 @@ fn cut(path: &Path, octets: u64) {
     File::options().write(true).open(path).and_then(|file| file.set_len(octets)).expect("cut");
 }
 
-/// The second half becomes zeros.
+/// Fill the second half with zeros.
 fn cut_and_grow(path: &Path) {
     let whole = length(path);
     cut(path, whole / 2);
@@ -330,7 +330,7 @@ fn dir_with(name: &'static str) -> impl Fn(&TempDir) {
     move |dir| fs::write(dir.file(name), "half").expect("written")
 }
 
-/// The last segment of the log is there a second time, in the place of the second: the library panics on that.
+/// Copy the last segment of the log over the second one: the library panics on that.
 fn repeat_the_last_segment(path: &Path) {
     use std::os::unix::fs::FileExt;
     let file = File::options().read(true).write(true).open(path).expect("a file");
@@ -346,8 +346,8 @@ type Damage = fn(&TempDir);
 
 const DAMAGE: &[(&str, Damage)] = &[
     ("cut in half", |dir| cut(&dir.db(), length(&dir.db()) / 2)),
-    ("the last octets gone", |dir| cut(&dir.db(), length(&dir.db()) - 777)),
-    ("ten octets left", |dir| cut(&dir.db(), 10)),
+    ("the last bytes gone", |dir| cut(&dir.db(), length(&dir.db()) - 777)),
+    ("ten bytes left", |dir| cut(&dir.db(), 10)),
     ("nothing left", |dir| cut(&dir.db(), 0)),
     ("log gone", |dir| fs::remove_file(dir.db()).expect("removed")),
     ("log is a folder", |dir| fs::remove_file(dir.db()).and_then(|()| fs::create_dir(dir.db())).expect("made")),
@@ -396,7 +396,7 @@ fn a_damaged_database_without_an_export_starts_from_what_could_be_read() {
 }
 
 #[test]
-fn damage_that_the_log_makes_good_loses_nothing() {
+fn damage_that_the_log_repairs_loses_nothing() {
     let snapshot = |dir: &TempDir| {
         let names = fs::read_dir(dir.file("whitelist")).expect("a folder").flatten();
         names.map(|name| name.path()).find(|path| path.to_string_lossy().contains("snap.")).expect("a snapshot")
@@ -407,14 +407,14 @@ fn damage_that_the_log_makes_good_loses_nothing() {
     assert_eq!(reopened(&|dir| overwrite(&snapshot(dir), 0, 20, 1)), whole);
     assert_eq!(reopened(&|dir| cut(&snapshot(dir), 5)), whole);
     assert_eq!(reopened(&|dir| fs::remove_file(snapshot(dir)).expect("removed")), whole);
-    // A power cut while a snapshot is written leaves this, which the library takes for the newest one.
+    // A power cut during the write of a snapshot leaves this file, which the library takes for the newest one.
     let half_written = dir_with("whitelist/snap.7FFFFFFFFFFFFFFF.generating");
     assert_eq!(reopened(&half_written), whole);
     assert_eq!(reopened(&|dir| cut(&dir.file("whitelist/conf"), 0)), whole, "conf was not synced");
 }
 
 #[test]
-fn wherever_the_damage_is_it_starts() {
+fn the_store_opens_with_damage_at_any_place() {
     let (mut lost, mut aside) = (0, 0);
     let intact = intact(true);
     for seed in 0..20 {
@@ -426,7 +426,7 @@ fn wherever_the_damage_is_it_starts() {
         aside += u32::from(outcome.moved_aside);
     }
     assert_eq!(lost, 0);
-    assert!(aside > 0, "some of it was in what is in use");
+    assert!(aside > 0, "some of the damage was in live data");
 }
 
 #[test]
@@ -477,7 +477,7 @@ fn the_export_is_written_after_changes_only_and_not_too_often() {
 }
 
 #[test]
-fn what_the_kernel_counts_is_read() {
+fn the_kernel_count_of_written_bytes_is_parsed() {
     let io = "rchar: 1\nwchar: 2\nread_bytes: 4096\nwrite_bytes: 12288\ncancelled_write_bytes: 4096\n";
     assert_eq!(written_by_kernel(io), Some(8192));
     assert_eq!(written_by_kernel("rchar: 1\n"), None);

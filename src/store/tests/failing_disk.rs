@@ -1,8 +1,8 @@
-//! A disk that fails, and works again.
+//! Tests of a disk that fails, and works again.
 
 use super::*;
 
-/// A store of five entries on a disk that fails from now on, and the entries.
+/// Return a store of five entries on a disk that fails from now on, and the entries.
 fn failing(dir: &TempDir) -> (Opened, Vec<Entry>) {
     let entries = fill(dir, 5);
     let opened = open(dir);
@@ -18,8 +18,8 @@ fn rebuild(opened: &Opened, entries: &[Entry]) {
     smol::block_on(opened.store.rebuild(Running::from_seconds(9000), entries.to_vec())).expect("on the disk");
 }
 
-/// The entries that a restart finds, nothing being wrong: in a copy, for a failed database may stay locked until the
-/// process ends.
+/// Return the entries that a restart finds, and check that it finds no damage. It runs on a copy, because a failed
+/// database may stay locked until the process ends.
 fn found_after_a_restart(dir: &TempDir) -> Vec<Entry> {
     let ended = TempDir::new();
     copy(dir.path(), ended.path());
@@ -29,7 +29,7 @@ fn found_after_a_restart(dir: &TempDir) -> Vec<Entry> {
 }
 
 #[test]
-fn after_a_failure_changes_are_refused_until_the_list_has_been_written_anew() {
+fn after_a_failure_changes_are_refused_until_the_list_is_rewritten() {
     let dir = TempDir::new();
     let (opened, entries) = failing(&dir);
     let store = &opened.store;
@@ -56,7 +56,7 @@ fn after_a_failure_changes_are_refused_until_the_list_has_been_written_anew() {
 }
 
 #[test]
-fn what_was_refused_stays_refused_after_the_list_has_been_written_anew() {
+fn a_refused_change_stays_refused_after_a_rewrite() {
     let dir = TempDir::new();
     let (opened, entries) = failing(&dir);
     assert_eq!(refused(&opened.store, &numbered(100)).outcome(), Outcome::Unknown);
@@ -80,26 +80,26 @@ fn a_removal_that_was_refused_stays_refused() {
 }
 
 #[test]
-fn nothing_that_was_refused_is_written_at_the_end() {
+fn no_refused_change_is_written_at_the_end() {
     let dir = TempDir::new();
     let (opened, entries) = failing(&dir);
     refused(&opened.store, &numbered(100));
     let unsaved = smol::block_on(opened.store.close(Running::from_seconds(9000), Vec::new())).expect_err("it fails");
     assert!(unsaved.export.is_some() && unsaved.idle_times.is_some(), "{unsaved:?}");
     assert!(!dir.file("whitelist.export").exists(), "it would have the refused entry");
-    // The first write had reached the file before its sync failed: the outcome was unknown, and is one of the two.
+    // The first write reached the file before its sync failed. The outcome was unknown, so both results are correct.
     let found = found_after_a_restart(&dir);
     assert!(found == entries || found == sorted([&entries[..], &[numbered(100)]].concat()), "{found:?}");
 }
 
 #[test]
-fn records_beside_the_whitelist_survive_its_being_written_anew() {
+fn records_outside_the_whitelist_survive_a_rewrite() {
     let dir = TempDir::new();
     fill(&dir, 6);
     let (key, value) = ([4, 32, 192, 0, 2, 200], [2, 1, 2, 3]);
     database::tests::write_raw(&dir.file("whitelist"), &key, &value);
     let opened = open(&dir);
-    // The whitelist has room for two; of the others one is replaced and one is removed later.
+    // The whitelist has room for two. Of the others, one is replaced and one is removed later.
     let (listed, left_out) = (vec![numbered(0), numbered(1)], (2..6).map(numbered).collect::<Vec<_>>());
     opened.store.keep(&left_out).expect("records");
     let replaced = Entry { user: User::new(), ..numbered(2) };
@@ -115,7 +115,7 @@ fn records_beside_the_whitelist_survive_its_being_written_anew() {
 }
 
 #[test]
-fn a_list_that_was_written_anew_is_younger_than_any_export() {
+fn a_rewritten_list_is_newer_than_any_export() {
     let dir = TempDir::new();
     let (opened, entries) = failing(&dir);
     refused(&opened.store, &numbered(100));
@@ -140,13 +140,13 @@ fn a_disk_that_fails_again_and_again_takes_bounded_memory() {
         rebuilt.is_err_and(|error| error.to_string().contains("restart nakodo"))
     });
     assert_eq!(failures, Some(9));
-    // The last refusal is the one whose outcome stays unknown.
+    // The outcome of the last refused change stays unknown.
     let found = found_after_a_restart(&dir);
     assert!(found == entries || found == sorted([&entries[..], &[numbered(100)]].concat()), "{found:?}");
 }
 
 #[test]
-fn an_export_that_fails_keeps_nothing_else_from_being_saved() {
+fn a_failed_export_does_not_prevent_other_writes() {
     let dir = TempDir::new();
     let entries = fill(&dir, 2);
     fs::create_dir(dir.file("whitelist.export")).expect("a folder in the way");
@@ -161,7 +161,7 @@ fn an_export_that_fails_keeps_nothing_else_from_being_saved() {
         assert!(error.starts_with("cannot write /") && error.contains("whitelist.export: "), "{error}");
     }
     assert!(opened.store.health().export_failing.is_some() && opened.store.health().failing.is_none());
-    assert!(!dir.file("whitelist.new").exists(), "nothing is left of the try");
+    assert!(!dir.file("whitelist.new").exists(), "the attempt leaves no file");
     drop(opened);
     let opened = open(&dir);
     assert_eq!(opened.running, two);

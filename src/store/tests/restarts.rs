@@ -1,4 +1,4 @@
-//! Restarts, after an orderly stop and after `kill -9`, each against a model of what was acknowledged.
+//! Restarts, after an orderly stop and after `kill -9`, each checked against a model of the acknowledged changes.
 
 use std::collections::BTreeMap;
 
@@ -7,20 +7,20 @@ use super::*;
 /// Sizes of the list: from one leaf of the database to many.
 const SIZES: [u32; 4] = [3, 10, 100, 400];
 
-/// Changes of each list. The log reuses segments from about the seven hundredth on.
+/// Number of changes of each list. The log reuses segments from about the seven hundredth on.
 const CHANGES: u32 = 6000;
 
-/// Changes between two checks of restarts, and of power cuts, in the run of every day. `NAKODO_RESTARTS_EVERY=60` is the
-/// long run of both.
+/// Number of changes between two checks of restarts, and of power cuts, in the short run. `NAKODO_RESTARTS_EVERY=60`
+/// selects the long run of both.
 const RESTARTS_EVERY: u32 = 600;
 const CUTS_EVERY: u32 = 190;
 
-/// `NAKODO_RESTARTS_EVERY`, or what it is in the run of every day.
+/// Return `NAKODO_RESTARTS_EVERY`, or the number for the short run.
 fn every(by_day: u32) -> u32 {
     std::env::var("NAKODO_RESTARTS_EVERY").map_or(by_day, |every| every.parse().expect("a number"))
 }
 
-/// A store and the entries that it has acknowledged.
+/// A store and its acknowledged entries.
 struct Changed {
     dir: TempDir,
     opened: Opened,
@@ -29,7 +29,7 @@ struct Changed {
     rng: fastrand::Rng,
 }
 
-/// How a tracker ends before the next start.
+/// The end of a tracker before the next start.
 #[derive(Clone, Copy, Debug)]
 enum End {
     Orderly,
@@ -57,14 +57,14 @@ impl Changed {
         }
     }
 
-    /// The files as `kill -9` leaves them at this moment, in a directory of their own, and what was acknowledged by then.
+    /// Return a copy of the files, as `kill -9` would leave them at this moment, and the acknowledged entries.
     fn killed_now(&self) -> (TempDir, BTreeMap<IpNet, Entry>) {
         let dir = TempDir::new();
         copy(self.dir.path(), dir.path());
         (dir, self.expected.clone())
     }
 
-    /// Start on `dir` and check that all is there that was acknowledged, and nothing else.
+    /// Start on `dir`, and check that it has exactly the acknowledged entries.
     fn started(dir: TempDir, expected: BTreeMap<IpNet, Entry>, context: &str) -> Self {
         let opened = open(&dir);
         assert_eq!(opened.moved_aside, None, "{context}: taken for damaged");
@@ -116,8 +116,8 @@ fn restarts_after_any_number_of_changes_lose_nothing_and_bring_nothing_back() {
     println!("{starts} starts, nothing lost");
 }
 
-/// A database before and after it was opened: between the two, the library has written a snapshot and then overwritten
-/// segments of the log.
+/// A database before and after an open, in which the library has written a snapshot and then overwritten segments of
+/// the log.
 struct Reopened {
     before: TempDir,
     after: TempDir,
@@ -125,7 +125,7 @@ struct Reopened {
 }
 
 impl Reopened {
-    /// `None` where the start made no new snapshot.
+    /// Open a copy of the database; `None` if the open made no new snapshot.
     fn from(changed: &Changed) -> Option<Self> {
         let (before, expected) = changed.killed_now();
         let again = TempDir::new();
@@ -144,8 +144,9 @@ impl Reopened {
         snapshot(&self.after).expect("the library writes one")
     }
 
-    /// What a power cut leaves: of each segment of the log the old or the new content, as `is_new` says; and the new
-    /// snapshot, or so many bytes of it, under one of its two names. The old snapshot goes with the renaming.
+    /// Return the files after a power cut: each segment of the log with its old or its new content, according to
+    /// `is_new`, and the first `bytes` bytes of the new snapshot under one of its two names. The rename removes the old
+    /// snapshot.
     fn cut(&self, is_new: impl Fn(usize) -> bool, snapshot_name: Option<&str>, bytes: usize) -> TempDir {
         let dir = TempDir::new();
         copy(self.before.path(), dir.path());
@@ -172,7 +173,7 @@ fn read(path: &Path) -> Vec<u8> {
     fs::read(path).expect("a file")
 }
 
-/// The name of the one snapshot of a database.
+/// Return the name of the database's only snapshot.
 fn snapshot(dir: &TempDir) -> Option<String> {
     let names = fs::read_dir(dir.file("whitelist")).expect("a folder").flatten();
     names.map(|name| name.file_name().to_string_lossy().into_owned()).find(|name| name.starts_with("snap."))
@@ -188,7 +189,7 @@ fn a_power_cut_while_the_database_is_opened_loses_nothing() {
             if !changed.changes.is_multiple_of(every) {
                 continue;
             }
-            // A start now and then, as in life: so there is an older snapshot.
+            // A restart from time to time, as in normal use, so that an older snapshot exists.
             if changed.changes.is_multiple_of(every * 5) {
                 let (dir, expected) = changed.killed_now();
                 let changes = changed.changes;
@@ -228,7 +229,7 @@ fn a_power_cut_while_the_database_is_opened_loses_nothing() {
 }
 
 #[test]
-fn a_start_that_is_killed_while_it_opens_the_database_costs_nothing() {
+fn a_start_that_is_killed_while_it_opens_the_database_loses_nothing() {
     let dir = intact(false);
     let mut rng = fastrand::Rng::with_seed(1);
     let mut killed = 0;
