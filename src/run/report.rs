@@ -21,8 +21,8 @@ pub fn check(config: &Config) -> String {
     let fixed = PROGRAM_OCTETS + http + udp + whitelist;
     let mut text = String::from("configuration OK\n\nmemory\n");
     let lines = [
-        ("swarms and peers", config.memory_octets, format!("{} lines of 64 octets", capacity.lines)),
-        ("fixed part", fixed, "at most; touched as it is used:".into()),
+        ("swarms and peers", config.memory_octets, format!("{} lines of 64 bytes", capacity.lines)),
+        ("fixed part", fixed, "at most; touched only when used:".into()),
         ("  program", PROGRAM_OCTETS, "code, stacks, the database".into()),
         ("  HTTP", http, format!("{} connections", config.http.connections)),
         ("  UDP", udp, format!("{} sockets", config.listen.len())),
@@ -34,7 +34,7 @@ pub fn check(config: &Config) -> String {
     let Capacity { torrents, peers4, peers6, .. } = capacity;
     let _ = write!(
         text,
-        "\ncapacity, of any one of these\n  {torrents:>9} torrents, of up to 4 IPv4 peers each\n  \
+        "\ncapacity, for only one of these\n  {torrents:>9} torrents, of up to 4 IPv4 peers each\n  \
          {peers4:>9} IPv4 peers\n  {peers6:>9} IPv6 peers\n\n{}",
         config.resolved()
     );
