@@ -96,7 +96,7 @@ pub struct StoreError {
     outcome: Outcome,
 }
 
-/// The parts of a save that failed. The other part was saved.
+/// The parts of a save that failed. A part without an error was saved.
 #[derive(Debug)]
 pub struct SaveError {
     /// The list as text.
@@ -244,7 +244,7 @@ impl Store {
     /// An entry in `moved` that is no longer on the disk stays removed.
     ///
     /// # Errors
-    /// When a part was not written; the other part was.
+    /// When a part was not written. The error names each such part; the others were written.
     pub async fn save(&self, running: Running, moved: Vec<Seen>) -> Result<(), SaveError> {
         self.work(move |disk| disk.save_what_is_due(running, &moved)).await
     }

@@ -25,7 +25,8 @@ use crate::tracker::{Ahead, LOOK_AHEAD, Tracker};
 /// Number of connections that one listener accepts in a turn.
 const ACCEPTED_A_TURN: usize = 32;
 
-/// Number of connections that are served in one turn of a listener before one of them is closed for a new connection.
+/// Largest number of connections that are served, in one turn of a listener, because each is a candidate to be closed
+/// for a new one.
 const SERVED_BEFORE_CLOSING: usize = 32;
 
 /// Time limit for a client to close its direction after ours is closed.
@@ -314,7 +315,7 @@ impl HttpServer {
 }
 
 impl Occupied {
-    /// Return the time at which it exceeds its time limit.
+    /// Return the time at which the connection exceeds its time limit.
     const fn deadline(&self, timeouts: Timeouts) -> Running {
         self.since.after(timeouts.of(self.connection.waits_for()))
     }

@@ -4,8 +4,8 @@
 //! batch of datagrams, one step of a connection, a number of new connections. A socket with more to do is still ready
 //! in the next turn, so no client can block the others.
 //!
-//! A UDP socket that fills a batch leaves epoll until a batch is empty. It gets its share in every turn meanwhile. This
-//! saves work: for a watched socket the kernel reports each received datagram and each sent reply to epoll.
+//! A UDP socket that fills a batch leaves epoll until it has an empty batch. It gets its share in every turn meanwhile.
+//! This saves work: for a watched socket the kernel reports each received datagram and each sent reply to epoll.
 //!
 //! The work beside the sockets (timers, signals, the admin API) is a future. It is polled between two turns when its
 //! waker was woken. Long work runs in steps, with a turn after each ([`crate::shared::Turns`]).

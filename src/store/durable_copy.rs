@@ -35,7 +35,7 @@ const LEFT_IN_MEMORY: u32 = 8;
 /// The durable copy of the whitelist.
 ///
 /// A database that has failed once is not used again: the library would refuse every change, and might still write a
-/// refused one. It is closed at once. [`Self::rebuild`] makes a new one from the list in memory, which is
+/// refused one. It is abandoned at once. [`Self::rebuild`] makes a new one from the list in memory, which is
 /// authoritative. Until then every change is refused.
 #[derive(Debug)]
 pub(super) struct DurableCopy {
@@ -208,7 +208,7 @@ impl DurableCopy {
         Ok(())
     }
 
-    /// Do work on the database, and close it if the work fails; the error then has `outcome`.
+    /// Do work on the database, and abandon it if the work fails; the error then has `outcome`.
     fn attempt<T>(
         &mut self,
         outcome: Outcome,

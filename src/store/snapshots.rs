@@ -4,7 +4,7 @@
 //! `snap.LSN`, replays the log from there, writes a new snapshot under the name `snap.LSN.generating`, syncs it and
 //! renames it to `snap.LSN`. Only then does it overwrite the segments of the log without live data. From that moment on
 //! the log alone is not enough: it may give as its stable end a place in an overwritten segment, and a replay without
-//! the snapshot takes the whole log for torn and erases it. So a finished snapshot is never removed.
+//! the snapshot takes the whole log for torn and erases it. So a complete snapshot is never removed.
 //!
 //! The library does not sync the rename. A power cut can undo it and keep later writes. The complete snapshot then
 //! still has its first name. The library takes any file with that name for a finished snapshot, even one that was cut

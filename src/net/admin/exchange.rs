@@ -26,7 +26,7 @@ pub const REQUEST_OCTETS: usize = 8192;
 /// socket with unread data resets the connection.
 const UNREAD_OCTETS: usize = 1 << 20;
 
-/// Time limit for that.
+/// Time limit for reading and discarding them.
 const UNREAD_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The reason why no request was received.
