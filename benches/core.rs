@@ -1,10 +1,10 @@
-//! What an announce costs in the core, without sockets: `cargo bench --bench core`.
+//! The cost of an announce in the core, without sockets: `cargo bench --bench core`.
 //!
-//! Figures are medians of several rounds, taken in turn, on whatever machine this is: quote their ratios. For figures
-//! that do not depend on the machine's mood, `cargo bench --bench core -- --announces N` only makes N announces in 100,000
-//! swarms of 10, `--datagrams N` answers as many that came over UDP, from the datagram to the reply's octets, and
-//! `--requests N` as many over HTTP: `benches/instructions` has callgrind count what [`announce`], [`answer`] and
-//! [`respond`] take.
+//! The figures are medians of several alternating rounds, and depend on the machine: quote their ratios. For figures
+//! that do not depend on the machine's load, `benches/instructions` counts the instructions of [`announce`], [`answer`]
+//! and [`respond`] with callgrind. It uses these options, which make N announces in 100,000 swarms of 10 and nothing
+//! else: `--announces N` calls the core directly, `--datagrams N` includes UDP, from the datagram to the bytes of the
+//! reply, and `--requests N` includes HTTP.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -56,11 +56,11 @@ fn main() {
         for ((name, swarms), nanos) in cases.iter().zip(&medians) {
             let octets = swarms.tracker.usage().lines_in_use as f64 * 64.0 / f64::from(swarms.swarms * swarms.peers);
             println!(
-                "  {name:30} {nanos:7.1} ns an announce, {:5.2} million a second, {octets:5.2} octets of lines a peer",
+                "  {name:30} {nanos:7.1} ns an announce, {:5.2} million a second, {octets:5.2} bytes of lines a peer",
                 1e3 / nanos
             );
         }
-        println!("  a swarm of 100,000 costs {:.2} times one of 10 (asked for: at most 10)", medians[2] / medians[1]);
+        println!("  a swarm of 100,000 costs {:.2} times one of 10 (required: at most 10)", medians[2] / medians[1]);
     }
 }
 
@@ -79,7 +79,7 @@ fn address(peer: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(0x0100_0000 + peer))
 }
 
-/// An announce with the connection id of a reply to a connect.
+/// Build an announce with the connection id of a connect reply.
 fn datagram(connected: &[u8], swarm: u32, peer: u32) -> [u8; 98] {
     let mut datagram = [0; 98];
     datagram[..8].copy_from_slice(&connected[8..16]);
@@ -91,7 +91,7 @@ fn datagram(connected: &[u8], swarm: u32, peer: u32) -> [u8; 98] {
     datagram
 }
 
-/// The head of an announce as clients send it.
+/// Build the head of an announce as clients send it.
 fn request(swarm: u32, peer: u32) -> String {
     let escaped: String = info_hash(swarm).0.iter().map(|octet| format!("%{octet:02x}")).collect();
     let left = peer % 4;
@@ -107,14 +107,14 @@ fn what_is_announced(swarm: u32, peer: u32) -> Announce {
     Announce { info_hash: info_hash(swarm), port: 6881, left, event: Event::Update, num_want: Some(30) }
 }
 
-/// Make one announce. A function of its own, so that its instructions can be counted.
+/// Make one announce. This is a separate function, so that its instructions can be counted.
 #[inline(never)]
 fn announce(tracker: &mut Tracker, now: Running, from: IpAddr, announce: &Announce) -> usize {
     let reply = tracker.announce(now, from, Transport::Udp, announce).expect("open to all");
     reply.peers4.len()
 }
 
-/// Answer a batch as the UDP server does. A function of its own, so that its instructions can be counted.
+/// Answer a batch as the UDP server does. This is a separate function, so that its instructions can be counted.
 #[inline(never)]
 fn answer(tracker: &mut Tracker, now: Running, batch: &[(SocketAddr, [u8; 98])], out: &mut [u8]) {
     let mut ahead = heapless::Vec::<Ahead, LOOK_AHEAD>::new();
@@ -132,14 +132,14 @@ fn answer(tracker: &mut Tracker, now: Running, batch: &[(SocketAddr, [u8; 98])],
     }
 }
 
-/// Answer an announce over HTTP. A function of its own, so that its instructions can be counted.
+/// Answer an announce over HTTP. This is a separate function, so that its instructions can be counted.
 #[inline(never)]
 fn respond(tracker: &mut Tracker, now: Running, from: IpAddr, request: &[u8], out: &mut [u8]) {
     let answer = tracker.answer_request(now, from, request, out);
     assert!(matches!(black_box(answer), Answer::Response { written: 200.., .. }), "an announce is answered with peers");
 }
 
-/// Swarms that are full from the start, announced to at random.
+/// A tracker with full swarms, for announces at random.
 struct Swarms {
     tracker: Tracker,
     swarms: u32,
@@ -191,7 +191,7 @@ impl Swarms {
         announce(&mut self.tracker, self.now, address(peer), &what_is_announced(swarm, peer))
     }
 
-    /// In batches, as the UDP server does: it looks ahead at those that one system call received.
+    /// Announce in batches like the UDP server, which looks ahead at the datagrams of one system call.
     fn announce_at_random(&mut self, announces: u32) {
         let mut left = announces;
         while left > 0 {
@@ -211,7 +211,7 @@ impl Swarms {
         }
     }
 
-    /// The same over UDP.
+    /// Answer random announces over UDP.
     fn answer_datagrams(&mut self, datagrams: u32) {
         let mut out = [0; MAX_REPLY_OCTETS];
         for _ in 0..datagrams.div_ceil(LOOK_AHEAD as u32) {
@@ -227,7 +227,7 @@ impl Swarms {
         }
     }
 
-    /// The same over HTTP.
+    /// Answer random announces over HTTP.
     fn answer_requests(&mut self, requests: u32) {
         let mut out = [0; MAX_RESPONSE_OCTETS];
         for _ in 0..requests {
@@ -236,7 +236,7 @@ impl Swarms {
         }
     }
 
-    /// Nanoseconds an announce.
+    /// Measure one round, in nanoseconds per announce.
     fn round(&mut self) -> f64 {
         let started = Instant::now();
         self.announce_at_random(ANNOUNCES_A_ROUND);

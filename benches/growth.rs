@@ -1,9 +1,9 @@
-//! What the core does as it grows, without sockets: `cargo bench --bench growth`, with `-- --largest 100000000
-//! --repeats 5` unless it says otherwise, which takes some minutes.
+//! The core under growth, without sockets: `cargo bench --bench growth`. The defaults are `-- --largest 100000000
+//! --repeats 5`, which take some minutes.
 //!
-//! The cost of an announce and of a peer for a thousand to a hundred million peers, as far as memory goes; and the
-//! longest that the tracker stands still while a swarm gathers a crowd, or a million peers expire, or an entry of the
-//! whitelist is revoked, or thousands of them end together.
+//! It measures the cost of an announce and of a peer for a thousand to a hundred million peers, as far as memory
+//! allows. It also measures the longest pauses of the tracker: while a swarm grows quickly, a million peers expire, an
+//! entry of the whitelist is revoked, or thousands of entries end together.
 
 #![allow(clippy::panic, reason = "a bench that cannot go on says so")]
 
@@ -23,9 +23,9 @@ use nakodo::clock::{Running, UnixSeconds};
 use nakodo::tracker::{Admission, Ahead, External, HashKey, LOOK_AHEAD, Policy, Seeds, Settings, Tracker, Transport};
 use nakodo::wire::{Announce, Event, InfoHash};
 
-/// The most that the configuration allows.
+/// Maximum `memory` of the configuration.
 const MEMORY_OCTETS: usize = 1 << 30;
-/// The share of it that peers are to fill at most: the index is in it too.
+/// Maximum share of it that peers fill: the index needs memory too.
 const FILLED: f64 = 0.9;
 
 const PEER_TIMEOUT: Duration = Duration::from_secs(2700);
@@ -33,7 +33,7 @@ const ROUNDS: usize = 5;
 const ANNOUNCES_A_ROUND: u32 = 500_000;
 const CROWD: u32 = 200_000;
 const EXPIRING: u32 = 1_000_000;
-/// What takes longer than this is counted.
+/// Duration above which a call counts as long.
 const LONG: Duration = Duration::from_micros(100);
 
 fn main() {
@@ -45,11 +45,11 @@ fn main() {
     revocation(repeats);
 }
 
-/// A swarm for every ten peers, and peers in them by Zipf's law: so a few swarms are large, and half have one peer or
-/// none.
+/// Measure a growing number of peers, with one swarm for every ten peers. By Zipf's law a few swarms are large, and
+/// half of them have one peer or none.
 fn sizes(largest: u32) {
     println!("IPv4 peers in a tenth as many swarms by Zipf's law, 50 peers wanted, in batches of {LOOK_AHEAD}:");
-    let mut table = Table::new(&["peers", "swarms", "joining", "announcing again", "octets of lines a peer"]);
+    let mut table = Table::new(&["peers", "swarms", "joining", "announcing again", "bytes of lines a peer"]);
     let memory = MEMORY_OCTETS.min(free_octets() / 2);
     let mut octets_a_peer = 16.0;
     for power in 3..=8 {
@@ -76,11 +76,11 @@ fn sizes(largest: u32) {
     table.print();
 }
 
-/// One swarm, joined within a minute by one peer after the other, with sweeps between as the tracker makes them: the
-/// growth of a swarm is where a pause would be.
+/// Let peers join one swarm within a minute, one by one, with the tracker's usual sweeps: a growing swarm could cause a
+/// pause.
 fn flash_crowd(repeats: usize) {
     println!(
-        "\n{} peers join one torrent, one by one; of {repeats} times, the one with the least maximum:",
+        "\n{} peers join one torrent, one by one; of {repeats} runs, the one with the lowest maximum:",
         thousands(CROWD.into())
     );
     let once = |_| {
@@ -100,13 +100,13 @@ fn flash_crowd(repeats: usize) {
     best.print("announce");
 }
 
-/// A million peers that were announced within a minute, and expire in the calls that the tracker makes.
+/// Let a million peers, announced within a minute, expire in the tracker's usual sweeps.
 fn expiry(repeats: usize) {
-    println!("\n{} peers expire; of {repeats} times, the one with the least maximum:", thousands(EXPIRING.into()));
+    println!("\n{} peers expire; of {repeats} runs, the one with the lowest maximum:", thousands(EXPIRING.into()));
     let once = |_| {
         let mut crowd = Crowd::new(64 << 20);
         crowd.fill(EXPIRING);
-        // The tracker would have done this all the while.
+        // Catch up: the tracker sweeps regularly, but the peers were announced without sweeps.
         crowd.sweep();
         let mut timed = Timed::default();
         while crowd.tracker.counters.peers_expired < u64::from(EXPIRING)
@@ -122,12 +122,12 @@ fn expiry(repeats: usize) {
     best.0.print("sweep");
 }
 
-/// Entries of a whitelist of 62,500 are revoked, or end together, which have 16 each of a million peers.
+/// End one or many of 62,500 whitelist entries together. Each has 16 of a million peers.
 fn revocation(repeats: usize) {
     for ending in [1, 1_000, 10_000] {
         println!(
-            "\n{} of {} whitelist entries end together, each with 16 of {} peers; of {repeats} times, the one with the \
-             least maximum:",
+            "\n{} of {} whitelist entries end together, each with 16 of {} peers; of {repeats} runs, the one with the \
+             lowest maximum:",
             thousands(f64::from(ending)),
             thousands(f64::from(EXPIRING / 16)),
             thousands(EXPIRING.into())
@@ -140,7 +140,7 @@ fn revocation(repeats: usize) {
     }
 }
 
-/// The times of retiring entries that ended together, and of forgetting their peers.
+/// Times of retiring entries that ended together, and of forgetting their peers.
 struct Ended {
     retire: Timed,
     forget: Timed,
@@ -154,7 +154,7 @@ fn end_together(ending: u32) -> Ended {
     let end = UnixSeconds(UnixSeconds::EARLIEST_SANE.0 + 1);
     let entries = EXPIRING / 16;
     for entry in 0..entries {
-        // Spread over the whole list.
+        // Spread the ending entries over the whole list.
         let ends = entry % (entries / ending) == 0 && entry / (entries / ending) < ending;
         crowd.allow(entry * 16, if ends { Some(end) } else { None });
     }
@@ -176,7 +176,7 @@ fn end_together(ending: u32) -> Ended {
     ended
 }
 
-/// How long calls took. What takes long may be the machine that did something else meanwhile.
+/// Durations of calls. A long one may also be caused by other work on the machine.
 #[derive(Clone, Debug, Default)]
 struct Timed {
     latency: Latency,
@@ -211,7 +211,7 @@ fn free_octets() -> usize {
     kibibytes.map_or(MEMORY_OCTETS, |kibibytes| kibibytes * 1024)
 }
 
-/// A tracker and who announces to it.
+/// A tracker and the peers that announce to it.
 struct Crowd {
     tracker: Tracker,
     policy: Policy,
@@ -243,7 +243,7 @@ impl Crowd {
         Self { tracker, policy, began: now, now, random: fastrand::Rng::with_seed(6) }
     }
 
-    /// Put the 16 addresses from this peer's on on the whitelist.
+    /// Add the /28 prefix (16 addresses) that starts at this peer to the whitelist.
     fn allow(&mut self, peer: u32, until: Option<UnixSeconds>) {
         let prefix = IpNet::new(address(peer), 28).expect("a length");
         let (user, retire, added, last_seen) = (User::new(), Retire::Never, None, self.now);
@@ -261,7 +261,7 @@ impl Crowd {
         reply.peers4.len()
     }
 
-    /// As the UDP server has them: it looks ahead at those that one system call received.
+    /// Announce in a batch like the UDP server, which looks ahead at the datagrams of one system call.
     fn announce_batch(&mut self, peers: impl Iterator<Item = u32>, swarms: u32) {
         let who: heapless::Vec<(u32, u32), LOOK_AHEAD> = peers.map(|peer| (swarm_of(peer, swarms), peer)).collect();
         let ahead: heapless::Vec<Ahead, LOOK_AHEAD> =
@@ -272,7 +272,7 @@ impl Crowd {
         }
     }
 
-    /// All peers join, within a minute of the tracker's time; returns nanoseconds an announce.
+    /// Let all peers join within a minute of the tracker's time. Return the nanoseconds per announce.
     fn fill(&mut self, peers: u32) -> f64 {
         let started = Instant::now();
         for first in (0..peers).step_by(LOOK_AHEAD) {
@@ -283,7 +283,7 @@ impl Crowd {
         started.elapsed().as_nanos() as f64 / f64::from(peers)
     }
 
-    /// Peers at random announce again; returns nanoseconds an announce.
+    /// Let random peers announce again. Return the nanoseconds per announce.
     fn announce_again(&mut self, peers: u32) -> f64 {
         let mut random = self.random.clone();
         let started = Instant::now();
@@ -304,7 +304,7 @@ fn address(peer: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(0x0100_0000 + peer))
 }
 
-/// The swarm of a peer, that of rank r with a weight of 1/r, without a table of all peers.
+/// Compute the swarm of a peer without a table of all peers. The swarm of rank r has the weight 1/r.
 fn swarm_of(peer: u32, swarms: u32) -> u32 {
     let random = u64::from(peer).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let random = (random ^ (random >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

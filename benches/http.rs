@@ -1,10 +1,11 @@
-//! What a tracker takes for an announce over HTTP, beside others and beside what the system itself takes:
-//! `cargo bench --bench http`, with `-- --rounds 5 --seconds 3 --fill 1000000` unless it says otherwise.
+//! The cost of an announce over HTTP, compared with other trackers and with the cost of the system itself:
+//! `cargo bench --bench http`. The defaults are `-- --rounds 5 --seconds 3 --fill 1000000`.
 //!
-//! Once with a connection for each announce, as clients do it, and once on connections that are kept. aquatic_http and
-//! opentracker take part where they are on the PATH. The figure to quote is the CPU a reply, in ceilings.
+//! It measures a new connection for each announce, as clients use it, and kept connections. aquatic_http and
+//! opentracker take part if they are on the PATH. Quote the CPU a reply relative to the ceiling, a program that answers
+//! any request with fixed bytes and so measures the cost of the system's calls.
 
-#![allow(clippy::panic, reason = "a bench that cannot go on says so")]
+#![allow(clippy::panic, reason = "a bench that cannot continue panics with the reason")]
 
 mod common;
 
@@ -27,7 +28,7 @@ fn main() {
     println!("announces to 100,000 torrents by Zipf's law, 50 peers wanted, {CONNECTIONS} at a time");
     let mut field = Field::enter(cores, arguments);
     for keep in [false, true] {
-        println!("\n{}", if keep { "on connections that are kept" } else { "a connection for each announce" });
+        println!("\n{}", if keep { "kept connections" } else { "a new connection for each announce" });
         let rate = field.saturate(keep, arguments);
         field.at_half(keep, rate / 2.0, arguments);
     }
@@ -37,7 +38,7 @@ fn main() {
     process::exit(i32::from(failed));
 }
 
-/// All who take part, with the same peers.
+/// All contestants, with the same peers.
 struct Field {
     cores: Cores,
     contestants: Vec<Contestant>,
@@ -46,7 +47,8 @@ struct Field {
 }
 
 impl Field {
-    /// Start everybody and announce the peers. The ceiling's responses are as large as nakodo's, once it has them.
+    /// Start all contestants and announce the peers. The ceiling's responses are as large as those of nakodo with all
+    /// peers.
     fn enter(cores: Cores, arguments: Arguments) -> Self {
         let mut mix = Mix::new(Kind::Skewed, CONNECTIONS);
         let nakodo = Contestant::nakodo(cores, "");
@@ -54,7 +56,7 @@ impl Field {
         load.fill(&mut mix.each_once(arguments.fill), &nakodo.program).expect("nakodo answers");
         let turn = load.saturate(&mut mix, Some(Duration::from_millis(500)), &nakodo.program);
         let octets = turn.octets / turn.replies.max(1);
-        println!("responses have {octets} octets");
+        println!("responses have {octets} bytes");
         let ceiling = Contestant::ceiling(cores, ceiling::ARGUMENT, octets as usize);
         let others = [Contestant::aquatic_http(cores), Contestant::opentracker(cores, Kind::Skewed.torrents())];
         let mut field = Self { cores, contestants: vec![ceiling, nakodo], mix, failures: Vec::new() };
@@ -71,7 +73,7 @@ impl Field {
         field
     }
 
-    /// Print what everybody reaches, and return how many responses a second nakodo gives.
+    /// Print the maximum rate of each contestant, and return nakodo's responses a second.
     fn saturate(&mut self, keep: bool, arguments: Arguments) -> f64 {
         let Self { cores, contestants, mix, failures } = self;
         for contestant in contestants.iter().filter(|contestant| keep && !keeps(contestant)) {
@@ -94,7 +96,7 @@ impl Field {
         median(turns.iter().map(Turn::replies_a_second))
     }
 
-    /// Print how long everybody takes at a rate that is half of nakodo's.
+    /// Print the latencies of all contestants at half of nakodo's maximum rate.
     fn at_half(&mut self, keep: bool, per_second: f64, arguments: Arguments) {
         let Self { cores, contestants, mix, failures } = self;
         let mut rows = taking_part(contestants, keep);
@@ -114,8 +116,8 @@ impl Field {
     }
 }
 
-/// Those whom the table is of, with room for their turns: of those that close every connection, nobody is asked to keep
-/// them.
+/// Select the contestants of a table, each with an empty list of turns. With kept connections, leave out those that
+/// close every connection.
 fn taking_part(contestants: &[Contestant], keep: bool) -> Vec<(&Contestant, Vec<Turn>)> {
     contestants
         .iter()

@@ -1,8 +1,8 @@
-//! What peers cost in memory, and that memory has an end: `cargo bench --bench memory`.
+//! The memory of a peer, and the upper bound of all memory: `cargo bench --bench memory`.
 //!
-//! Real announces over UDP to a tracker in a process of its own, whose resident memory is read from the system.
+//! It sends real announces over UDP to a tracker in its own process, and reads the resident memory from the system.
 
-#![allow(clippy::panic, reason = "a bench that cannot go on says so")]
+#![allow(clippy::panic, reason = "a bench that cannot continue panics with the reason")]
 
 mod common;
 
@@ -28,13 +28,13 @@ fn octets_per_peer(name: &str, swarms: u32, ipv6: bool, asked: f64) {
     let growth = (daemon.rss() - idle) as f64;
     assert_eq!(answered, u64::from(MILLION), "every announce is answered");
     println!(
-        "  {name:28} {:5.2} octets a peer (asked for: at most {asked}); idle RSS {:.1} MiB",
+        "  {name:28} {:5.2} bytes a peer (required: at most {asked}); idle RSS {:.1} MiB",
         growth / f64::from(MILLION),
         idle as f64 / f64::from(1 << 20)
     );
 }
 
-/// Ten times what the budget holds, of everything.
+/// Announce ten times the peers and torrents that the budget holds, and check the bound.
 fn bounded() {
     let daemon = Daemon::start("bounded", "4 MiB", "");
     let check = daemon.check();
@@ -56,7 +56,7 @@ fn bounded() {
     let mib = |octets: u64| octets as f64 / f64::from(1 << 20);
     println!("memory is bounded, after {} peers and torrents in a budget for {capacity} peers:", quarter * 4);
     println!(
-        "  RSS {:.1} MiB; the budget of {:.1} MiB and the fixed part of {:.1} MiB come to {:.1} MiB (asked for: not exceeded by more than 5 %)",
+        "  RSS {:.1} MiB; the budget of {:.1} MiB and the fixed part of {:.1} MiB come to {:.1} MiB (required: not exceeded by more than 5 %)",
         mib(rss),
         mib(budget),
         mib(fixed),
@@ -79,7 +79,7 @@ fn octets_after(check: &str, what: &str) -> u64 {
     let unit = match words.next() {
         Some("KiB") => 1 << 10,
         Some("MiB") => 1 << 20,
-        other => panic!("{other:?} is no unit"),
+        other => panic!("{other:?} is not a unit"),
     };
     (number * f64::from(unit)) as u64
 }

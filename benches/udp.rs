@@ -1,10 +1,10 @@
-//! What a tracker takes for a UDP request, beside others and beside what the system itself takes:
-//! `cargo bench --bench udp`, with `-- --rounds 5 --seconds 3 --fill 2000000` unless it says otherwise.
+//! The cost of a UDP request, compared with other trackers and with the cost of the system itself:
+//! `cargo bench --bench udp`. The defaults are `-- --rounds 5 --seconds 3 --fill 2000000`.
 //!
-//! aquatic_udp and opentracker take part where they are on the PATH. Quote the ratios: the ceiling is a program that
-//! answers fixed octets, so that it takes what the system's calls take on this machine, in this hour.
+//! aquatic_udp and opentracker take part if they are on the PATH. Quote the ratios to the ceiling, a program that
+//! answers with fixed bytes: it measures the cost of the system's calls on this machine at this time.
 
-#![allow(clippy::panic, reason = "a bench that cannot go on says so")]
+#![allow(clippy::panic, reason = "a bench that cannot continue panics with the reason")]
 
 mod common;
 
@@ -22,14 +22,14 @@ use common::udp::ceiling;
 use common::udp::load::{Load, SOCKETS};
 use common::whitelist_writer::{Change, WhitelistWriter};
 
-/// Entries of the whitelist that end together, and peers that leave with the last of them.
+/// Number of whitelist entries that end together, and of peers that leave with them.
 const ENDING: u32 = 10_000;
 const LEAVING: usize = 100_000;
 
-/// Between two changes of the whitelist while others end.
+/// Time between two changes of the whitelist while entries end.
 const BETWEEN_CHANGES: Duration = Duration::from_millis(50);
 
-/// The net of the clients that are measured, and that of those whose peers expire or leave meanwhile.
+/// Network of the measured clients, and of the clients with peers that expire or leave during the measurement.
 const MEASURED_NET: u8 = 0;
 const EXPIRING_NET: u8 = 1;
 
@@ -39,8 +39,8 @@ fn main() {
     let cores = Cores::choose();
     let mut failures = Vec::new();
     let mixes = [
-        (Kind::Aquatic, "as aquatic_udp_load_test asks: 50 connects, 50 announces, 1 scrape, of 1,000,000 torrents"),
-        (Kind::Skewed, "announces to swarms as they are: 100,000 torrents by Zipf's law, 50 peers wanted"),
+        (Kind::Aquatic, "mix of aquatic_udp_load_test: 50 connects, 50 announces, 1 scrape, of 1,000,000 torrents"),
+        (Kind::Skewed, "announces to realistic swarms: 100,000 torrents by Zipf's law, 50 peers wanted"),
     ];
     for (kind, name) in mixes {
         println!("\n{name}");
@@ -58,7 +58,7 @@ fn main() {
     process::exit(i32::from(!failures.is_empty()));
 }
 
-/// All who take part, with the same peers.
+/// All contestants, with the same peers.
 struct Field {
     cores: Cores,
     contestants: Vec<Contestant>,
@@ -67,13 +67,14 @@ struct Field {
 }
 
 impl Field {
-    /// Start everybody and announce the peers. The ceiling's replies are as large as nakodo's, once it has them.
+    /// Start all contestants and announce the peers. The ceiling's replies are as large as those of nakodo with all
+    /// peers.
     fn enter(cores: Cores, kind: Kind, arguments: Arguments) -> Self {
         let mut mix = Mix::new(kind, SOCKETS);
         let nakodo = Contestant::nakodo(cores, "");
         let octets = announce_octets(cores, &nakodo, &mut mix, arguments);
         println!(
-            "replies to announces have {octets} octets; {} peers were announced",
+            "replies to announces have {octets} bytes; {} peers were announced",
             thousands(arguments.fill.min(kind.peers()) as f64)
         );
         let ceiling = Contestant::ceiling(cores, ceiling::ARGUMENT, octets);
@@ -92,7 +93,7 @@ impl Field {
         field
     }
 
-    /// Print what everybody reaches, and return how many replies a second nakodo gives.
+    /// Print the maximum rate of each contestant, and return nakodo's replies a second.
     fn saturate(&mut self, arguments: Arguments) -> f64 {
         let Self { cores, contestants, mix, failures } = self;
         let mut rows: Vec<(&Contestant, Vec<Turn>)> =
@@ -113,7 +114,7 @@ impl Field {
         median(turns.iter().map(Turn::replies_a_second))
     }
 
-    /// Print how long everybody takes at a rate that is half of nakodo's.
+    /// Print the latencies of all contestants at half of nakodo's maximum rate.
     fn at_half(&mut self, per_second: f64, arguments: Arguments) {
         let Self { cores, contestants, mix, failures } = self;
         let mut rows: Vec<(&Contestant, Vec<Turn>)> =
@@ -142,7 +143,7 @@ fn connect(cores: Cores, contestant: &Contestant, net: u8) -> Load {
     Load::connect(cores, contestant.port, net).unwrap_or_else(|reason| panic!("{}", contestant.silent(&reason)))
 }
 
-/// Have nakodo know the peers, and see how large its replies to announces are then: whole peers.
+/// Announce the peers to nakodo, and return the mean length of its announce replies, rounded to whole peers.
 fn announce_octets(cores: Cores, nakodo: &Contestant, mix: &mut Mix, arguments: Arguments) -> usize {
     let mut load = load(cores, nakodo);
     load.fill(&mut mix.each_once(arguments.fill), &nakodo.program).expect("nakodo answers");
@@ -150,7 +151,7 @@ fn announce_octets(cores: Cores, nakodo: &Contestant, mix: &mut Mix, arguments: 
     20 + ((load.announce_octets() - 20.0) / 6.0).round() as usize * 6
 }
 
-/// Print how long nakodo takes at half its rate while it has other things to do.
+/// Print nakodo's latencies at half its maximum rate while it does other work.
 fn disturbed(cores: Cores, mix: &mut Mix, rate: f64, arguments: Arguments, failures: &mut Vec<String>) {
     let mut table = latency_table(rate / 2.0);
     let mut notes = Vec::new();
@@ -173,7 +174,7 @@ type Measure = fn(Cores, &mut Mix, f64, Arguments) -> (Vec<Turn>, String);
 
 fn while_peers_expire(cores: Cores, mix: &mut Mix, rate: f64, arguments: Arguments) -> (Vec<Turn>, String) {
     let peers = arguments.fill.min(Kind::Skewed.peers());
-    // All must have been announced by the time that the first expire, on a machine that has other things to do as well.
+    // The timeout must be long enough to announce all peers before the first ones expire, even on a busy machine.
     let timeout = (peers as f64 / rate * 2.0).ceil().max(4.0);
     let config = format!("announce.interval = \"{}s\"\nannounce.peer_timeout = \"{timeout}s\"", (timeout / 1.2) as u64);
     let nakodo = Contestant::nakodo(cores, &config);
@@ -184,7 +185,7 @@ fn while_peers_expire(cores: Cores, mix: &mut Mix, rate: f64, arguments: Argumen
     thread::sleep(Duration::from_secs_f64(timeout).saturating_sub(announcing));
     let mut load = load(cores, &nakodo);
     let before = nakodo.counter("peers_expired");
-    // A pass of the sweeper takes a twentieth of the timeout.
+    // A pass of the sweeper takes a twentieth of the timeout, so measure that much longer.
     let time = announcing + Duration::from_secs_f64(timeout / 20.0);
     let turn = load.at_rate(mix, (rate / 2.0, time), &nakodo.program, &mut || {});
     let expired = nakodo.counter("peers_expired") - before;
@@ -231,8 +232,8 @@ fn while_entries_end(cores: Cores, mix: &mut Mix, rate: f64, arguments: Argument
     writer.finish();
     let left = nakodo.counter("peers_revoked") - before;
     let note = format!(
-        "{} entries ended together, and {} peers left; meanwhile to allow took {:.1} ms at most, to revoke {:.1} ms, and \
-         p99.9 was {:.0} µs before",
+        "{} entries ended together, and {} peers left; meanwhile `allow` took at most {:.1} ms, `revoke` {:.1} ms; p99.9 \
+         was {:.0} µs before",
         thousands(f64::from(ENDING)),
         thousands(left as f64),
         writer.longest_allow.as_secs_f64() * 1e3,
@@ -242,7 +243,7 @@ fn while_entries_end(cores: Cores, mix: &mut Mix, rate: f64, arguments: Argument
     (vec![turn], note)
 }
 
-/// Have nakodo know entries that end together, some of which have peers, and return when since 1970.
+/// Add entries that end together, some of them with peers. Return their end, as the time since 1970.
 fn let_entries_end(nakodo: &Contestant) -> Duration {
     const REHEARSAL: u32 = 200;
     let make = |changes: u32, until: Option<u64>| {

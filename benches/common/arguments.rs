@@ -4,19 +4,19 @@ use std::env;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// How long and how much is measured.
+/// Length and amount of the measurements.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arguments {
-    /// How often each contestant has its turn.
+    /// Number of turns of each contestant.
     pub(crate) rounds: usize,
-    /// How long a turn takes.
+    /// Duration of a turn.
     pub(crate) turn: Duration,
-    /// Peers that are announced before anything is measured, at most.
+    /// Maximum number of peers that are announced before the measurements.
     pub(crate) fill: usize,
 }
 
 impl Arguments {
-    /// Those of this process, where `rounds`, `seconds` and `fill` are not given.
+    /// Read the command line; `rounds`, `seconds` and `fill` are the defaults.
     pub(crate) fn or(rounds: usize, seconds: f64, fill: usize) -> Self {
         Self {
             rounds: value("--rounds").unwrap_or(rounds).max(1),
@@ -26,7 +26,7 @@ impl Arguments {
     }
 }
 
-/// What stands after the last `name` on the command line.
+/// Return the value after the last `name` on the command line.
 pub(crate) fn value<T: FromStr>(name: &str) -> Option<T> {
     let arguments: Vec<String> = env::args().collect();
     let at = arguments.iter().rposition(|argument| argument == name)?;

@@ -1,4 +1,4 @@
-//! The programs that are measured: nakodo, its ceiling, and the others that are on the PATH.
+//! The measured programs: nakodo, its ceiling, and the other trackers on the PATH.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -14,11 +14,11 @@ use super::cores::Cores;
 use super::mix::info_hash;
 use super::program::Program;
 
-/// What the ceiling and nakodo are called in the tables.
+/// Names of the ceiling and of nakodo in the tables.
 pub(crate) const CEILING: &str = "ceiling";
 pub(crate) const NAKODO: &str = "nakodo";
 
-/// A program that answers on a port.
+/// A running program that answers on a port.
 #[derive(Debug)]
 pub(crate) struct Contestant {
     pub(crate) name: String,
@@ -28,7 +28,7 @@ pub(crate) struct Contestant {
 }
 
 impl Contestant {
-    /// nakodo, open to all, with memory enough, and `config` besides.
+    /// Start nakodo, open to all clients, with enough memory and with the additional `config`.
     pub(crate) fn nakodo(cores: Cores, config: &str) -> Self {
         let (port, directory) = (free_port(), directory());
         let text = format!(
@@ -42,18 +42,18 @@ impl Contestant {
         Self::start(NAKODO, cores, port, directory, &mut command)
     }
 
-    /// nakodo's control socket.
+    /// Return the path of nakodo's control socket.
     pub(crate) fn control_socket(&self) -> PathBuf {
         self.directory.join("data/nakodo.sock")
     }
 
-    /// That it does not answer, for `reason`, and what it says itself.
+    /// Describe why the program does not answer: `reason` and the program's own output.
     pub(crate) fn silent(&self, reason: &str) -> String {
         let output = fs::read_to_string(self.directory.join("output")).unwrap_or_default();
         format!("{}: {reason} {}", self.name, output.trim())
     }
 
-    /// One of nakodo's counters.
+    /// Read one of nakodo's counters.
     pub(crate) fn counter(&self, name: &str) -> u64 {
         let mut stream = UnixStream::connect(self.control_socket()).expect("the control socket");
         stream
@@ -66,7 +66,7 @@ impl Contestant {
         digits.parse().expect("a number")
     }
 
-    /// This bench once more, with `arguments` and a port: see [`super::udp::ceiling`] and [`super::http::ceiling`].
+    /// Start this bench again as its own ceiling: see [`super::udp::ceiling`] and [`super::http::ceiling`].
     pub(crate) fn ceiling(cores: Cores, argument: &str, octets: usize) -> Self {
         let port = free_port();
         let mut command = Command::new(env::current_exe().expect("this program"));
@@ -74,7 +74,7 @@ impl Contestant {
         Self::start(CEILING, cores, port, directory(), &mut command)
     }
 
-    /// aquatic over UDP, with one worker, or `None` where it is not installed.
+    /// Start aquatic over UDP with one worker; return `None` if it is not installed.
     pub(crate) fn aquatic_udp(cores: Cores) -> Option<Self> {
         let program = find("aquatic_udp")?;
         let (port, directory) = (free_port(), directory());
@@ -87,7 +87,7 @@ impl Contestant {
         Some(Self::start("aquatic_udp", cores, port, directory, &mut command))
     }
 
-    /// aquatic over HTTP, with one worker of each kind, or `None` where it is not installed.
+    /// Start aquatic over HTTP with one worker of each kind; return `None` if it is not installed.
     pub(crate) fn aquatic_http(cores: Cores) -> Option<Self> {
         let program = find("aquatic_http")?;
         let (port, directory) = (free_port(), directory());
@@ -101,8 +101,8 @@ impl Contestant {
         Some(Self::start("aquatic_http", cores, port, directory, &mut command))
     }
 
-    /// opentracker, or `None` where it is not installed. Debian's is built to serve whitelisted torrents only, so that
-    /// it gets a list of all `torrents`, which it searches for each request.
+    /// Start opentracker; return `None` if it is not installed. Debian's build serves whitelisted torrents only, so it
+    /// gets a list of all `torrents`, and searches that list for each request.
     pub(crate) fn opentracker(cores: Cores, torrents: u32) -> Option<Self> {
         let program = find("opentracker")?;
         let (port, directory) = (free_port(), directory());
@@ -112,7 +112,7 @@ impl Contestant {
         let mut command = Command::new(program);
         command.args(["-i", "0.0.0.0", "-p", &number, "-P", &number, "-d"]).arg(&directory);
         if String::from_utf8_lossy(&help).contains("-w whitelistfile") {
-            println!("opentracker is one that wants a whitelist of torrents: it has one of all {torrents}");
+            println!("this opentracker requires a whitelist of torrents: it gets a list of all {torrents}");
             let mut list = Vec::new();
             for torrent in 0..torrents {
                 let octets = info_hash(torrent);
@@ -120,7 +120,7 @@ impl Contestant {
                 list.push(b'\n');
             }
             write(&directory, "whitelist", &list);
-            // As root, it makes the directory its root.
+            // When started as root, opentracker changes its root to the directory, so the path is relative to it.
             command.args(["-w", "whitelist"]);
         }
         command.current_dir(&directory);
@@ -135,7 +135,7 @@ impl Contestant {
     }
 }
 
-/// A program of the PATH. That it is not there is said.
+/// Find a program on the PATH. Report a missing one.
 fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let found = env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file());
@@ -145,7 +145,8 @@ fn find(program: &str) -> Option<PathBuf> {
     found
 }
 
-/// A port that is free for both transports, below those that the system gives to clients, ours among them.
+/// Return a port that is free for both transports. It is below the range that the system assigns to clients, so that
+/// the load's own sockets cannot take it.
 fn free_port() -> u16 {
     let free = |port: &u16| {
         let address = (Ipv4Addr::UNSPECIFIED, *port);

@@ -1,4 +1,4 @@
-//! Which core the tracker has, and which one the load: they must not take each other's time.
+//! Separate cores for the tracker and the load, so that they do not compete for CPU time.
 
 use std::fs;
 use std::process::{Child, Command};
@@ -6,27 +6,27 @@ use std::process::{Child, Command};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-/// A core for each side, or none where there are not two.
+/// A core for each side, or none if fewer than two cores are available.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cores {
     tracker_and_load: Option<(usize, usize)>,
 }
 
 impl Cores {
-    /// The first two that this process may use; it goes to that of the load.
+    /// Choose the first two cores that this process may use, and pin this process to the one of the load.
     pub(crate) fn choose() -> Self {
         let allowed = sched_getaffinity(Pid::from_raw(0)).expect("the cores of this process");
         let mut cores = (0..CpuSet::count()).filter(|core| allowed.is_set(*core).unwrap_or(false));
         let chosen = Self { tracker_and_load: cores.next().zip(cores.next()) };
         match chosen.tracker_and_load {
             Some((tracker, load)) => println!("{}: tracker on core {tracker}, load on core {load}", model()),
-            None => println!("there is ONE core only: nothing is pinned, load and tracker take each other's time"),
+            None => println!("only ONE core is available: nothing is pinned, load and tracker compete for CPU time"),
         }
         chosen.pin_to_load();
         chosen
     }
 
-    /// Start a program on the tracker's core: what a process may use, its children and their threads inherit.
+    /// Start a program on the tracker's core. Children and their threads inherit this process's affinity.
     pub(crate) fn spawn_tracker(self, command: &mut Command) -> std::io::Result<Child> {
         if let Some((tracker, _)) = self.tracker_and_load {
             pin(tracker);
@@ -42,7 +42,7 @@ impl Cores {
         }
     }
 
-    /// Nothing has come: without a core of its own, the load lets the tracker run.
+    /// Pass the time while no reply is ready. If both share one core, yield it to the tracker.
     pub(crate) fn nothing_to_do(self) {
         match self.tracker_and_load {
             Some(_) => std::hint::spin_loop(),

@@ -1,10 +1,10 @@
-//! How long replies took: a histogram whose buckets are 1/64 of what they count wide.
+//! Latencies of replies: a histogram in which the width of a bucket is 1/64 of its value.
 
 use std::time::Duration;
 
 const STEPS: usize = 64;
 
-/// Durations in nanoseconds, by their highest seven bits.
+/// Histogram of durations in nanoseconds, by their highest seven bits.
 #[derive(Clone, Debug)]
 pub(crate) struct Latency {
     buckets: Vec<u64>,
@@ -24,7 +24,7 @@ impl Latency {
         self.count += 1;
     }
 
-    /// What `share` of all replies took at most.
+    /// Return the latency that `share` of all replies did not exceed.
     pub(crate) fn quantile(&self, share: f64) -> Duration {
         let mut left = (self.count as f64 * share).ceil() as u64;
         for (index, count) in self.buckets.iter().enumerate() {

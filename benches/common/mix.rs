@@ -1,12 +1,12 @@
-//! What clients ask for: two mixes of requests.
+//! Two mixes of client requests.
 
 use fastrand::Rng;
 use heapless::Vec as FewOf;
 
-/// Info-hashes of a scrape, at most.
+/// Maximum number of info-hashes in a scrape.
 pub(crate) const SCRAPE_TORRENTS: usize = 10;
 
-/// The info-hash of a torrent. It is computed, since a table would be the load's own wait for memory.
+/// Compute the info-hash of a torrent. A table would make the load wait for memory.
 pub(crate) fn info_hash(torrent: u32) -> [u8; 20] {
     let mut octets = [0; 20];
     let mut state = u64::from(torrent).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -27,7 +27,7 @@ pub(crate) enum Request {
     Scrape(FewOf<u32, SCRAPE_TORRENTS>),
 }
 
-/// An announce; the numbers of events are those of BEP 15.
+/// An announce; the event numbers are those of BEP 15.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Announce {
     pub(crate) torrent: u32,
@@ -37,7 +37,7 @@ pub(crate) struct Announce {
     pub(crate) wanted: u32,
 }
 
-/// What a client says it does.
+/// The event of an announce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     Update,
@@ -57,21 +57,21 @@ impl Event {
     }
 }
 
-/// Where requests come from: many in turn, or each peer once.
+/// A source of requests: an endless mix, or each peer once.
 pub(crate) trait Requests {
-    /// The next request of the client with this number, or none if it has no more.
+    /// Return the next request of the client with this number, or `None` if it has no more.
     fn next(&mut self, client: usize) -> Option<Request>;
 }
 
-/// Which of the mixes.
+/// Kind of mix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// That of `aquatic_udp_load_test` 0.9.0 with its defaults, read from its source (config.rs, lib.rs, worker.rs): 50
-    /// connects and 50 announces to 1 scrape of 1 to 10 info-hashes, 30 peers wanted, every announce "completed" (3 of
-    /// 4) or "started", 2,000,000 peers in turn.
+    /// The mix of `aquatic_udp_load_test` 0.9.0 with its defaults, read from its source (config.rs, lib.rs, worker.rs):
+    /// 50 connects and 50 announces to 1 scrape of 1 to 10 info-hashes, 30 peers wanted, every announce "completed" (3
+    /// of 4) or "started", 2,000,000 peers in turn.
     Aquatic,
-    /// As swarms are: announces only, 50 peers wanted, most of them updates, a quarter of 1,000,000 peers seeders, and
-    /// the torrent of rank r as likely as 1/r.
+    /// A realistic mix: announces only, 50 peers wanted, mostly updates. A quarter of the 1,000,000 peers are seeders,
+    /// and the probability of the torrent of rank r is proportional to 1/r.
     Skewed,
 }
 
@@ -93,8 +93,8 @@ impl Kind {
     fn random_torrent(self, random: &mut Rng) -> u32 {
         let torrents = f64::from(self.torrents());
         let rank = match self {
-            // Its weight of torrent i of N, for P peers, is N/P + exp(6.5 - 500 i/N): the first summand makes a half of
-            // N, the second exp(6.5)/500 of it.
+            // The load test weights torrent i of N, for P peers, by N/P + exp(6.5 - 500 i/N). The sum of the first term
+            // is half of N, the sum of the second exp(6.5)/500 of N.
             Self::Aquatic => {
                 let (flat, steep) = (0.5, 6.5_f64.exp() / 500.0);
                 if random.f64() * (flat + steep) < flat {
@@ -115,7 +115,7 @@ struct Peer {
     port: u16,
 }
 
-/// Requests without end, of peers that are dealt out to the clients.
+/// An endless source of requests; the peers are divided among the clients.
 #[derive(Debug)]
 pub(crate) struct Mix {
     kind: Kind,
@@ -132,7 +132,7 @@ impl Mix {
         Self { kind, peers, next: (0..clients).collect(), random }
     }
 
-    /// Each of the first `peers` once, to have them in the tracker.
+    /// Return requests that announce each of the first `peers` once, to store them in the tracker.
     pub(crate) fn each_once(&mut self, peers: usize) -> EachOnce<'_> {
         let next = (0..self.next.len()).collect();
         EachOnce { peers: peers.min(self.peers.len()), next, mix: self }
@@ -181,7 +181,7 @@ impl Requests for Mix {
     }
 }
 
-/// See [`Mix::each_once`].
+/// Requests of [`Mix::each_once`].
 #[derive(Debug)]
 pub(crate) struct EachOnce<'a> {
     mix: &'a mut Mix,

@@ -1,8 +1,8 @@
-//! What the benches share: a tracker in a process of its own, and a UDP client that asks many things at once; and, for
-//! those that measure speed beside others, one file for each concept.
+//! Shared parts of the benches: a tracker in its own process, and a UDP client with many pending requests. The benches
+//! that compare trackers also use the files here, one for each concept.
 
 #![allow(dead_code, reason = "each bench uses some of it")]
-#![allow(clippy::panic, reason = "a bench that cannot go on says so")]
+#![allow(clippy::panic, reason = "a bench that cannot continue panics with the reason")]
 
 pub(crate) mod arguments;
 pub(crate) mod contestants;
@@ -22,7 +22,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, io, process, thread};
 
-/// A running tracker with a data directory of its own; both end with this.
+/// A running tracker with its own data directory. Dropping it ends the tracker and removes the directory.
 pub(crate) struct Daemon {
     child: Child,
     dir: PathBuf,
@@ -30,7 +30,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Start the tracker with `memory` and with `config` besides, and wait until it answers.
+    /// Start the tracker with `memory` and the additional `config`, and wait until it answers.
     pub(crate) fn start(name: &str, memory: &str, config: &str) -> Self {
         let dir = env::temp_dir().join(format!("nakodo-bench-{}-{name}", process::id()));
         fs::create_dir_all(&dir).expect("a directory for the bench");
@@ -53,7 +53,7 @@ impl Daemon {
         daemon
     }
 
-    /// What `nakodo check` says of this configuration.
+    /// Return the output of `nakodo check` for this configuration.
     pub(crate) fn check(&self) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_nakodo"))
             .args(["check", "--config"])
@@ -63,7 +63,7 @@ impl Daemon {
         String::from_utf8(output.stdout).expect("text")
     }
 
-    /// Resident octets of the tracker's process.
+    /// Return the resident memory of the tracker's process in bytes.
     pub(crate) fn rss(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running process");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
@@ -92,7 +92,7 @@ fn free_port() -> u16 {
     socket.local_addr().expect("bound").port()
 }
 
-/// One peer's announce.
+/// Content of one peer's announce.
 #[derive(Clone, Copy)]
 pub(crate) struct Peer {
     pub(crate) swarm: u32,
@@ -100,7 +100,7 @@ pub(crate) struct Peer {
     pub(crate) left: u64,
 }
 
-/// Announces that are on their way at a time.
+/// Number of simultaneously pending announces.
 const WINDOW: usize = 48;
 
 /// A UDP client (BEP 15).
@@ -120,7 +120,7 @@ impl Client {
         Self { socket, connection_id: 0, renewed: Instant::now() }
     }
 
-    /// Get a connection id, waiting for the tracker to start if need be.
+    /// Get a connection id; wait for the tracker to start if necessary.
     pub(crate) fn renew(&mut self) {
         let mut request = [0; 16];
         request[..8].copy_from_slice(&0x417_2710_1980_u64.to_be_bytes());
@@ -136,7 +136,7 @@ impl Client {
         panic!("the tracker does not answer");
     }
 
-    /// Announce all of these and return how many were answered with an announce reply; what is lost is asked again.
+    /// Announce all of these peers and return the number of announce replies. Lost requests are sent again.
     pub(crate) fn announce_all(&mut self, peers: impl Iterator<Item = Peer>) -> u64 {
         let mut answered = 0;
         let mut window = Vec::with_capacity(WINDOW);

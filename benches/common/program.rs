@@ -1,10 +1,10 @@
-//! A contestant's process: its run time and its memory, as the system counts them.
+//! A contestant's process: its run time and its memory, as counted by the system.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
-/// Nanoseconds that threads have run, in the kernel as well, and for which they could have but something else did.
+/// Nanoseconds that threads have run (user and kernel), and nanoseconds that they were runnable but waited for a core.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Schedule {
     pub(crate) run_nanos: u64,
@@ -12,7 +12,7 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Of this program's first thread.
+    /// Read the values of this program's first thread.
     pub(crate) fn own() -> Self {
         Self::read(Path::new("/proc/self"))
     }
@@ -28,7 +28,7 @@ impl Schedule {
     }
 }
 
-/// A running program with a directory of its own; both end with this.
+/// A running program with its own directory. Dropping it ends the program and removes the directory.
 #[derive(Debug)]
 pub(crate) struct Program {
     child: Child,
@@ -40,7 +40,7 @@ impl Program {
         Self { child, directory }
     }
 
-    /// What its threads have run and waited until now.
+    /// Sum the run and wait times of its threads until now.
     pub(crate) fn schedule(&self) -> Schedule {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("a running process");
         threads.flatten().map(|thread| Schedule::read(&thread.path())).fold(Schedule::default(), |sum, of_thread| {
@@ -51,7 +51,7 @@ impl Program {
         })
     }
 
-    /// Resident octets.
+    /// Return the resident memory in bytes.
     pub(crate) fn rss(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a running process");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");

@@ -1,8 +1,8 @@
-//! A table on a terminal, and the numbers in it.
+//! A table for the terminal, and the format of its numbers.
 
 use std::time::Duration;
 
-/// Rows of text under a heading; every column is as wide as it must be.
+/// Rows of text under a heading; every column is as wide as its longest cell.
 #[derive(Debug)]
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
@@ -25,7 +25,7 @@ impl Table {
         for row in &self.rows {
             let mut line = String::new();
             for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                // Names to the left, numbers to the right.
+                // Align names to the left, numbers to the right.
                 line += &if column == 0 { format!("  {cell:width$}") } else { format!("  {cell:>width$}") };
             }
             println!("{}", line.trim_end());
@@ -39,7 +39,7 @@ pub(crate) fn median(numbers: impl IntoIterator<Item = f64>) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// 123456 as "123,456".
+/// Format 123456 as "123,456".
 pub(crate) fn thousands(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut grouped = String::new();

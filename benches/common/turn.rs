@@ -1,4 +1,4 @@
-//! What a contestant did in a turn, and the rows of the tables that come of several.
+//! The results of a contestant's turn, and the table rows computed from several turns.
 
 use std::time::Duration;
 
@@ -7,37 +7,37 @@ use super::latency::Latency;
 use super::program::{Program, Schedule};
 use super::table::{Table, mebibytes, median, micros, thousands};
 
-/// Of what nakodo is asked at half its rate, it may lose this share before the bench fails: the sockets hold what comes in
-/// some milliseconds, and a virtual machine whose host takes its core away for a tenth of a second loses that much.
+/// Maximum share of requests that nakodo may lose at half its rate. The socket buffers hold only the requests of some
+/// milliseconds, and a virtual machine loses this share if its host takes its core away for a tenth of a second.
 const LOST_AT_MOST: f64 = 0.2;
 
-/// Where the tracker and the load waited for their cores for a larger share of the time, it is the machine that loses: then
-/// nakodo only has to answer at all.
+/// Maximum share of the time that the tracker and the load wait for their cores in a valid turn. Above it, the machine
+/// causes the losses, and nakodo only has to answer some of the requests.
 const WAITED_AT_MOST: f64 = 0.02;
 const LOST_AT_MOST_IN_NOISE: f64 = 0.9;
 
-/// Of what anybody answers, this share may not be what was asked for.
+/// Maximum share of wrong replies of any contestant.
 const MALFORMED_AT_MOST: f64 = 0.01;
 
-/// A contestant's turn.
+/// Results of a contestant's turn.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Turn {
     pub(crate) asked: u64,
-    /// Right ones, and their octets.
+    /// Number of correct replies, and their total size in bytes.
     pub(crate) replies: u64,
     pub(crate) octets: u64,
-    /// Not what was asked for, refusals among them.
+    /// Number of wrong replies, including refusals.
     pub(crate) malformed: u64,
     pub(crate) lost: u64,
     pub(crate) elapsed: Duration,
-    /// What the contestant's threads ran.
+    /// Run time of the contestant's threads.
     pub(crate) run_nanos: u64,
-    /// For how long they and the load waited for their cores, because something else had them.
+    /// Time that these threads and the load waited for cores that other work used.
     pub(crate) waited_nanos: u64,
     pub(crate) latency: Latency,
 }
 
-/// What the contestant and the load have run when a turn begins.
+/// Run times of the contestant and of the load at the start of a turn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Before {
     contestant: Schedule,
@@ -51,7 +51,7 @@ impl Before {
 }
 
 impl Turn {
-    /// The turn has ended: enter how long it took.
+    /// Record the times at the end of the turn.
     pub(crate) fn end(&mut self, before: Before, contestant: &Program, elapsed: Duration) {
         let (ran, load) = (contestant.schedule().since(before.contestant), Schedule::own().since(before.load));
         self.elapsed = elapsed;
@@ -80,24 +80,24 @@ impl Turn {
     }
 }
 
-/// The table of what contestants reach. "Waited" is the share of the time in which the load, or a thread of the tracker,
-/// could have run and did not: what other programs took, or one thread of the tracker from the other.
+/// Create the table of the maximum rates. "Waited" is the share of the time in which the load, or a thread of the
+/// tracker, was runnable but had no core, because another program or another thread of the tracker used it.
 pub(crate) fn saturated_table(title: &str) -> Table {
     Table::new(&[
         title,
         "replies/s",
-        "in ceilings",
+        "vs. ceiling",
         "CPU a reply",
-        "in ceilings",
+        "vs. ceiling",
         "busy",
         "waited",
-        "octets a reply",
+        "bytes a reply",
         "lost",
         "RSS",
     ])
 }
 
-/// Medians of a contestant's turns, and of their ratios to those of the ceiling.
+/// Compute a row: medians of a contestant's turns, and medians of their ratios to the ceiling's turns.
 pub(crate) fn saturated(contestant: &Contestant, turns: &[Turn], ceiling: &[Turn]) -> Vec<String> {
     let of = |measure: fn(&Turn) -> f64| median(turns.iter().map(measure));
     let in_ceilings =
@@ -116,13 +116,13 @@ pub(crate) fn saturated(contestant: &Contestant, turns: &[Turn], ceiling: &[Turn
     ]
 }
 
-/// The table of how long replies take.
+/// Create the table of latencies.
 pub(crate) fn latency_table(per_second: f64) -> Table {
     let title = format!("at {} requests/s", thousands(per_second));
     Table::new(&[&title, "p50", "p99", "p99.9", "lost", "asked", "waited"])
 }
 
-/// Medians of what each turn's replies took.
+/// Compute a row: medians of the turns' latencies.
 pub(crate) fn latencies(name: &str, turns: &[Turn]) -> Vec<String> {
     let quantile = |share: f64| {
         let seconds = median(turns.iter().map(|turn| turn.latency.quantile(share).as_secs_f64()));
@@ -139,14 +139,14 @@ pub(crate) fn latencies(name: &str, turns: &[Turn]) -> Vec<String> {
     ]
 }
 
-/// That a contestant did not answer, or not what it was asked.
+/// Report a contestant that did not answer or sent too many wrong replies.
 pub(crate) fn malformed(name: &str, turns: &[Turn]) -> Option<String> {
     let (malformed, replies) = (sum(turns, |turn| turn.malformed), sum(turns, |turn| turn.replies));
     (malformed as f64 > replies as f64 * MALFORMED_AT_MOST || replies == 0)
-        .then(|| format!("{name}: {replies} right replies, and {malformed} that are not"))
+        .then(|| format!("{name}: {replies} correct replies and {malformed} wrong ones"))
 }
 
-/// That a contestant lost too much, in turns that the machine was quiet in, or most of what it was asked.
+/// Report a contestant that lost too many requests in the turns on a quiet machine, or most requests overall.
 pub(crate) fn lost(name: &str, turns: &[Turn]) -> Option<String> {
     let quiet: Vec<Turn> = turns.iter().filter(|turn| turn.waited() <= WAITED_AT_MOST).cloned().collect();
     let too_much = |turns: &[Turn], at_most: f64| {

@@ -1,4 +1,4 @@
-//! Changes of nakodo's whitelist, one after the other, by whoever has other things to do as well.
+//! Sequential changes of nakodo's whitelist that do not block the load.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::Ipv4Addr;
@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a tracker may take to start.
+/// Time limit for the start of a tracker.
 const START: Duration = Duration::from_secs(20);
 
-/// One change.
+/// One change of the whitelist.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) method: &'static str,
@@ -18,7 +18,7 @@ pub(crate) struct Change {
 }
 
 impl Change {
-    /// Let a prefix announce, until a time if there is one.
+    /// Allow a prefix, with an optional end.
     pub(crate) fn allow(prefix: &str, until_unix: Option<u64>) -> Self {
         let until = until_unix.map_or_else(String::new, |until| format!(", \"until_unix\": {until}"));
         Self { method: "POST", body: format!("{{\"prefix\": \"{prefix}\", \"user\": \"bench\"{until}}}") }
@@ -29,25 +29,25 @@ impl Change {
         Self { method: "DELETE", body: format!("{{\"prefix\": \"{prefix}\"}}") }
     }
 
-    /// One of a thousand addresses, again and again.
+    /// Allow one of a thousand addresses, in turn.
     pub(crate) fn one_of_a_thousand(number: u32) -> Self {
         Self::allow(&Ipv4Addr::from(0x0100_0000 + number % 1000).to_string(), None)
     }
 }
 
-/// One that talks to the control socket and never waits for it.
+/// A client of the control socket that never waits for it.
 pub(crate) struct WhitelistWriter {
     socket: PathBuf,
     changes: Box<dyn FnMut(u32) -> Change>,
-    /// Between two requests.
+    /// Minimum time between two requests.
     pause: Duration,
     waiting: Option<UnixStream>,
     asked: Option<(Instant, &'static str)>,
     answer: Vec<u8>,
     next: u32,
-    /// Changes that were acknowledged, and so are on the disk.
+    /// Number of acknowledged changes, which are on the disk.
     pub(crate) acknowledged: u64,
-    /// The longest that one of them took: to allow, and to revoke.
+    /// Longest times of a change that allows and of one that revokes.
     pub(crate) longest_allow: Duration,
     pub(crate) longest_revoke: Duration,
 }
@@ -68,7 +68,7 @@ impl WhitelistWriter {
         }
     }
 
-    /// Make so many changes, and wait for each.
+    /// Make this number of changes, and wait for each.
     pub(crate) fn make(&mut self, changes: u64) {
         let until = self.acknowledged + changes;
         while self.acknowledged < until {
@@ -76,14 +76,14 @@ impl WhitelistWriter {
         }
     }
 
-    /// Wait for the change that is under way.
+    /// Wait for the pending change.
     pub(crate) fn finish(&mut self) {
         while self.waiting.is_some() {
             self.go_on();
         }
     }
 
-    /// Take the answer if it has come, and then ask for the next change, if it is time.
+    /// Read the pending answer if it is there, or request the next change if the pause is over.
     pub(crate) fn go_on(&mut self) {
         let Some(stream) = &mut self.waiting else {
             if self.asked.is_none_or(|(asked, _)| asked.elapsed() >= self.pause) {
@@ -95,7 +95,7 @@ impl WhitelistWriter {
         match stream.read(&mut octets) {
             Ok(0) => {
                 let text = String::from_utf8_lossy(&self.answer);
-                assert!(text.starts_with("HTTP/1.1 200"), "the whitelist takes changes: {text}");
+                assert!(text.starts_with("HTTP/1.1 200"), "the tracker refused a change: {text}");
                 self.acknowledged += 1;
                 self.waiting = None;
                 if let Some((asked, method)) = self.asked {
@@ -121,7 +121,7 @@ impl WhitelistWriter {
         self.waiting = Some(stream);
     }
 
-    /// Connect, waiting for the tracker to start if need be.
+    /// Connect; wait for the tracker to start if necessary.
     fn connect(&self) -> UnixStream {
         let began = Instant::now();
         loop {

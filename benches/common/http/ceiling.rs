@@ -1,4 +1,4 @@
-//! What the system itself takes: a program that answers any request with fixed octets, in one thread with epoll.
+//! The cost of the system itself: a program that answers any request with fixed bytes, in one thread with epoll.
 
 use std::env;
 use std::io::{Read as _, Write as _};
@@ -8,13 +8,13 @@ use std::os::fd::AsFd as _;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{Backlog, listen};
 
-/// Runs the bench as its ceiling: this argument, the port, and the octets of a response.
+/// Argument that runs the bench as its ceiling. The port and the length of a response in bytes follow it.
 pub(crate) const ARGUMENT: &str = "--ceiling";
 
 const LISTENER: u64 = u64::MAX;
 const EVENTS: usize = 64;
 
-/// Is this process to be the ceiling? Then it is that until it is killed.
+/// If the command line requests the ceiling, serve as the ceiling until the process is killed.
 pub(crate) fn run_if_asked() {
     let mut arguments = env::args().skip_while(|argument| argument != ARGUMENT).skip(1);
     if let (Some(port), Some(octets)) = (arguments.next(), arguments.next()) {
@@ -22,7 +22,7 @@ pub(crate) fn run_if_asked() {
     }
 }
 
-/// Octets that the load takes for a response, of the length that is asked for.
+/// Build a response of the requested length that the load accepts.
 fn response(octets: usize) -> Vec<u8> {
     let (start, end) = ("d8:intervali1800e5:peers", "e");
     let with_body = |length: usize| {
@@ -60,7 +60,7 @@ fn serve(port: u16, octets: usize) {
 }
 
 impl Server {
-    /// What has connected has mostly sent its request as well.
+    /// Accept connections, and answer at once: a new connection has usually sent its request already.
     fn accept(&mut self) {
         while let Ok((stream, _)) = self.listener.accept() {
             stream.set_nonblocking(true).expect("a socket");

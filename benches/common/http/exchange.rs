@@ -1,4 +1,4 @@
-//! Requests as text, and responses held against them.
+//! Requests as text, and validation of the responses.
 
 use std::fmt::Write as _;
 
@@ -36,20 +36,20 @@ fn percent_encode(octet: u8, out: &mut String) {
     }
 }
 
-/// How far a response has come.
+/// State of a received response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Response {
     Partial,
-    /// A whole one that has peers.
+    /// A complete response with peers.
     Peers {
         octets: usize,
     },
-    /// Whole or not, it is not what was asked for.
+    /// A wrong response, complete or not.
     Malformed,
 }
 
 impl Response {
-    /// What `received` is. All contestants tell the length of the body.
+    /// Classify `received`. All contestants send the length of the body.
     pub(crate) fn of(received: &[u8]) -> Self {
         let Some(head) = received.windows(4).position(|octets| octets == b"\r\n\r\n") else { return Self::Partial };
         let (head, body) = received.split_at(head + 4);
@@ -72,7 +72,7 @@ fn content_length(head: &str) -> Option<usize> {
     line.and_then(|(_, length)| length.trim().parse().ok())
 }
 
-/// A dictionary with an interval and peers, and no failure; aquatic_http ends it with a line break.
+/// Is this a dictionary with an interval and peers, without a failure? aquatic_http adds a line break at the end.
 fn is_announce(body: &[u8]) -> bool {
     let has = |key: &[u8]| body.windows(key.len()).any(|octets| octets == key);
     body.starts_with(b"d")

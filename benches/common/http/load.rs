@@ -1,4 +1,4 @@
-//! A load over HTTP from one thread: up to 64 connections at a time, kept or new for each request.
+//! A load over HTTP from one thread: up to 64 simultaneous connections, kept or new for each request.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
@@ -18,16 +18,16 @@ use super::exchange::{self, Response};
 
 pub(crate) const CONNECTIONS: usize = 64;
 
-/// A response that takes longer is lost.
+/// Time after which a response counts as lost.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// For how long a contestant may take to start.
+/// Time limit for the start of a contestant.
 const START: Duration = Duration::from_secs(20);
 
-/// One of the connections.
+/// The slot of one connection.
 struct Place {
     stream: Option<TcpStream>,
-    /// When the request that is under way was due; none when there is none.
+    /// Due time of the pending request, if any.
     due: Option<u64>,
     unsent: usize,
     request: String,
@@ -47,10 +47,10 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Clients of what listens on `port`.
+    /// Create clients of the contestant on `port`.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When the contestant does not answer.
     pub(crate) fn connect(cores: Cores, port: u16, keep: bool) -> Result<Self, String> {
         let place = |_| Place { stream: None, due: None, unsent: 0, request: String::new(), response: Vec::new() };
         let mut load = Self {
@@ -78,7 +78,7 @@ impl Load {
         Err(format!("no answer to an announce within {START:?}"))
     }
 
-    /// Have a request under way on every connection, for a time or as long as there are any.
+    /// Keep a request pending on every connection, for a time or until the requests run out.
     pub(crate) fn saturate(&mut self, requests: &mut impl Requests, time: Option<Duration>, of: &Program) -> Turn {
         let before = self.begin(of);
         loop {
@@ -99,10 +99,10 @@ impl Load {
         self.end(of, before)
     }
 
-    /// Make each of these requests once, to have the peers in the tracker.
+    /// Send each of these requests once, to store the peers in the tracker.
     ///
     /// # Errors
-    /// When it does not answer them.
+    /// When the tracker does not answer all of them.
     pub(crate) fn fill(&mut self, requests: &mut impl Requests, of: &Program) -> Result<(), String> {
         let Turn { asked, replies, malformed, lost, .. } = self.saturate(requests, None, of);
         (replies * 100 >= asked * 99).then_some(()).ok_or_else(|| {
@@ -110,8 +110,8 @@ impl Load {
         })
     }
 
-    /// Make requests at a rate, at random moments; one that is due while no connection is free waits for it, and that
-    /// time counts.
+    /// Send requests at a rate, at random moments. A request that is due while no connection is free waits for one, and
+    /// this wait is part of its latency.
     pub(crate) fn at_rate(
         &mut self,
         requests: &mut impl Requests,
@@ -154,7 +154,8 @@ impl Load {
         Before::turn_of(of)
     }
 
-    /// What came until now is the turn's; what is still under way is waited for, and lost or not.
+    /// End the turn. Replies until now count for its rate; pending requests are awaited only to find out if they are
+    /// lost.
     fn end(&mut self, of: &Program, before: Before) -> Turn {
         self.turn.end(before, of, self.began.elapsed());
         let in_time = self.turn.clone();
@@ -171,7 +172,7 @@ impl Load {
         Turn { lost, malformed, latency, ..in_time }
     }
 
-    /// Begin a request on a free connection.
+    /// Start a request on a free connection.
     fn ask(&mut self, announce: &Announce, due: u64) {
         let Some(number) = self.free.pop() else { return };
         self.turn.asked += 1;
@@ -192,7 +193,7 @@ impl Load {
         self.go_on(number);
     }
 
-    /// Take what has come.
+    /// Continue all connections that are ready.
     fn receive(&mut self) {
         let mut events = [EpollEvent::empty(); CONNECTIONS];
         let ready = self.epoll.wait(&mut events, 0_u8).unwrap_or_default();
@@ -207,7 +208,7 @@ impl Load {
     fn go_on(&mut self, number: usize) {
         let place = &mut self.places[number];
         let (Some(stream), Some(due)) = (&mut place.stream, place.due) else {
-            // Idle: is it that the contestant has closed it?
+            // An event on an idle connection: the contestant may have closed it.
             let closed = |stream: &TcpStream| {
                 stream.peek(&mut [0]).map_or_else(|error| error.kind() != ErrorKind::WouldBlock, |octets| octets == 0)
             };
@@ -217,7 +218,7 @@ impl Load {
         while place.unsent > 0 {
             match stream.write(&place.request.as_bytes()[place.request.len() - place.unsent..]) {
                 Ok(octets) => place.unsent -= octets,
-                // On its way to be connected.
+                // The connection is not established yet, or its buffer is full.
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => return,
                 Err(_) => return self.lose(number),
             }
@@ -256,7 +257,7 @@ impl Load {
     }
 }
 
-/// A connection from an address of its own. That it is established shows when it can be written to.
+/// Open a connection from the address of this slot. It is established when it becomes writable.
 fn open(number: usize, port: u16) -> nix::Result<TcpStream> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let fd: OwnedFd = socket(AddressFamily::Inet, SockType::Stream, flags, None)?;

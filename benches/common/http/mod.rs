@@ -1,4 +1,4 @@
-//! Load over HTTP, and the ceiling of it.
+//! Load over HTTP, and its ceiling.
 
 pub(crate) mod ceiling;
 pub(crate) mod exchange;

@@ -1,4 +1,4 @@
-//! What the system itself takes: a program that answers fixed octets, with the calls that nakodo makes.
+//! The cost of the system itself: a program that answers with fixed bytes, through the same system calls as nakodo.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, UdpSocket};
@@ -11,7 +11,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrIn, recvm
 
 use super::datagram::{ANNOUNCE, CONNECT, REPLY_OCTETS, SCRAPE, word};
 
-/// Runs the bench as its ceiling: this argument, the port, and the octets of a reply to an announce.
+/// Argument that runs the bench as its ceiling. The port and the length of an announce reply in bytes follow it.
 pub(crate) const ARGUMENT: &str = "--ceiling";
 
 const BATCH: usize = 32;
@@ -19,7 +19,7 @@ const DATAGRAM_OCTETS: usize = 2048;
 
 type Headers = MultiHeaders<SockaddrIn>;
 
-/// Is this process to be the ceiling? Then it is that until it is killed.
+/// If the command line requests the ceiling, serve as the ceiling until the process is killed.
 pub(crate) fn run_if_asked() {
     let mut arguments = env::args().skip_while(|argument| argument != ARGUMENT).skip(1);
     if let (Some(port), Some(octets)) = (arguments.next(), arguments.next()) {
@@ -49,7 +49,7 @@ fn serve(port: u16, announce_octets: usize) {
     }
 }
 
-/// Octets of each datagram, and where it came from.
+/// Length of each datagram in bytes, and its sender.
 type Received = heapless::Vec<(usize, Option<SockaddrIn>), BATCH>;
 
 fn receive(socket: &UdpSocket, incoming: &mut [u8], headers: &mut Headers) -> Received {
@@ -67,11 +67,11 @@ fn send(socket: &UdpSocket, outgoing: &[[u8; REPLY_OCTETS]], octets: &[usize], t
     let here = in_addr { s_addr: u32::from_ne_bytes(Ipv4Addr::LOCALHOST.octets()) };
     let info = in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: here, ipi_addr: nowhere };
     let source = [ControlMessage::Ipv4PacketInfo(&info)];
-    // What the kernel does not take is lost, as with nakodo.
+    // Drop replies that the kernel does not accept, like nakodo.
     let _ = sendmmsg(socket.as_raw_fd(), headers, &slices, &remotes[..], source, MsgFlags::MSG_DONTWAIT);
 }
 
-/// Octets of the reply: as many as nakodo's have.
+/// Write a reply as long as nakodo's, and return its length in bytes.
 fn answer(datagram: &[u8], announce_octets: usize, out: &mut [u8; REPLY_OCTETS]) -> usize {
     if datagram.len() < 16 {
         return 0;

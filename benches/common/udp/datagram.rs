@@ -1,4 +1,4 @@
-//! Requests as octets, and replies held against them (BEP 15).
+//! Requests as bytes, and validation of the replies (BEP 15).
 
 use super::super::mix::{Announce, Request, SCRAPE_TORRENTS, info_hash};
 
@@ -6,20 +6,20 @@ pub(crate) const CONNECT: u32 = 0;
 pub(crate) const ANNOUNCE: u32 = 1;
 pub(crate) const SCRAPE: u32 = 2;
 
-/// Octets of a request, at most.
+/// Maximum length of a request in bytes.
 pub(crate) const REQUEST_OCTETS: usize = 16 + 20 * SCRAPE_TORRENTS;
 
-/// Octets of a reply, at most: 200 peers.
+/// Maximum length of a reply in bytes: 200 peers.
 pub(crate) const REPLY_OCTETS: usize = 20 + 200 * 6;
 
 const PROTOCOL: u64 = 0x417_2710_1980;
 
-/// The 32-bit number at an offset; 0 when there is none.
+/// Return the 32-bit number at an offset, or 0 beyond the end.
 pub(crate) fn word(octets: &[u8], at: usize) -> u32 {
     octets.get(at..at + 4).and_then(|octets| octets.try_into().ok()).map_or(0, u32::from_be_bytes)
 }
 
-/// What a reply must be.
+/// The expected reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     Connection,
@@ -44,7 +44,7 @@ impl Expected {
         }
     }
 
-    /// Is this the reply, by its action and its length?
+    /// Does `reply` have the expected action and a valid length?
     pub(crate) fn is_met_by(self, reply: &[u8]) -> bool {
         let length_fits = match self {
             Self::Connection => reply.len() == 16,
@@ -58,7 +58,7 @@ impl Expected {
     }
 }
 
-/// Write a request and return how many octets it has.
+/// Write a request and return its length in bytes.
 pub(crate) fn write(request: &Request, connection_id: u64, transaction: u32, out: &mut [u8; REQUEST_OCTETS]) -> usize {
     let (first, action) = match request {
         Request::Connect => (PROTOCOL, CONNECT),
@@ -82,7 +82,7 @@ pub(crate) fn write(request: &Request, connection_id: u64, transaction: u32, out
 
 fn write_announce(announce: &Announce, out: &mut [u8; REQUEST_OCTETS]) -> usize {
     out[16..36].copy_from_slice(&info_hash(announce.torrent));
-    // A peer's id: trackers that keep it know the peer by it.
+    // A peer id for each port: some trackers identify a peer by it.
     out[36..56].fill(b'-');
     out[54..56].copy_from_slice(&announce.port.to_be_bytes());
     out[56..92].fill(0);

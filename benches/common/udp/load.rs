@@ -1,4 +1,4 @@
-//! A load over UDP from one thread: many sockets, each with an address of its own, and batches both ways.
+//! A load over UDP from one thread: many sockets with different addresses, and batches in both directions.
 
 use std::array;
 use std::io::{IoSlice, IoSliceMut};
@@ -17,19 +17,19 @@ use super::super::turn::{Before, Turn};
 use super::datagram::{self, ANNOUNCE, Expected, REPLY_OCTETS, REQUEST_OCTETS, word};
 use super::outstanding::{Found, Outstanding};
 
-/// Clients' addresses.
+/// Number of clients, each with its own address.
 pub(crate) const SOCKETS: usize = 8;
 
-/// Requests that each of them has under way when it saturates a tracker: together less than the 277 datagrams that fit
-/// into a receive buffer of Linux's default size.
+/// Number of pending requests of each client when it saturates a tracker. All clients together stay below the 277
+/// datagrams that fit into a receive buffer of Linux's default size.
 const IN_FLIGHT: usize = 24;
 
 const BATCH: usize = 32;
 
-/// A reply that takes longer is lost: after between one and two of these.
+/// Interval of the checks for lost replies: a reply counts as lost after one to two intervals.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// For how long a contestant may take to start.
+/// Time limit for the start of a contestant.
 const START: Duration = Duration::from_secs(20);
 
 struct Client {
@@ -44,7 +44,7 @@ pub(crate) struct Load {
     clients: Vec<Client>,
     outstanding: Outstanding,
     turn: Turn,
-    /// Announces of this turn that were answered, and the octets of the replies.
+    /// Number of answered announces in this turn, and the total size of the replies in bytes.
     announces: (u64, u64),
     began: Instant,
     outgoing: Vec<[u8; REQUEST_OCTETS]>,
@@ -54,10 +54,10 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Clients in 127.0.`net`.0, connected (BEP 15) with what answers on `port`.
+    /// Create clients in 127.0.`net`.0, connected (BEP 15) to the contestant on `port`.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When the contestant does not answer.
     pub(crate) fn connect(cores: Cores, port: u16, net: u8) -> Result<Self, String> {
         let clients = (0..SOCKETS).map(|client| Client {
             socket: socket(Ipv4Addr::new(127, 0, net, 2 + client as u8), port),
@@ -86,7 +86,7 @@ impl Load {
         Ok(load)
     }
 
-    /// Ask until there is an answer: the contestant may be starting.
+    /// Repeat a request until it is answered, because the contestant may still be starting.
     fn insist(&mut self, client: usize, request: &Request) -> Result<(), String> {
         let before = self.turn.replies;
         let until = Instant::now() + START;
@@ -104,7 +104,7 @@ impl Load {
         Err(format!("no answer to {request:?} within {START:?}"))
     }
 
-    /// Keep as many requests under way as it takes to saturate a tracker, for a time or as long as there are any.
+    /// Keep enough requests pending to saturate a tracker, for a time or until the requests run out.
     pub(crate) fn saturate(&mut self, requests: &mut impl Requests, time: Option<Duration>, of: &Program) -> Turn {
         let before = self.begin(of);
         let mut next_check = PATIENCE;
@@ -114,7 +114,7 @@ impl Load {
                 received += self.receive(client);
                 sent += self.fill_up(client, requests);
             }
-            // Who has room and sends nothing has nothing more to send.
+            // A client without pending requests that sends nothing has no more requests.
             let exhausted = sent == 0 && self.clients.iter().all(|client| client.in_flight == 0);
             let elapsed = self.began.elapsed();
             if elapsed > next_check {
@@ -131,10 +131,10 @@ impl Load {
         self.end(of, before)
     }
 
-    /// Make each of these requests once, to have the peers in the tracker.
+    /// Send each of these requests once, to store the peers in the tracker.
     ///
     /// # Errors
-    /// When it does not answer them.
+    /// When the tracker does not answer all of them.
     pub(crate) fn fill(&mut self, requests: &mut impl Requests, of: &Program) -> Result<(), String> {
         let Turn { asked, replies, malformed, lost, .. } = self.saturate(requests, None, of);
         (replies * 100 >= asked * 99).then_some(()).ok_or_else(|| {
@@ -142,8 +142,7 @@ impl Load {
         })
     }
 
-    /// Make requests at a rate, whether they are answered or not, at random moments; `meanwhile` is called again and
-    /// again.
+    /// Send requests at a rate, at random moments, independent of the replies. Call `meanwhile` repeatedly.
     pub(crate) fn at_rate(
         &mut self,
         requests: &mut impl Requests,
@@ -187,7 +186,7 @@ impl Load {
         epoll
     }
 
-    /// Octets of the mean reply to an announce in the last turn.
+    /// Return the mean length of an announce reply in the last turn, in bytes.
     pub(crate) fn announce_octets(&self) -> f64 {
         self.announces.1 as f64 / self.announces.0 as f64
     }
@@ -199,7 +198,8 @@ impl Load {
         Before::turn_of(of)
     }
 
-    /// What came until now is the turn's; what is still under way is waited for, and lost or not.
+    /// End the turn. Replies until now count for its rate; pending requests are awaited only to find out if they are
+    /// lost.
     fn end(&mut self, of: &Program, before: Before) -> Turn {
         self.turn.end(before, of, self.began.elapsed());
         let in_time = self.turn.clone();
@@ -232,7 +232,7 @@ impl Load {
         octets.len()
     }
 
-    /// Write a request into its place of the batch.
+    /// Write a request into its place in the batch.
     fn write(&mut self, client: usize, place: usize, request: &Request, due: u64) -> usize {
         let (transaction, lost) = self.outstanding.ask(Expected::of(request), client as u8, due);
         if let Some(lost) = lost {
@@ -255,13 +255,13 @@ impl Load {
             let sent = sendmmsg(fd, &mut self.send_headers, &slices, [None; BATCH], [], flags);
             match sent {
                 Ok(sent) => first += sent.count().max(1),
-                // No room, or nobody listens yet: it is lost.
+                // The buffer is full, or the contestant does not listen yet: the request is lost.
                 Err(_) => first += 1,
             }
         }
     }
 
-    /// Take what has come for a client, and return how much that was.
+    /// Process the replies to a client, and return their number.
     fn receive(&mut self, client: usize) -> usize {
         let mut octets = heapless::Vec::<usize, BATCH>::new();
         let mut buffers = self.incoming.iter_mut();
@@ -284,7 +284,7 @@ impl Load {
         let reply = &self.incoming[place][..octets];
         let asked = match self.outstanding.find(word(reply, 4)) {
             Found::Open(asked) => asked,
-            // It has been counted as lost.
+            // The request already counts as lost.
             Found::Closed => return,
             Found::NeverAsked => return self.turn.malformed += 1,
         };

@@ -1,4 +1,4 @@
-//! Load over UDP, and the ceiling of it.
+//! Load over UDP, and its ceiling.
 
 pub(crate) mod ceiling;
 pub(crate) mod datagram;

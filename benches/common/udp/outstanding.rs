@@ -1,36 +1,36 @@
-//! The requests that have no reply yet, by transaction id.
+//! The requests without a reply, by transaction id.
 
 use super::datagram::Expected;
 
-/// As many transactions are remembered: at 100,000 requests a second, those of the last 0.65 s.
+/// Number of transactions in the ring: at 100,000 requests a second, those of the last 0.65 s.
 const REMEMBERED: usize = 1 << 16;
 
-/// A request that was made.
+/// A sent request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
     transaction: u32,
     pub(crate) expected: Expected,
     pub(crate) socket: u8,
     open: bool,
-    /// When it was due, in nanoseconds since the load began.
+    /// Due time in nanoseconds since the start of the load.
     pub(crate) due: u64,
 }
 
-/// What a transaction id in a reply says.
+/// State of the request with a given transaction id.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Found {
     Open(Asked),
-    /// It had its reply, or was given up.
+    /// The request was answered or given up.
     Closed,
     NeverAsked,
 }
 
-/// All of them, in a ring.
+/// The latest requests, in a ring.
 #[derive(Debug)]
 pub(crate) struct Outstanding {
     ring: Box<[Asked]>,
     next: u32,
-    /// Those before this one were made before the last call of [`Outstanding::give_up_old`].
+    /// Next transaction id at the last call of [`Outstanding::give_up_old`].
     old: u32,
 }
 
@@ -40,7 +40,7 @@ impl Outstanding {
         Self { ring: vec![none; REMEMBERED].into_boxed_slice(), next: 0, old: 0 }
     }
 
-    /// A transaction id for a request, and the request whose place in the ring it takes, if that is open.
+    /// Return a transaction id for a request, and the request that it replaces in the ring, if that is still open.
     pub(crate) fn ask(&mut self, expected: Expected, socket: u8, due: u64) -> (u32, Option<Asked>) {
         let transaction = self.next;
         self.next = self.next.wrapping_add(1);
@@ -64,7 +64,7 @@ impl Outstanding {
         self.ring[asked.transaction as usize % REMEMBERED].open = false;
     }
 
-    /// Give up what was asked before the last call of this and still is open.
+    /// Give up the open requests from before the last call of this function.
     pub(crate) fn give_up_old(&mut self, mut lost: impl FnMut(&Asked)) {
         let (old, next) = (self.old, self.next);
         for asked in self.ring.iter_mut().filter(|asked| asked.open) {
