@@ -1,4 +1,4 @@
-//! In steady state the core allocates nothing, whatever comes in.
+//! In steady state the core makes no allocation for any request.
 
 mod common;
 
@@ -11,16 +11,16 @@ use nakodo::clock::Running;
 use nakodo::tracker::{Admission, Answer, MAX_RESPONSE_OCTETS, Settings, Tracker};
 
 const REQUESTS: u64 = 100_000;
-/// Requests after which every path has been taken, and every buffer has the size that it keeps.
+/// Number of requests after which every path has run and every buffer has its final size.
 const WARM_UP: u64 = 20_000;
 
-/// One of the WAN's customers, and where everybody else is.
+/// Whitelisted prefixes on the WAN.
 const CUSTOMERS: [&str; 2] = ["203.0.113.0/25", "2001:db8:5::/48"];
 
-/// What is sent, made before anything is counted.
+/// A request, built before the allocations are counted.
 enum Request {
     Datagram(Vec<u8>),
-    /// A datagram whose first octets are a connection id, to be filled in when it is sent.
+    /// A datagram that starts with a connection id, which is filled in when it is sent.
     WithId(Vec<u8>),
     Http(Vec<u8>),
 }
@@ -55,7 +55,7 @@ fn requests(number: u8, garbage: &mut fastrand::Rng) -> Vec<Request> {
     requests
 }
 
-/// On the LAN, whitelisted and refused on the WAN, of both families.
+/// Build senders of both families: on the LAN, whitelisted on the WAN, and refused on the WAN.
 fn senders() -> Vec<Sender> {
     let mut garbage = fastrand::Rng::with_seed(9);
     let mut sender = |from: String, number| Sender { from: socket(&from), requests: requests(number, &mut garbage) };
@@ -66,14 +66,14 @@ fn senders() -> Vec<Sender> {
         senders.push(sender(format!("203.0.113.{number}:50001"), number));
         senders.push(sender(format!("[2001:db8:5:{number}::1]:50001"), number));
         senders.push(sender(format!("[::ffff:192.168.2.{number}]:50001"), number));
-        // Too much of the pool.
+        // One address with too large a share of the pool.
         senders.push(sender("203.0.113.120:50001".into(), number));
         senders.push(sender(format!("198.51.100.{number}:50001"), number));
     }
     senders
 }
 
-/// A pool too small for them, so that eviction runs as well.
+/// Build a tracker with a pool that is too small for the senders, so that eviction runs as well.
 fn tracker() -> Tracker {
     let mut settings = Settings { memory_octets: 120 * 64, ..common::settings() };
     settings.policy.wan = Admission::Whitelist;
@@ -94,21 +94,21 @@ fn tracker() -> Tracker {
     tracker
 }
 
-/// What the shell does: it owns the buffers, and calls the core.
+/// The shell: it owns the buffers and calls the core.
 struct Shell {
     tracker: Tracker,
     now: Running,
     next_sweep: Running,
     random: fastrand::Rng,
     out: Vec<u8>,
-    /// Octets of replies, so that nothing is left out as unused.
+    /// Total length of the replies in bytes; it keeps the compiler from removing the calls.
     replied: u64,
 }
 
 impl Shell {
     fn serve(&mut self, senders: &mut [Sender], requests: u64) {
         for number in 0..requests {
-            // Now and then nobody comes for so long that who is there is stale, or dead.
+            // From time to time let so much time pass without requests that all peers are stale, or expired.
             self.pass(match number % 10_000 {
                 4_999 => Duration::from_secs(2200),
                 9_999 => Duration::from_secs(3600),
@@ -147,7 +147,7 @@ impl Shell {
     }
 }
 
-/// How many allocations `work` makes on this thread.
+/// Count the allocations that `work` makes on this thread.
 fn allocations(work: impl FnOnce()) -> u64 {
     allocation_counter::measure(work).count_total
 }
@@ -172,15 +172,15 @@ fn a_hundred_thousand_requests_allocate_nothing() {
     shell.serve(&mut senders, WARM_UP);
     let before = shell.tracker.counters;
     let allocated = allocations(|| shell.serve(&mut senders, REQUESTS));
-    println!("{allocated} allocations in {REQUESTS} requests, {} octets of replies", shell.replied);
+    println!("{allocated} allocations in {REQUESTS} requests, {} bytes of replies", shell.replied);
     assert_eq!(allocated, 0);
     shell.tracker.check_invariants().expect("the invariants hold");
     let unmet = |((name, after), (_, before)): ((&'static str, u64), (_, u64))| (after <= before).then_some(name);
     let unmet: Vec<_> = shell.tracker.counters.named().into_iter().zip(before.named()).filter_map(unmet).collect();
-    assert_eq!(unmet, UNMET, "everything else that is counted has happened");
+    assert_eq!(unmet, UNMET, "every other counter has increased");
 }
 
-/// What only the shell counts, or cannot happen here.
+/// Counters that only the shell increases, or that cannot increase here.
 const UNMET: [&str; 8] = [
     "refused_wan_closed",
     "refused_port_zero",

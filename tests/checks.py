@@ -1,9 +1,9 @@
-"""What the tests that are programs of their own share."""
+"""Shared functions of the tests that are separate programs."""
 import contextlib, socket
 
 
 class Failed(Exception):
-    """Something is not as it should be; the text says what."""
+    """A failed check, with its description."""
 
 
 def check(condition, what):
@@ -12,7 +12,7 @@ def check(condition, what):
 
 
 def free_port(address="127.0.0.1"):
-    """A port that is free for TCP and UDP."""
+    """Return a port that is free for TCP and UDP."""
     for _ in range(100):
         with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             tcp.bind((address, 0))

@@ -1,4 +1,4 @@
-//! The binary from outside: what it prints, and with which code it exits.
+//! The binary from outside: its output and its exit codes.
 
 mod common;
 
@@ -10,7 +10,7 @@ use std::thread;
 use common::process::{Folder, Ran};
 
 #[test]
-fn mistakes_have_their_codes_and_one_line() {
+fn a_mistake_prints_one_line_and_exits_with_its_code() {
     let folder = Folder::new("mistakes");
     folder.write("bad.toml", "memori = 3\n");
     let not_running = "nakodo: nakodo is not running: no answer on here/nakodo.sock; start it with `nakodo serve`\n";
@@ -37,9 +37,9 @@ fn a_good_configuration_is_ok() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_error() {
+fn a_closed_output_pipe_is_not_an_error() {
     let folder = Folder::new("pipe");
-    let listener = UnixListener::bind(folder.path("nakodo.sock")).expect("a socket can be made");
+    let listener = UnixListener::bind(folder.path("nakodo.sock")).expect("a socket");
     let tracker = thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a client comes");
         let mut line = String::new();
@@ -52,11 +52,11 @@ fn a_reader_that_has_seen_enough_is_no_error() {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("it starts");
+        .expect("the command starts");
     let mut line = String::new();
-    // The reader is dropped, and the pipe closed, after one line.
+    // Dropping the reader closes the pipe after one line.
     BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-    let output = child.wait_with_output().expect("it ends");
+    let output = child.wait_with_output().expect("the process ends");
     tracker.join().expect("the tracker stays alive");
     assert_eq!((line.as_str(), output.status.code()), ("[\n", Some(0)));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");

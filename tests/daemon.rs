@@ -1,4 +1,4 @@
-//! The fourth ring, from outside: the real binary, its signals, its commands and its disk.
+//! The real binary from outside: its signals, its commands and its disk.
 
 mod common;
 
@@ -15,20 +15,21 @@ use common::sockets::{HttpClient, UdpClient, announce_http};
 use common::{Announce, Refused, http, info_hash};
 use nix::sys::signal::Signal;
 
-/// The files that an installed nakodo would use, which are not ours to touch.
+/// Files of an installed nakodo, which the tests must not touch.
 const INSTALLED: [&str; 2] = ["/etc/nakodo/nakodo.toml", "/var/lib/nakodo"];
 
-/// Loopback, made a WAN that is whitelisted.
+/// Configuration that treats loopback as a WAN with a whitelist.
 const WAN: &str = "listen = [\"127.0.0.1:0\"]\n[network]\nlan = []\n";
 
-/// How long a stop may take, after which procd loses patience. It writes to a disk, and others do too: the better of two.
+/// Time limit for a stop, before procd kills the tracker. A stop writes to a disk that other programs use too, so the
+/// faster of two stops counts.
 const STOPS_WITHIN: Duration = Duration::from_secs(5);
 
 fn leecher() -> Announce {
     Announce::leecher(1, 6881)
 }
 
-/// The refusal that both transports give, each in its way.
+/// Check that both transports refuse an announce.
 fn assert_refused(tracker: SocketAddr) {
     let reason = "this address is not on the tracker's whitelist";
     let refused = |retry_in| Refused { reason: reason.into(), retry_in };
@@ -42,13 +43,13 @@ fn assert_admitted(tracker: SocketAddr) {
 }
 
 #[test]
-fn without_a_word_it_starts_and_tells_where() {
+fn without_options_it_starts_and_prints_announce_urls() {
     let folder = Folder::new("bare");
     let installed = INSTALLED.iter().any(|path| is_there(Path::new(path)));
     folder.write("empty.toml", "");
     let bare: &[&str] = if installed { &["--config", "empty.toml", "--data-dir", "nakodo-data"] } else { &[] };
     let daemon = Daemon::start(&folder, bare).or_else(|ran| {
-        // Somebody has its port: then it says so, and runs on another.
+        // The port is in use: check the error message, and start on another port.
         assert!(ran.failed(71).contains(":6969 (TCP): the port is in use, perhaps by another nakodo; stop that one"));
         Daemon::start(&folder, &[bare, &["--listen", "0.0.0.0:0", "--listen", "[::]:0"]].concat())
     });
@@ -59,7 +60,7 @@ fn without_a_word_it_starts_and_tells_where() {
     for url in &daemon.urls {
         let tracker = Daemon::address_in(url);
         let any = if tracker.is_ipv4() { "0.0.0.0" } else { "::" };
-        // The host itself may have an address of the WAN, which is told so; either is an answer.
+        // The host itself may have a WAN address, for which an announce is refused. Both answers are correct.
         let answer = if url.starts_with("udp://") {
             UdpClient::new(any, tracker).announce(&leecher())
         } else {
@@ -67,12 +68,12 @@ fn without_a_word_it_starts_and_tells_where() {
         };
         assert!(answer.is_ok() || answer.is_err_and(|refused| refused.reason.contains("whitelist")), "{url}");
     }
-    assert!(is_there(&folder.path("nakodo-data/nakodo.sock")), "the data is where it was started");
+    assert!(is_there(&folder.path("nakodo-data/nakodo.sock")), "the data is in the working directory");
     assert_eq!(daemon.stop().0, Some(0));
 }
 
 #[test]
-fn who_is_allowed_is_so_until_revoked_whatever_happens_to_the_power() {
+fn a_whitelist_change_survives_a_power_cut() {
     let folder = Folder::new("whitelist");
     let daemon = Daemon::configured(&folder, WAN);
     assert_refused(daemon.address());
@@ -103,7 +104,7 @@ fn who_is_allowed_is_so_until_revoked_whatever_happens_to_the_power() {
 }
 
 #[test]
-fn the_commands_tell_what_they_found() {
+fn commands_print_the_whitelist_and_the_status() {
     let folder = Folder::new("commands");
     let daemon = Daemon::configured(&folder, &format!("{WAN}[access]\ncapacity = 2\n"));
     assert_eq!(daemon.command(&["list"]).well(), "the whitelist is empty\n");
@@ -159,7 +160,7 @@ fn the_commands_tell_what_they_found() {
 }
 
 #[test]
-fn who_is_idle_is_retired_for_good_and_leaves_the_swarms() {
+fn an_idle_entry_is_retired_and_its_peers_leave_the_swarms() {
     let folder = Folder::new("retire");
     let daemon = Daemon::configured(&folder, &format!("{WAN}[access]\nretire_after = \"3s\"\n"));
     daemon.allow(&["127.0.0.2", "--permanent"]);
@@ -174,7 +175,7 @@ fn who_is_idle_is_retired_for_good_and_leaves_the_swarms() {
     assert_eq!(daemon.counter("peers_revoked"), 1, "the peer left with its address");
     assert_refused(daemon.address());
 
-    // With more patience than that, only who is not on the disk any more is not on the list.
+    // The longer default would keep the entry, so its absence shows that it was removed from the disk.
     assert_eq!(daemon.stop().0, Some(0));
     let daemon = Daemon::configured(&folder, WAN);
     assert_eq!(daemon.listed(), ["127.0.0.2/32"]);
@@ -182,7 +183,7 @@ fn who_is_idle_is_retired_for_good_and_leaves_the_swarms() {
 }
 
 #[test]
-fn many_who_end_together_leave_in_batches() {
+fn entries_that_retire_together_are_removed_in_batches() {
     const ENDING: u32 = 300;
     let folder = Folder::new("together");
     let config = |retire_after: &str| {
@@ -197,10 +198,10 @@ fn many_who_end_together_leave_in_batches() {
         let body = format!("{{\"prefix\":\"10.0.{}.{}\",\"user\":\"mika\"}}", number / 256, number % 256);
         let length = body.len();
         let request = format!("POST /v1/whitelist HTTP/1.1\r\nHost: nakodo\r\nContent-Length: {length}\r\n\r\n{body}");
-        let mut stream = UnixStream::connect(folder.path("data/nakodo.sock")).expect("it listens");
-        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut stream = UnixStream::connect(folder.path("data/nakodo.sock")).expect("the tracker listens");
+        stream.write_all(request.as_bytes()).expect("the tracker reads");
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("it answers");
+        stream.read_to_string(&mut answer).expect("the tracker answers");
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
     assert_admitted(daemon.address());
@@ -218,11 +219,11 @@ fn many_who_end_together_leave_in_batches() {
     daemon.kill();
     folder.write("nakodo.toml", config("1h"));
     let daemon = Daemon::again(&folder);
-    assert_eq!(daemon.listed(), ["127.0.0.2/32"], "they are gone from the disk");
+    assert_eq!(daemon.listed(), ["127.0.0.2/32"], "the entries are removed from the disk");
 }
 
 #[test]
-fn when_told_to_stop_it_saves_and_leaves_no_socket() {
+fn a_stop_saves_and_removes_the_control_socket() {
     let mut fastest = Duration::MAX;
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
         let folder = Folder::new("stop");
@@ -243,13 +244,13 @@ fn when_told_to_stop_it_saves_and_leaves_no_socket() {
         let idle = daemon.whitelist().entries[0].idle_seconds;
         let most = announced.elapsed().as_secs() + 1;
         assert!(idle <= most, "idle for {idle} s, {idle_before} s before the announce {most} s ago");
-        assert!(daemon.status().running_seconds >= idle_before, "the running clock goes on");
+        assert!(daemon.status().running_seconds >= idle_before, "the running clock continues");
     }
-    assert!(fastest < STOPS_WITHIN, "it took {fastest:?}");
+    assert!(fastest < STOPS_WITHIN, "the faster stop took {fastest:?}");
 }
 
 #[test]
-fn the_customers_are_nobody_elses_business() {
+fn other_users_cannot_read_the_data() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new("private");
     let daemon = Daemon::configured(&folder, WAN);
@@ -270,7 +271,7 @@ fn the_customers_are_nobody_elses_business() {
 }
 
 #[test]
-fn a_reload_changes_what_can_change_and_tells_what_cannot() {
+fn a_reload_applies_changes_and_reports_keys_that_need_a_restart() {
     let folder = Folder::new("reload");
     let config = |listen: &str, interval: &str| {
         format!(
@@ -286,7 +287,7 @@ fn a_reload_changes_what_can_change_and_tells_what_cannot() {
     folder.write("nakodo.toml", config("127.0.0.1:6", "1h"));
     daemon.signal(Signal::SIGHUP);
     daemon.logged("the configuration was read again");
-    assert!((3600..=3960).contains(&interval()), "the connection is kept, and hears of it");
+    assert!((3600..=3960).contains(&interval()), "the kept connection gets the new interval");
     daemon.logged("listen has changed: restart nakodo to apply it");
 
     for bad in ["interval = \"soon\"\n", "[announce]\nintervall = \"1h\"\n", "[announce"] {
@@ -299,7 +300,7 @@ fn a_reload_changes_what_can_change_and_tells_what_cannot() {
         assert!(more[0].ends_with("; the previous configuration stays in effect"), "{more:?}");
         assert!((3600..=3960).contains(&interval()));
     }
-    fs::remove_file(folder.path("nakodo.toml")).expect("it is there");
+    fs::remove_file(folder.path("nakodo.toml")).expect("the file exists");
     daemon.signal(Signal::SIGHUP);
     daemon.logged("there is no such file");
     assert!((3600..=3960).contains(&interval()));
@@ -310,24 +311,24 @@ fn a_reload_changes_what_can_change_and_tells_what_cannot() {
 }
 
 #[test]
-fn its_supervisor_hears_when_it_is_ready_reloads_lives_and_stops() {
+fn the_supervisor_is_notified_of_start_watchdog_reload_and_stop() {
     let folder = Folder::new("supervisor");
     folder.write("nakodo.toml", "data_dir = \"data\"\nlisten = [\"127.0.0.1:0\"]\n");
     let supervisor = UnixDatagram::bind(folder.path("notify")).expect("the folder is writable");
-    supervisor.set_read_timeout(Some(PATIENCE)).expect("a time is given");
+    supervisor.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     let mut command = folder.command(&["serve", CONFIG[0], CONFIG[1]]);
     command.env("NOTIFY_SOCKET", folder.path("notify")).env("WATCHDOG_USEC", "200000");
     let mut daemon = Daemon::start_with(&folder, command).unwrap_or_else(|ran| unreachable!("{ran:?}"));
     let hear = || {
         let mut message = [0; 256];
-        let octets = supervisor.recv(&mut message).expect("it says something");
+        let octets = supervisor.recv(&mut message).expect("a notification");
         String::from_utf8_lossy(&message[..octets]).into_owned()
     };
     let next = |other_than: &str| iter::repeat_with(hear).find(|message| message != other_than).unwrap_or_default();
 
     assert_eq!(next("WATCHDOG=1\n"), "READY=1\n");
     for _ in 0..3 {
-        assert_eq!(hear(), "WATCHDOG=1\n", "it goes on saying so");
+        assert_eq!(hear(), "WATCHDOG=1\n", "the watchdog messages continue");
     }
     daemon.signal(Signal::SIGHUP);
     let reloading = next("WATCHDOG=1\n");
@@ -337,11 +338,11 @@ fn its_supervisor_hears_when_it_is_ready_reloads_lives_and_stops() {
     daemon.logged("the configuration was read again");
     daemon.signal(Signal::SIGTERM);
     assert_eq!(next("WATCHDOG=1\n"), "STOPPING=1\n");
-    wait_for("its end", || daemon.has_ended().then_some(()));
+    wait_for("the end of the tracker", || daemon.has_ended().then_some(()));
 
-    // A watchdog that is somebody else's, and a supervisor that went away, are no reason not to run.
+    // The tracker runs even if the watchdog is for another process and the supervisor is gone.
     drop(supervisor);
-    fs::remove_file(folder.path("notify")).expect("it is there");
+    fs::remove_file(folder.path("notify")).expect("the socket file exists");
     let mut command = folder.command(&["serve", CONFIG[0], CONFIG[1]]);
     command.env("NOTIFY_SOCKET", folder.path("notify")).env("WATCHDOG_USEC", "soon").env("WATCHDOG_PID", "1");
     let daemon = Daemon::start_with(&folder, command).unwrap_or_else(|ran| unreachable!("{ran:?}"));
@@ -350,7 +351,7 @@ fn its_supervisor_hears_when_it_is_ready_reloads_lives_and_stops() {
 }
 
 #[test]
-fn a_port_in_use_is_told_in_one_line() {
+fn a_port_in_use_is_reported_in_one_line() {
     let folder = Folder::new("port");
     let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
@@ -359,12 +360,12 @@ fn a_port_in_use_is_told_in_one_line() {
         let line = folder.run(&["--config", "/dev/null", "--data-dir", "data", "--listen", &listen]).failed(71);
         let start = format!("cannot listen on {listen} ({protocol}): the port is in use");
         assert!(line.starts_with(&start) && line.contains("--listen"), "{line}");
-        assert!(!is_there(&folder.path("data")), "it has not touched the disk");
+        assert!(!is_there(&folder.path("data")), "the disk is untouched");
     }
 }
 
 #[test]
-fn a_data_directory_that_cannot_be_had_is_told_in_one_line() {
+fn an_unusable_data_directory_is_reported_in_one_line() {
     let folder = Folder::new("no-data");
     folder.write("file", "");
     for place in ["file", "file/below", "/dev/null/below", "/proc/nakodo"] {
@@ -372,21 +373,21 @@ fn a_data_directory_that_cannot_be_had_is_told_in_one_line() {
         let line = folder.run(&arguments).failed(74);
         assert!(line.contains(place) && line.contains("data directory"), "{line}");
     }
-    assert_eq!(fs::read(folder.path("file")).expect("it is there"), b"");
+    assert_eq!(fs::read(folder.path("file")).expect("the file exists"), b"");
 }
 
 #[test]
-fn a_second_tracker_keeps_off_the_first_ones_data() {
+fn a_second_tracker_refuses_a_data_directory_or_socket_in_use() {
     let folder = Folder::new("second");
     let daemon = Daemon::configured(&folder, WAN);
     daemon.allow(&["127.0.0.1"]);
     let second = folder.run(&["--config", "nakodo.toml", "--listen", "127.0.0.1:0"]);
     let line = second.failed(74);
     assert_eq!(line, "another nakodo is running on data; stop it, or name another directory with --data-dir");
-    assert_eq!(daemon.listed(), ["127.0.0.1/32"], "its socket is still there");
+    assert_eq!(daemon.listed(), ["127.0.0.1/32"], "the first tracker's socket still exists");
     assert_admitted(daemon.address());
 
-    // Other data, and the same control socket.
+    // Another data directory, but the same control socket.
     folder.write(
         "other.toml",
         "data_dir = \"other\"
@@ -401,7 +402,7 @@ socket = \"data/nakodo.sock\"
 }
 
 #[test]
-fn a_bad_configuration_is_told_in_one_line() {
+fn a_bad_configuration_is_reported_in_one_line() {
     let folder = Folder::new("bad");
     for (text, line) in [
         ("memory = 8\n", "nakodo.toml:1: memory: found the integer 8, expected a size with its unit such as "),
@@ -419,11 +420,11 @@ fn a_bad_configuration_is_told_in_one_line() {
             assert!(told.starts_with(line), "{told}");
         }
     }
-    assert!(!is_there(&folder.path("nakodo-data")), "it has not touched the disk");
+    assert!(!is_there(&folder.path("nakodo-data")), "the disk is untouched");
 }
 
 #[test]
-fn a_damaged_database_is_moved_aside_and_the_list_is_had_from_its_export() {
+fn a_damaged_database_is_moved_aside_and_the_list_is_restored_from_its_export() {
     for garbage in [vec![0xa5; 200_000], vec![0; 64], b"not a database\n".to_vec()] {
         let folder = Folder::new("damage");
         let daemon = Daemon::configured(&folder, WAN);
@@ -433,9 +434,9 @@ fn a_damaged_database_is_moved_aside_and_the_list_is_had_from_its_export() {
         let daemon = Daemon::again(&folder);
         let told = daemon.logged("the database of the whitelist was damaged");
         assert!(told.contains("ERROR") && told.contains("data/whitelist.broken-"), "{told}");
-        let names = fs::read_dir(folder.path("data")).expect("it is there");
+        let names = fs::read_dir(folder.path("data")).expect("the folder exists");
         let aside = names.filter_map(Result::ok).find(|name| name.file_name().to_string_lossy().contains(".broken-"));
-        assert!(aside.is_some(), "it is kept for whoever wants to look into it");
+        assert!(aside.is_some(), "the damaged database is kept for inspection");
         assert_eq!(daemon.listed(), ["127.0.0.1/32"]);
         assert_admitted(daemon.address());
         daemon.allow(&["127.0.0.2"]);
@@ -446,9 +447,9 @@ fn a_damaged_database_is_moved_aside_and_the_list_is_had_from_its_export() {
     }
 }
 
-/// A kernel without IPv6 cannot be had by a test; an IPv6 address that is not there is refused in the same way.
+/// The test uses a missing IPv6 address instead of a kernel without IPv6: both make the bind fail in the same way.
 #[test]
-fn without_ipv6_it_goes_on_without_it() {
+fn a_missing_ipv6_address_does_not_stop_the_tracker() {
     let folder = Folder::new("v4-only");
     let missing = "[2001:db8::6969]:0";
     let arguments = ["--config", "/dev/null", "--data-dir", "data", "--listen", "127.0.0.1:0", "--listen", missing];
@@ -463,7 +464,7 @@ fn without_ipv6_it_goes_on_without_it() {
 }
 
 #[test]
-fn the_page_for_people_is_there_too() {
+fn the_web_page_is_served_beside_announces() {
     let folder = Folder::new("page");
     let daemon = Daemon::configured(&folder, "listen = [\"127.0.0.1:0\"]\n");
     let mut client = HttpClient::connect(daemon.address());

@@ -1,4 +1,4 @@
-"""A machine under an emulator: a real kernel from Debian, a RAM disk, drives, a network, and a console that obeys."""
+"""An emulated machine: a real kernel from Debian, a RAM disk, drives, a network, and a console that runs commands."""
 import contextlib, os, random, re, select, shutil, signal, subprocess, tempfile, time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,26 +9,26 @@ from tracker_client import Http, Udp
 HERE = Path(__file__).resolve().parent
 BUILT = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target")).resolve()
 CACHE = BUILT / "boards"
-# In the order in which they must be loaded; a kernel has some of them built in.
+# Kernel modules in load order; some of them are built into some kernels.
 MODULES = """virtio_ring virtio failover net_failover virtio_mmio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci
              virtio_blk virtio_net crc16 crc32c_generic mbcache jbd2 ext4""".split()
-TROUBLE = (Failed, OSError, ValueError)  # the latter two from a client that got no answer, or a wrong one
+TROUBLE = (Failed, OSError, ValueError)  # the last two: a client got no answer, or a wrong one
 
 
 @dataclass
 class Kind:
-    """What is emulated."""
+    """Kind of emulated machine."""
     arch: str  # Debian's name
     kernel: str  # Debian's package
     emulator: list[str]
     megabytes: int
-    clock: str = "utc"  # what the board believes at power-on
+    clock: str = "utc"  # the machine's time at power-on
     bus: str = "device"  # of its virtio devices
     console: str = "ttyAMA0"
 
 
 def fetch_system(kind):
-    """Kernel, modules and busybox, from Debian's packages once and from then on from the cache."""
+    """Return the folder with kernel, modules and busybox; get them from Debian's packages the first time."""
     cache = CACHE / kind.arch
     if not (cache / "complete").exists():
         shutil.rmtree(cache, ignore_errors=True)
@@ -66,10 +66,10 @@ def pack_ram_disk(root):
 
 
 class Emulated:
-    """Powered on; `run` types a line on its console and returns what came back. Port 6969 is forwarded, TCP and UDP."""
+    """A running machine. `run` types a line on its console and returns the output. Port 6969 is forwarded."""
 
     def __init__(self, kind, system, ram_disk, command_line, drives, **process):
-        """`drives`: {name: the options of its image}."""
+        """`drives`: {name: options of the image}."""
         self.port, self.unread, self.seen = free_port(), b"", b""
         forwards = ",".join(f"hostfwd={p}:127.0.0.1:{self.port}-:6969" for p in ("tcp", "udp"))
         attached = [word for name, options in drives.items() for word in (
@@ -83,14 +83,14 @@ class Emulated:
         ], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, **process)
 
     def read_until(self, pattern, seconds):
-        """What the console says before the pattern; the rest is kept for the next call."""
+        """Return the console's output before the pattern; keep the rest for the next call."""
         end = time.monotonic() + seconds
         while not (match := re.search(pattern, self.unread)):
             left = end - time.monotonic()
             if left <= 0 or not select.select([self.emulator.stdout], [], [], left)[0]:
-                raise Failed(f"the board said nothing like {pattern!r} within {seconds} s; it said:\n{self.tail()}")
+                raise Failed(f"the board did not print {pattern!r} within {seconds} s; its output:\n{self.tail()}")
             data = os.read(self.emulator.stdout.fileno(), 65536)
-            check(data, f"the emulator ended; the board had said:\n{self.tail()}")
+            check(data, f"the emulator ended; the board's output:\n{self.tail()}")
             self.unread += data
             self.seen = (self.seen + data)[-8192:]
         before, self.unread = self.unread[:match.start()], self.unread[match.end():]
@@ -108,14 +108,14 @@ class Emulated:
         return output.strip()
 
     def cut_power(self):
-        """What the board's kernel had not handed to its disk is gone; what it had stays."""
+        """Kill the emulator: data that the board's kernel has not written to its disk is lost."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.emulator.pid, signal.SIGKILL)
         self.emulator.wait()
 
 
 def introduce_peers(port):
-    """Two peers a transport, in one swarm: everyone is told of the others and not of themselves."""
+    """Announce two peers per transport in one swarm: each must receive the others and not itself."""
     info_hash = random.randbytes(20)
     clients = [(Http("127.0.0.1", port), 7001, 0), (Udp("127.0.0.1", port), 7002, 99),
                (Http("127.0.0.1", port), 7003, 99), (Udp("127.0.0.1", port), 7004, 99)]
@@ -124,7 +124,7 @@ def introduce_peers(port):
     for client, peer_port, left in clients:
         got = {port for _, port in client.announce(info_hash, peer_port, left)}
         wanted = {other for _, other, _ in clients} - {peer_port}
-        check(got == wanted or left == 0 and got <= wanted, f"peer {peer_port} was told of {got} and not of {wanted}")
+        check(got == wanted or left == 0 and got <= wanted, f"peer {peer_port} received {got} instead of {wanted}")
     for client, *_ in clients[:2]:
         check(client.scrape(info_hash) == (1, 3), f"{client.__class__.__name__} scrape: {client.scrape(info_hash)}")
     clients[1][0].announce(info_hash, 7002, 99, "stopped")

@@ -1,5 +1,5 @@
-//! A disk that takes no writes for a while, under the real binary: a limit on the size of files makes every write fail,
-//! and lifting it makes the disk work again.
+//! The real binary on a disk that fails for a while: a limit on the file size makes every write fail, and lifting the
+//! limit makes the disk work again.
 
 mod common;
 
@@ -12,21 +12,21 @@ use nakodo::api::Outcome;
 use nix::sys::signal::Signal;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-/// Loopback, made a WAN that is whitelisted.
+/// Configuration that treats loopback as a WAN with a whitelist.
 const WAN: &str = "data_dir = \"data\"\nlisten = [\"127.0.0.1:0\"]\n[network]\nlan = []\n";
 
-/// Start a tracker for which a write beyond the limit is an error and not its end.
+/// Start a tracker that gets an error for a write beyond the limit, and not a fatal signal.
 fn start(folder: &Folder) -> Daemon<'_> {
     folder.write("nakodo.toml", WAN);
     let tracker = folder.command(&["serve", CONFIG[0], CONFIG[1]]);
-    // A disposition to ignore a signal outlives the exec.
+    // The setting to ignore the signal survives exec.
     let mut command = std::process::Command::new("sh");
     command.args(["-c", "trap '' XFSZ && exec \"$0\" \"$@\""]).arg(tracker.get_program()).args(tracker.get_args());
     command.current_dir(folder.path("")).env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     Daemon::start_with(folder, command).unwrap_or_else(|ran: Ran| unreachable!("{ran:?}"))
 }
 
-/// Let every write to a file fail from now on, or none.
+/// Make every write to a file succeed or fail from now on.
 fn set_disk(daemon: &Daemon<'_>, works: bool) {
     let pid = Pid::from_raw(daemon.pid());
     let limit = Rlimit { current: if works { None } else { Some(1) }, maximum: None };
@@ -40,7 +40,7 @@ fn listed_after_a_restart(folder: &Folder) -> Vec<String> {
 }
 
 #[test]
-fn the_whitelist_is_frozen_no_longer_than_the_disk_fails() {
+fn the_whitelist_is_frozen_only_while_the_disk_fails() {
     let folder = Folder::new("failing");
     let daemon = start(&folder);
     daemon.allow(&["127.0.0.1"]);
@@ -58,7 +58,7 @@ fn the_whitelist_is_frozen_no_longer_than_the_disk_fails() {
     assert_eq!((status.failures, status.rebuilds), (1, 0));
     let shown = daemon.command(&["status"]).well();
     assert!(shown.contains("disk\n") && shown.contains("  failing"), "{shown}");
-    assert_eq!(daemon.listed(), ["127.0.0.1/32"], "in memory nothing was changed either");
+    assert_eq!(daemon.listed(), ["127.0.0.1/32"], "the list in memory is unchanged too");
 
     set_disk(&daemon, true);
     daemon.logged("the whitelist has been rewritten");
@@ -71,7 +71,7 @@ fn the_whitelist_is_frozen_no_longer_than_the_disk_fails() {
 }
 
 #[test]
-fn the_first_change_after_the_disk_works_again_is_taken() {
+fn the_first_change_after_the_disk_works_again_succeeds() {
     let folder = Folder::new("failing");
     let daemon = start(&folder);
     set_disk(&daemon, false);
@@ -83,7 +83,7 @@ fn the_first_change_after_the_disk_works_again_is_taken() {
 }
 
 #[test]
-fn a_stop_that_could_not_save_says_so_and_refused_changes_stay_refused() {
+fn a_stop_that_cannot_save_reports_it_and_refused_changes_stay_refused() {
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         let folder = Folder::new("failing");
         let daemon = start(&folder);
@@ -94,16 +94,16 @@ fn a_stop_that_could_not_save_says_so_and_refused_changes_stay_refused() {
         let (code, _, log) = daemon.stop_by(signal);
         if signal == Signal::SIGTERM {
             assert_eq!(code, Some(74), "{log:?}");
-            let last = log.last().expect("it says so");
+            let last = log.last().expect("a last line");
             assert_eq!(last, "nakodo: stopped, but some data was not saved; see the log");
         }
-        // The write failed before a byte of it was taken: so the change with the unknown outcome is not there either.
+        // The write failed before its first byte, so the change with the unknown outcome is not stored either.
         assert_eq!(listed_after_a_restart(&folder), ["127.0.0.1/32"]);
     }
 }
 
 #[test]
-fn an_export_that_cannot_be_written_is_told_and_stops_nothing_else() {
+fn a_failed_export_is_reported_and_everything_else_is_saved() {
     let folder = Folder::new("failing");
     let daemon = start(&folder);
     daemon.allow(&["127.0.0.1"]);
@@ -118,9 +118,9 @@ fn an_export_that_cannot_be_written_is_told_and_stops_nothing_else() {
     assert_eq!(daemon.listed(), ["127.0.0.1/32"]);
 }
 
-/// What the control socket answers to a change.
+/// Request a change over the control socket and return the answer.
 fn ask(folder: &Folder, body: &str) -> String {
-    let mut socket = UnixStream::connect(folder.path("data/nakodo.sock")).expect("it listens");
+    let mut socket = UnixStream::connect(folder.path("data/nakodo.sock")).expect("the tracker listens");
     let head = format!("POST /v1/whitelist HTTP/1.1\r\nHost: nakodo\r\nContent-Length: {}\r\n\r\n", body.len());
     socket.write_all(format!("{head}{body}").as_bytes()).expect("sent");
     let mut answer = String::new();
@@ -129,7 +129,7 @@ fn ask(folder: &Folder, body: &str) -> String {
 }
 
 #[test]
-fn a_refusal_tells_programs_the_outcome() {
+fn a_refusal_contains_the_outcome_for_programs() {
     let folder = Folder::new("failing");
     let daemon = start(&folder);
     set_disk(&daemon, false);

@@ -1,5 +1,5 @@
-//! `kill -9` at random moments while four writers change the whitelist, each followed by a start that is killed as well
-//! and by two that are checked: an acknowledged change is there, and a revoked entry stays away.
+//! `kill -9` at random moments while four writers change the whitelist. After each kill, one more start is killed as
+//! well, and two starts are checked: every acknowledged change is present, and revoked entries are absent.
 //!
 //! `NAKODO_KILLS=1000 cargo test --release --test kills -- --nocapture` is the long run.
 
@@ -17,28 +17,28 @@ use nakodo::access::prefix;
 use nakodo::api::{Allow, Revoke, Whitelist};
 use nakodo::client::{self, Request};
 
-/// Kills in the run of every day.
+/// Number of kills in a normal run.
 const KILLS: u32 = 8;
 
-/// How many addresses there are for each list, about half of which are on it.
+/// Number of addresses for each list; about half of them are on it.
 const SIZES: [u32; 4] = [6, 60, 600, 6000];
 
-/// Writers at the same time. Each has addresses of its own.
+/// Number of concurrent writers. Each has its own addresses.
 const WRITERS: usize = 4;
 
 const CONFIGURATION: &str = "listen = [\"127.0.0.1:0\"]\n[access]\ncapacity = 8192\n";
 
-/// The user of each address on the list. Every change has a user of its own.
+/// The user of each address on the list. Every change has a different user.
 type List = BTreeMap<String, String>;
 
-/// Makes users that have not been there before.
+/// Counter that provides a new user name for each change.
 static CHANGES: AtomicU64 = AtomicU64::new(0);
 
-/// A writer and the part of the list that it has had acknowledged.
+/// A writer and its part of the list, as acknowledged.
 #[derive(Default)]
 struct Writer {
     list: List,
-    /// The change that was under way when the tracker died: the address, and its user after the change.
+    /// The change that was pending when the tracker was killed: the address, and its user after the change.
     unsure: Option<(String, Option<String>)>,
     acknowledged: u64,
 }
@@ -70,7 +70,7 @@ impl Writer {
     }
 }
 
-/// A list that is changed and killed, again and again.
+/// A whitelist and its tracker, which is killed repeatedly during changes.
 struct Subject<'f> {
     addresses: u32,
     folder: &'f Folder,
@@ -119,18 +119,18 @@ impl<'f> Subject<'f> {
         });
     }
 
-    /// Start, and kill before it is known how far the start has come.
+    /// Start the tracker, and kill it at a random point of the start.
     fn start_and_kill(&mut self, after: Duration) {
         let mut command = self.folder.command(&["serve", CONFIG[0], CONFIG[1]]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary can be run");
         thread::sleep(after);
-        child.kill().expect("it is there");
-        child.wait().expect("it ends");
+        child.kill().expect("the process exists");
+        child.wait().expect("the process ends");
         self.starts += 1;
     }
 
-    /// Start and compare the list with what was acknowledged. The change that was under way may have been made or not;
-    /// from then on it stays as it is found.
+    /// Start the tracker and compare the list with the acknowledged changes. The pending change may have been made or
+    /// not; after this check its state must not change.
     fn start(&mut self, when: &str) -> Daemon<'f> {
         self.starts += 1;
         let daemon = Daemon::again(self.folder);

@@ -1,17 +1,18 @@
-//! The architecture, read from the sources: the core is pure, arrows never point left, and files and functions stay small.
+//! Rules of the architecture, checked in the sources: the core is pure, arrows never point left, and files and
+//! functions stay small.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Lines of a function, at most.
+/// Maximum number of lines of a function.
 const FUNCTION_LINES: usize = 60;
-/// Lines of a file, at most, its tests not counted.
+/// Maximum number of lines of a file without its tests.
 const FILE_LINES: usize = 400;
 
-/// The layers that know nothing of the world outside.
+/// The layers without access to the outside world.
 const CORE: [&str; 5] = ["tracker", "wire", "http", "access", "clock.rs"];
 
-/// What nothing in the core names, and why.
+/// Names that the core must not use, each with the resource behind it.
 const IMPURE: [(&str, &str); 20] = [
     ("std::net::Tcp", "sockets"),
     ("std::net::Udp", "sockets"),
@@ -35,7 +36,7 @@ const IMPURE: [(&str, &str); 20] = [
     ("serde", "the shell's formats"),
 ];
 
-/// What each layer of the core may name of the crate.
+/// Modules of the crate that each layer of the core may use.
 const ARROWS: [(&str, &[&str]); 5] = [
     ("http", &["http"]),
     ("wire", &["wire", "http"]),
@@ -44,7 +45,7 @@ const ARROWS: [(&str, &[&str]); 5] = [
     ("clock.rs", &[]),
 ];
 
-/// A file of `src`, its path relative to that.
+/// A file of `src`, with its path relative to `src`.
 struct Source {
     path: String,
     text: String,
@@ -83,10 +84,10 @@ fn production_sources() -> impl Iterator<Item = Source> {
     sources().into_iter().filter(|source| !source.is_test())
 }
 
-/// Which lines of a source belong to items that only tests have. Sources are formatted, so that an item ends where its
-/// indentation comes back.
+/// Mark the lines of a source that belong to test-only items. Sources are formatted, so an item ends at the next line
+/// with its indentation that closes it.
 fn test_lines(text: &str) -> Vec<bool> {
-    // The indentation of the test item that we are in, once its attribute has been seen.
+    // Indentation of the current test item, set at its attribute.
     let mut test_item: Option<usize> = None;
     let of_tests = text.lines().map(|line| {
         let code = without_comment(line);
@@ -106,20 +107,20 @@ fn test_lines(text: &str) -> Vec<bool> {
     of_tests.collect()
 }
 
-/// What is left of a source without its comments and without what only tests have, line by line; what is removed leaves
-/// empty lines.
+/// Return the lines of a source without comments and test-only items. Removed lines become empty lines, so that line
+/// numbers stay.
 fn production(text: &str) -> Vec<String> {
     let lines = text.lines().zip(test_lines(text));
     lines.map(|(line, of_tests)| if of_tests { String::new() } else { without_comment(line).to_owned() }).collect()
 }
 
 fn without_comment(line: &str) -> &str {
-    // A `//` in a string is one of a URL.
+    // A `//` after a colon is part of a URL in a string.
     let start = line.match_indices("//").find(|(at, _)| !line[..*at].ends_with(':'));
     start.map_or(line, |(at, _)| &line[..at])
 }
 
-/// Does `line` name `pattern`, and not just something that ends with it?
+/// Does `line` contain `pattern` at the start of a word?
 fn names(line: &str, pattern: &str) -> bool {
     line.match_indices(pattern).any(|(at, _)| {
         let before = line[..at].chars().next_back();
@@ -127,7 +128,7 @@ fn names(line: &str, pattern: &str) -> bool {
     })
 }
 
-/// What a piece of the core names and should not.
+/// Return the lines of a source that use a name which the core must not use.
 fn impurities(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (number, line) in production(text).iter().enumerate() {
@@ -140,7 +141,7 @@ fn impurities(text: &str) -> Vec<String> {
     found
 }
 
-/// The modules of the crate that a text names as `crate::…`, with those in braces.
+/// Return the modules of the crate that a text uses as `crate::…`, including those in braces.
 fn modules_named(text: &str) -> Vec<String> {
     let code = production(text).join("\n");
     let mut modules = Vec::new();
@@ -156,7 +157,7 @@ fn modules_named(text: &str) -> Vec<String> {
     modules
 }
 
-/// The first words of what stands between the commas of the outermost braces.
+/// Return the first word of each item in a group, split at the commas outside of inner braces.
 fn first_words(group: &str) -> Vec<String> {
     let mut depth = 0;
     let items = group.split(|character| {
@@ -170,7 +171,7 @@ fn word(text: &str) -> &str {
     text.split(|character: char| !character.is_alphanumeric() && character != '_').next().unwrap_or_default()
 }
 
-/// The functions of a text that are longer than they may be, with their lines.
+/// Return the functions of a text that exceed the limit, with their lengths.
 fn long_functions(text: &str) -> Vec<(String, usize)> {
     let lines = production(text);
     let mut long = Vec::new();
@@ -181,7 +182,7 @@ fn long_functions(text: &str) -> Vec<(String, usize)> {
         }
         let end = format!("{}}}", " ".repeat(indentation));
         let length = lines[start..].iter().position(|line| *line == end).map_or(1, |last| last + 1);
-        // One that has no body, or has it on its line, ends there.
+        // A function without a body, or with a body on the same line, has one line.
         let length = if line.ends_with(';') || line.ends_with('}') { 1 } else { length };
         if length > FUNCTION_LINES {
             long.push((line.trim().to_owned(), length));
@@ -195,7 +196,7 @@ fn is_function(line: &str) -> bool {
     words.find(|word| !matches!(*word, "const" | "async" | "extern") && !word.starts_with("pub")) == Some("fn")
 }
 
-/// Lines of a file without its tests.
+/// Count the lines of a file without its tests.
 fn lines_without_tests(text: &str) -> usize {
     test_lines(text).into_iter().filter(|of_tests| !of_tests).count()
 }
@@ -214,7 +215,7 @@ fn the_core_is_pure() {
 fn arrows_never_point_left() {
     for (layer, may) in ARROWS {
         let of_layer: Vec<_> = production_sources().filter(|source| source.is_in(layer)).collect();
-        assert!(!of_layer.is_empty(), "{layer} is there");
+        assert!(!of_layer.is_empty(), "{layer} exists");
         for source in of_layer {
             for module in modules_named(&source.text) {
                 assert!(may.contains(&module.as_str()), "{} names {module}", source.path);

@@ -1,4 +1,4 @@
-//! Octets that no client would send: they never make the tracker panic, and never fill it.
+//! Random and mutated bytes: they never make the tracker panic, and never fill it.
 
 mod common;
 
@@ -8,7 +8,7 @@ use nakodo::tracker::{Answer, Usage};
 const MOST_OCTETS: usize = 2048;
 const FROM: [&str; 4] = ["203.0.113.2:50001", "192.168.1.2:50001", "[2001:db8::2]:50001", "[::ffff:203.0.113.9]:50001"];
 
-/// What grows the pool is a peer that was added, and it counts as one.
+/// Checks that only added peers let the pool grow, by one each.
 struct Watch {
     usage: Usage,
     added: u64,
@@ -42,12 +42,12 @@ fn datagrams_of_noise_of_every_length_store_nothing() {
     for octets in 0..=MOST_OCTETS {
         for from in FROM {
             let mut datagram = noise(&mut random, octets);
-            // Half of them have an action that there is.
+            // Half of the datagrams have an action below 5.
             if let Some(action) = datagram.get_mut(8..12).filter(|_| random.bool()) {
                 action.copy_from_slice(&random.u32(..5).to_be_bytes());
             }
             let reply = site.datagram(socket(from), &datagram).unwrap_or_default();
-            assert!(reply.len() <= octets, "{} octets for {octets}", reply.len());
+            assert!(reply.len() <= octets, "{} bytes in reply to {octets}", reply.len());
         }
     }
     assert_eq!(site.tracker.usage(), empty);
@@ -74,7 +74,7 @@ fn requests_of_noise_of_every_length_store_nothing() {
     assert!(complete > 1000, "{complete} were answered");
 }
 
-/// A few octets changed, some left out, or something added.
+/// Return `original` with a few bytes changed, removed or added.
 fn mutated(random: &mut fastrand::Rng, original: &[u8]) -> Vec<u8> {
     let mut bytes = original.to_vec();
     for _ in 0..random.u8(1..4) {

@@ -1,5 +1,5 @@
-//! The rules of the tracker protocols that implementations get wrong, held as behaviour through bytes: each test has the
-//! number of its rule. How single packets are parsed and written is held beside `wire`.
+//! The rules of the tracker protocols that implementations often get wrong, tested through bytes: each test name has
+//! the number of its rule. Tests for parsing and writing single packets are beside `wire`.
 
 mod common;
 
@@ -9,8 +9,8 @@ use std::time::Duration;
 use common::{Announce, BOTH, DEFAULT_PEERS, Event, MAX_PEERS, Site, http, info_hash, ip, socket, udp};
 use nakodo::tracker::{Admission, Answer, External, Transport};
 
-/// One client, and one that asks after it, of each family and on each side; their source ports are none that is
-/// announced.
+/// Pairs of clients of each family and on each side; the second one requests after the first. Their source ports differ
+/// from all announced ports.
 const PAIRS: [(&str, &str); 4] = [
     ("192.168.1.2:50001", "192.168.1.3:50002"),
     ("203.0.113.2:50001", "203.0.113.3:50002"),
@@ -30,7 +30,7 @@ fn each_pair_over_both(mut test: impl FnMut(Transport, &str, &str)) {
     }
 }
 
-/// A site whose swarm 1 has `v4` and `v6` leechers on the WAN, at port 6881.
+/// Build a site with `v4` IPv4 and `v6` IPv6 leechers on the WAN in swarm 1, at port 6881.
 fn crowd(v4: u16, v6: u16) -> Site {
     let mut site = Site::open();
     for number in 0..v4 {
@@ -52,7 +52,7 @@ fn rule_01_the_swarms_of_a_hybrid_torrent_stay_apart() {
         site.told(transport, first, v2);
         let of_v1 = site.told(transport, second, Announce { info_hash: v1.info_hash, ..Announce::leecher(0, 6882) });
         assert_eq!((of_v1.counts(), of_v1.peers), ((1, 1), vec![at(first, 6881)]));
-        assert_eq!(site.scrape(transport, second, 2), (0, 0, 1), "the other swarm knows nothing of it");
+        assert_eq!(site.scrape(transport, second, 2), (0, 0, 1), "the other swarm is unchanged");
         assert_eq!(site.scrape(transport, second, 3), (0, 0, 0));
     });
 }
@@ -79,7 +79,7 @@ fn rule_02_left_is_64_bit_and_only_zero_is_a_seeder() {
 }
 
 #[test]
-fn rule_02_left_missing_or_absurd_is_a_leecher_and_left_that_is_no_number_an_error() {
+fn rule_02_missing_or_absurd_left_is_a_leecher_and_non_numeric_left_is_an_error() {
     let start = format!("/announce?info_hash={}&port=6881", http::escape(&info_hash(1)));
     for left in ["", "&left=99999999999999999999999999", "&left=-1"] {
         let told = Site::open().request(ip("203.0.113.2"), &http::get(&format!("{start}{left}"))).told();
@@ -109,7 +109,7 @@ fn rule_03_numwant_has_a_default_and_a_cap_and_zero_is_none() {
             (Some(1000), MAX_PEERS),
             (Some(i32::MAX), MAX_PEERS),
         ] {
-            // A first announce, for one that comes back early gets less.
+            // A started event, because an early update gets fewer peers.
             let announce = Announce { num_want, ..Announce::leecher(1, 6882).with(Event::Started) };
             let told = site.told(transport, "203.0.113.2:50001", announce);
             assert_eq!(told.peers.len(), peers, "{num_want:?} over {transport:?}");
@@ -118,7 +118,7 @@ fn rule_03_numwant_has_a_default_and_a_cap_and_zero_is_none() {
 }
 
 #[test]
-fn rule_04_port_0_may_only_stop() {
+fn rule_04_port_0_is_accepted_for_stopped_only() {
     each_pair_over_both(|transport, first, second| {
         let mut site = Site::open();
         for event in [Event::Update, Event::Started, Event::Completed, Event::Paused] {
@@ -143,7 +143,7 @@ fn rule_04_datagrams_from_port_0_are_dropped_and_counted() {
 }
 
 #[test]
-fn rule_05_the_address_that_a_client_names_is_neither_trusted_nor_a_reason_to_refuse() {
+fn rule_05_an_address_in_the_request_is_ignored_and_not_an_error() {
     let mut site = Site::open();
     let from = socket("203.0.113.2:50001");
     let id = site.connect(from);
@@ -156,7 +156,7 @@ fn rule_05_the_address_that_a_client_names_is_neither_trusted_nor_a_reason_to_re
     }
     let mut peers = site.told(Transport::Udp, "203.0.113.3:50002", Announce::leecher(1, 6883)).peers;
     peers.sort();
-    assert_eq!(peers, [socket("203.0.113.2:6881"), socket("203.0.113.4:6882")], "where they were seen");
+    assert_eq!(peers, [socket("203.0.113.2:6881"), socket("203.0.113.4:6882")], "source addresses");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn rule_06_stopped_removes_and_returns_no_peers() {
         let told = site.told(transport, first, Announce::leecher(1, 6881).with(Event::Stopped).wanting(50));
         assert_eq!((told.counts(), told.peers), ((0, 1), vec![]));
         let told = site.told(transport, second, Announce::leecher(1, 6882).with(Event::Started));
-        assert_eq!((told.counts(), told.peers), ((0, 1), vec![]), "it is gone");
+        assert_eq!((told.counts(), told.peers), ((0, 1), vec![]), "the peer is removed");
     });
 }
 
@@ -178,7 +178,7 @@ fn rule_06_an_unknown_peer_may_stop() {
         let mut site = Site::open();
         let stopped = Announce::leecher(1, 6881).with(Event::Stopped);
         assert_eq!(site.told(transport, first, stopped).counts(), (0, 0), "in an unknown swarm");
-        assert_eq!(site.tracker.usage().lines_in_use, 0, "which it does not make known");
+        assert_eq!(site.tracker.usage().lines_in_use, 0, "the unknown swarm is not created");
         site.told(transport, second, Announce::seeder(1, 6882));
         assert_eq!(site.told(transport, first, stopped).counts(), (1, 0), "in a known one");
         let other_port = Announce::seeder(1, 6883).with(Event::Stopped);
@@ -192,30 +192,30 @@ fn rule_07_completed_counts_once_and_only_for_a_known_leecher() {
         let mut site = Site::open();
         let completed = Announce::seeder(1, 6881).with(Event::Completed);
         site.told(transport, first, completed);
-        assert_eq!(site.scrape(transport, second, 1), (1, 0, 0), "it was no leecher here");
+        assert_eq!(site.scrape(transport, second, 1), (1, 0, 0), "the peer was not a leecher before");
         site.told(transport, second, Announce::leecher(1, 6882));
         site.told(transport, second, Announce::leecher(1, 6882).with(Event::Completed));
-        assert_eq!(site.scrape(transport, first, 1), (1, 0, 1), "something is left");
+        assert_eq!(site.scrape(transport, first, 1), (1, 0, 1), "the announce has left > 0");
         for _ in 0..3 {
             site.told(transport, second, Announce { port: 6882, ..completed });
-            assert_eq!(site.scrape(transport, first, 1), (2, 1, 0), "once, however often it says so");
+            assert_eq!(site.scrape(transport, first, 1), (2, 1, 0), "repeated events count once");
         }
         assert_eq!(site.tracker.counters.downloads_completed, 1);
         site.told(transport, second, Announce::leecher(2, 6882));
         site.told(transport, second, Announce { info_hash: info_hash(3), port: 6882, ..completed });
-        assert_eq!(site.scrape(transport, first, 3), (1, 0, 0), "a leecher in another swarm");
+        assert_eq!(site.scrape(transport, first, 3), (1, 0, 0), "the peer was a leecher in another swarm only");
     });
 }
 
 #[test]
-fn rule_07_a_download_stays_counted_when_all_have_left() {
+fn rule_07_a_download_stays_counted_after_all_peers_leave() {
     let mut site = Site::open();
     site.told(Transport::Udp, "203.0.113.2:1", Announce::leecher(1, 6881));
     site.told(Transport::Udp, "203.0.113.2:1", Announce::seeder(1, 6881).with(Event::Completed));
     site.told(Transport::Udp, "203.0.113.2:1", Announce::seeder(1, 6881).with(Event::Stopped));
     assert_eq!(site.scrape(Transport::Http, "203.0.113.2:1", 1), (0, 1, 0));
     site.pass(common::PEER_TIMEOUT * 2);
-    assert_eq!(site.tracker.usage().lines_in_use, 0, "but not for ever");
+    assert_eq!(site.tracker.usage().lines_in_use, 0, "until the swarm expires");
 }
 
 #[test]
@@ -241,14 +241,14 @@ fn rule_07_paused_is_a_partial_seed_and_scrape_reports_downloaders() {
         let file = response.get(b"files").and_then(|files| files.get(&info_hash(1))).expect("the swarm");
         assert_eq!((file.integer("incomplete"), file.integer("downloaders")), (Some(2), Some(1)));
         let told = site.told(transport, first, partial);
-        assert_eq!(told.peers, [at(second, 6882)], "a partial seed is told of who downloads");
+        assert_eq!(told.peers, [at(second, 6882)], "a partial seed gets downloaders");
         let told = site.told(transport, second, Announce::seeder(1, 6882));
-        assert_eq!(told.peers, [], "and nobody who is complete of a partial seed");
+        assert_eq!(told.peers, [], "a seeder does not get a partial seed");
     });
 }
 
 #[test]
-fn rule_08_the_asker_is_counted_and_not_told_of_itself() {
+fn rule_08_the_requester_is_counted_and_not_listed() {
     each_pair_over_both(|transport, first, second| {
         let mut site = Site::open();
         for announce in [Announce::leecher(1, 6881).with(Event::Started), Announce::leecher(1, 6881)] {
@@ -263,7 +263,7 @@ fn rule_08_the_asker_is_counted_and_not_told_of_itself() {
 }
 
 #[test]
-fn rule_08_the_asker_is_counted_even_where_there_is_no_room_for_it() {
+fn rule_08_the_requester_is_counted_even_if_it_is_not_stored() {
     for transport in BOTH {
         let mut site = Site::new(nakodo::tracker::Settings { memory_octets: 64 * 8, ..common::settings() });
         let mut number = 0;
@@ -280,7 +280,7 @@ fn rule_08_the_asker_is_counted_even_where_there_is_no_room_for_it() {
 }
 
 #[test]
-fn rule_08_nor_of_a_lan_peer_that_goes_by_its_own_address() {
+fn rule_08_a_lan_peer_with_the_requesters_external_address_is_not_listed() {
     let mut settings = common::settings();
     settings.policy.external = External { v4: Some([203, 0, 113, 9].into()), v6: None };
     let mut site = Site::new(settings);
@@ -302,7 +302,7 @@ fn rule_09_a_v4_mapped_address_is_the_v4_address() {
         let told = site.told(transport, plain, Announce::leecher(1, 6882));
         assert_eq!(told.peers, [socket("203.0.113.2:6881")], "whitelisted and stored as IPv4");
         let told = site.told(transport, "[::ffff:192.168.1.9]:50001", Announce::leecher(1, 6883));
-        assert_eq!(told.peers.len(), 2, "on the LAN, where nobody needs to be whitelisted");
+        assert_eq!(told.peers.len(), 2, "the mapped address is on the LAN, which needs no whitelist entry");
     }
     let id = site.connect(socket(mapped));
     let reply = site.datagram(socket(plain), &udp::scrape(id, 1, &[info_hash(1)])).expect("an answer");
@@ -312,7 +312,7 @@ fn rule_09_a_v4_mapped_address_is_the_v4_address() {
 }
 
 #[test]
-fn rule_10_both_families_over_http_and_the_packets_own_over_udp() {
+fn rule_10_both_families_over_http_and_the_packets_family_over_udp() {
     let mut site = crowd(3, 4);
     for (from, same, other) in [("203.0.113.2:1", 3, 4), ("[2001:db8:ffff::2]:1", 4, 3)] {
         let announce = Announce::leecher(1, 6882).with(Event::Started);
@@ -327,7 +327,7 @@ fn rule_10_both_families_over_http_and_the_packets_own_over_udp() {
 }
 
 #[test]
-fn rule_10_peers6_is_left_out_where_there_are_none() {
+fn rule_10_peers6_is_omitted_without_ipv6_peers() {
     let mut site = crowd(2, 0);
     for (from, swarm, octets) in [("203.0.113.2", 1, 12), ("203.0.113.2", 2, 0), ("2001:db8::2", 3, 0)] {
         let reply = site.request(ip(from), &http::announce(&Announce::leecher(swarm, 6882))).dictionary();
@@ -344,21 +344,21 @@ fn rule_11_intervals_have_a_jitter_of_a_tenth_at_most() {
             .collect();
         assert!(intervals.iter().all(|interval| (1800..=1980).contains(interval)), "{intervals:?}");
         let (least, most) = (intervals.iter().min(), intervals.iter().max());
-        assert!(least < Some(&1830) && most > Some(&1950), "they spread: {least:?} to {most:?}");
+        assert!(least < Some(&1830) && most > Some(&1950), "the intervals are spread: {least:?} to {most:?}");
     }
     let response = Site::open().request(ip("203.0.113.2"), &http::announce(&Announce::leecher(1, 6881)));
     assert_eq!(response.dictionary().integer("min interval"), Some(300));
 }
 
 #[test]
-fn rule_11_who_comes_back_early_is_counted_and_answered_cheaply() {
+fn rule_11_an_early_announce_is_counted_and_gets_few_peers() {
     for transport in BOTH {
         let mut site = crowd(100, 0);
         let announce = Announce::leecher(1, 6882).wanting(100);
         assert_eq!(site.told(transport, "203.0.113.2:1", announce.with(Event::Started)).peers.len(), 100);
         site.pass(Duration::from_secs(60));
         let told = site.told(transport, "203.0.113.2:1", announce);
-        assert_eq!((told.peers.len(), told.counts()), (8, (0, 101)), "few peers, but the truth");
+        assert_eq!((told.peers.len(), told.counts()), (8, (0, 101)), "few peers, but correct counts");
         assert_eq!(site.tracker.counters.announces_early, 1);
         assert_eq!(site.told(transport, "203.0.113.2:1", announce.wanting(0)).peers.len(), 0);
         let completed = Announce { left: 0, ..announce.with(Event::Completed) };
@@ -388,14 +388,14 @@ fn rule_12_sizes_are_minima() {
         for extra in [1, 2, 19, 300] {
             let longer = [&request[..], &vec![2; extra]].concat();
             let reply = site.datagram(from, &longer).expect("longer is fine");
-            assert_ne!(reply[..4], [0, 0, 0, 3], "{extra} octets more are no error");
+            assert_ne!(reply[..4], [0, 0, 0, 3], "{extra} more bytes are not an error");
         }
     }
     assert_eq!(site.tracker.usage().leechers, 1, "announced once");
 }
 
 #[test]
-fn rule_13_an_id_is_good_for_two_minutes_and_never_for_five() {
+fn rule_13_an_id_is_valid_for_two_minutes_and_invalid_after_five() {
     for address in ["203.0.113.2", "192.168.1.2", "2001:db8::2"] {
         let (from, other_port) = (SocketAddr::new(ip(address), 50_001), SocketAddr::new(ip(address), 50_002));
         for (age, good) in [(0, true), (1, true), (60, true), (119, true), (120, true), (300, false), (301, false)] {
@@ -406,7 +406,7 @@ fn rule_13_an_id_is_good_for_two_minutes_and_never_for_five() {
                 assert_eq!(is_accepted(&mut site, from, id), good, "{age} s old, from {from}");
             }
         }
-        // The second of issue has 16 bits on the wire: an id does not come round with them.
+        // The time of issue has 16 bits on the wire: an old id must not become valid again when they wrap.
         let mut site = Site::open();
         let id = site.connect(from);
         site.pass(Duration::from_secs(65_536));
@@ -430,7 +430,7 @@ fn rule_13_an_id_is_bound_to_its_address_and_to_its_run() {
     assert!(!is_accepted(&mut Site::seeded(common::settings(), 99), from, id), "another run, another key");
 }
 
-/// Is an id accepted, by an announce and by a scrape alike?
+/// Is an id accepted? Announce and scrape must agree.
 fn is_accepted(site: &mut Site, from: SocketAddr, id: u64) -> bool {
     let announce = udp::announce(id, 5, &Announce::leecher(1, 6881)).to_vec();
     let accepted = [announce, udp::scrape(id, 5, &[info_hash(1)])].map(|request| {
@@ -457,13 +457,13 @@ fn rule_14_nothing_is_amplified_before_an_id_is_verified() {
                     id.copy_from_slice(&udp::connect(0)[..8]);
                 }
                 let reply = site.datagram(socket(address), &datagram).unwrap_or_default();
-                assert!(reply.len() <= length, "{} octets for {length}", reply.len());
+                assert!(reply.len() <= length, "{} bytes in reply to {length}", reply.len());
                 answered += usize::from(!reply.is_empty());
             }
         }
     }
     assert!(answered > 3 * 1400 * 3, "connects, announces and scrapes are answered");
-    assert_eq!(site.tracker.usage(), before, "and nothing is stored");
+    assert_eq!(site.tracker.usage(), before, "nothing is stored");
 }
 
 #[test]
@@ -481,7 +481,7 @@ fn rule_15_event_and_action_are_whole_words() {
     for action in [0x0100_0001_u32, 0x0001_0001, 0x0000_0101, 0x0100_0000] {
         let mut datagram = udp::announce(id, 1, &Announce::leecher(2, 6881));
         datagram[8..12].copy_from_slice(&action.to_be_bytes());
-        assert_eq!(site.datagram(from, &datagram), None, "{action:#010x} is no action");
+        assert_eq!(site.datagram(from, &datagram), None, "{action:#010x} is not an action");
     }
     assert_eq!(site.tracker.counters.udp_malformed, 4);
 }
@@ -565,7 +565,7 @@ fn rule_20_head_gets_the_head_and_other_methods_405() {
 }
 
 #[test]
-fn rule_21_peers_are_always_there_and_external_ip_is_raw() {
+fn rule_21_peers_is_always_present_and_external_ip_is_raw() {
     let mut site = crowd(2, 2);
     for (from, octets) in [("203.0.113.2", 4), ("2001:db8::2", 16)] {
         for announce in [
@@ -574,7 +574,7 @@ fn rule_21_peers_are_always_there_and_external_ip_is_raw() {
             Announce::leecher(1, 6882).with(Event::Stopped),
             Announce::leecher(7, 6882),
         ] {
-            // The reader of responses refuses keys that are unsorted or there twice.
+            // The test's parser rejects unsorted and duplicate keys.
             let reply = site.request(ip(from), &http::announce(&announce)).dictionary();
             assert!(reply.bytes("peers").is_some(), "{announce:?}");
             assert_eq!(reply.bytes("external ip").map(<[u8]>::len), Some(octets));
@@ -602,8 +602,8 @@ fn rule_23_an_http_scrape_lists_each_swarm_once_and_sorted() {
     let files = reply.get(b"files").expect("files");
     assert_eq!(files.keys(), [1, 5, 9, 200].map(info_hash), "sorted, each once");
     assert_eq!(response.scraped(&info_hash(5)), (1, 0, 0));
-    assert_eq!(response.scraped(&info_hash(9)), (0, 0, 0), "unknown ones are zeros");
-    assert_eq!(site.tracker.usage().swarms, 1, "and stay unknown");
+    assert_eq!(response.scraped(&info_hash(9)), (0, 0, 0), "unknown swarms have zeros");
+    assert_eq!(site.tracker.usage().swarms, 1, "unknown swarms are not created");
 }
 
 #[test]
@@ -629,7 +629,7 @@ fn rule_24_a_request_may_come_in_any_number_of_pieces() {
         for octets in 0..request.len() {
             assert_eq!(site.answer(ip("203.0.113.2"), &request[..octets]), Answer::Incomplete, "{octets} octets");
         }
-        assert_eq!(site.tracker.counters, counters, "nothing has happened yet");
+        assert_eq!(site.tracker.counters, counters, "incomplete requests are not counted");
         site.request(ip("203.0.113.2"), request);
     }
 }
@@ -645,7 +645,7 @@ fn rule_24_several_requests_may_come_at_once() {
         let Answer::Response { consumed, written, keep_alive: true } = site.answer(ip("203.0.113.2"), &received) else {
             unreachable!("a request is answered and the connection stays");
         };
-        assert_eq!(consumed, request.len(), "this request and no more");
+        assert_eq!(consumed, request.len(), "exactly one request is consumed");
         assert_eq!(site.written(written).status, 200);
         received.drain(..consumed);
     }
@@ -684,19 +684,19 @@ fn rule_24_many_headers_are_fine_and_too_many_get_431() {
     assert_eq!(site.request(ip("203.0.113.2"), &with_headers(100)).told().expect("fine").counts(), (0, 1));
     let response = site.request(ip("203.0.113.2"), &with_headers(500));
     assert_eq!((response.status, response.keep_alive), (431, false));
-    // A head that does not fit the shell's buffer is answered without being parsed.
+    // A head that is too long for the shell's buffer is answered without parsing.
     let endless = [b"GET /announce?", &[b'a'; 8192][..]].concat();
     assert_eq!(site.answer(ip("203.0.113.2"), &endless), Answer::Incomplete);
     let mut out = vec![0; 1024];
     let Answer::Response { consumed, written, keep_alive } = site.tracker.answer_long_head(&endless, &mut out) else {
-        unreachable!("it is answered");
+        unreachable!("a long head is answered");
     };
     assert_eq!((consumed, keep_alive), (endless.len(), false));
     assert_eq!(http::Response::parse(&out[..written]).status, 431);
     assert_eq!(site.tracker.counters.http_bad_requests, 2);
 }
 
-/// Behind the proxy 10.0.0.1, which says that `forwarded_for` asks.
+/// Announce through a proxy, with these `X-Forwarded-For` headers.
 fn behind_a_proxy(site: &mut Site, from: &str, forwarded_for: &[&str], port: u16) -> http::Response {
     let headers: String = forwarded_for.iter().map(|value| format!("X-Forwarded-For: {value}\r\n")).collect();
     let target = http::announce_target(&Announce::seeder(1, port));
@@ -710,7 +710,7 @@ fn site_with_a_proxy() -> Site {
 }
 
 #[test]
-fn rule_25_the_last_hop_counts_and_only_from_a_proxy() {
+fn rule_25_the_last_hop_is_used_if_the_sender_is_a_proxy() {
     for (from, forwarded_for, seen) in [
         ("10.0.0.1", &["203.0.113.7"][..], "203.0.113.7"),
         ("10.0.0.1", &["198.51.100.1, 203.0.113.7"], "203.0.113.7"),
@@ -731,7 +731,7 @@ fn rule_25_the_last_hop_counts_and_only_from_a_proxy() {
 }
 
 #[test]
-fn rule_25_a_proxy_that_does_not_say_is_told_so() {
+fn rule_25_a_proxy_without_a_valid_client_address_gets_an_error() {
     for forwarded_for in [&[][..], &[""], &["nonsense"], &["203.0.113.7,"], &["203.0.113.7, unknown"], &["1.2.3"]] {
         let mut site = site_with_a_proxy();
         let refused = behind_a_proxy(&mut site, "10.0.0.1", forwarded_for, 6881).told().expect_err("refused");
@@ -742,18 +742,18 @@ fn rule_25_a_proxy_that_does_not_say_is_told_so() {
 }
 
 #[test]
-fn rule_25_who_is_behind_a_proxy_is_on_the_side_that_its_own_address_says() {
+fn rule_25_a_client_behind_a_proxy_is_classified_by_its_own_address() {
     let mut settings = common::settings();
     settings.policy.wan = Admission::Whitelist;
     settings.policy.proxies = vec!["10.0.0.1/32".parse().expect("a prefix")];
     let mut site = Site::new(settings);
     behind_a_proxy(&mut site, "10.0.0.1", &["203.0.113.7"], 6881)
         .told()
-        .expect_err("a stranger, whatever the proxy is");
+        .expect_err("a client that is not on the whitelist, behind a proxy on the LAN");
     behind_a_proxy(&mut site, "10.0.0.1", &["192.168.1.7"], 6881).told().expect("at home");
 }
 
-/// Only who is on the list may announce from the WAN: 203.0.113.2 and 2001:db8:0:1::/64.
+/// Build a site with a whitelist for the WAN: 203.0.113.2 and 2001:db8:0:1::/64 may announce.
 fn whitelisting() -> Site {
     let mut settings = common::settings();
     settings.policy.wan = Admission::Whitelist;
@@ -764,7 +764,7 @@ fn whitelisting() -> Site {
 }
 
 #[test]
-fn rule_26_a_v6_customer_is_its_64() {
+fn rule_26_a_v6_customer_is_a_64_prefix() {
     for transport in BOTH {
         let mut site = whitelisting();
         for customer in ["[2001:db8:0:1::1]:1", "[2001:db8:0:1:ffff:ffff:ffff:ffff]:1", "[2001:db8:0:1:1234::9]:1"] {
@@ -775,10 +775,10 @@ fn rule_26_a_v6_customer_is_its_64() {
         }
         assert_eq!(site.tracker.usage().leechers, 3);
         let prefix = "2001:db8:0:1::/64".parse().expect("a prefix");
-        assert_eq!(site.tracker.revoke(&[prefix]), 1, "it was there");
+        assert_eq!(site.tracker.revoke(&[prefix]), 1, "one entry is removed");
         site.forget();
         let revoked = site.tracker.counters.peers_revoked;
-        assert_eq!((site.tracker.usage().leechers, revoked), (0, 3), "all its addresses go with it");
+        assert_eq!((site.tracker.usage().leechers, revoked), (0, 3), "the peers of all its addresses are removed");
     }
 }
 
@@ -795,7 +795,7 @@ fn rule_26_many_peers_behind_one_v4_address_are_many_peers() {
 }
 
 #[test]
-fn the_refused_are_told_why_and_when_to_come_back() {
+fn a_refusal_contains_the_reason_and_the_retry_time() {
     let mut site = whitelisting();
     for transport in BOTH {
         let refused = site.refused(transport, "203.0.113.3:50001", Announce::leecher(1, 6881));
@@ -803,13 +803,13 @@ fn the_refused_are_told_why_and_when_to_come_back() {
         assert_eq!(refused.retry_in, (transport == Transport::Http).then_some(60), "minutes (BEP 31)");
     }
     let response = site.request(ip("203.0.113.3"), &http::scrape(&[info_hash(1)]));
-    assert!(response.told().is_err(), "nor may they scrape");
+    assert!(response.told().is_err(), "scrapes are refused, too");
     assert_eq!(site.tracker.counters.refused_not_whitelisted, 3);
-    assert_eq!(site.tracker.usage().lines_in_use, 0, "and nothing of them is stored");
+    assert_eq!(site.tracker.usage().lines_in_use, 0, "refused peers are not stored");
 }
 
 #[test]
-fn the_split_horizon_hands_out_what_the_asker_can_reach() {
+fn a_reply_contains_only_addresses_that_the_requester_can_reach() {
     let lan: [IpAddr; 3] = ["192.168.1.2", "127.0.0.1", "fd00::2"].map(ip);
     let wan = ["198.51.100.2", "2001:db8::2"].map(ip);
     for (external, for_wan) in [
@@ -836,19 +836,20 @@ fn the_split_horizon_hands_out_what_the_asker_can_reach() {
 }
 
 #[test]
-fn no_address_of_a_private_network_is_told_to_the_internet() {
+fn private_addresses_are_never_sent_to_the_internet() {
     let mut settings = common::settings();
     settings.lan = vec!["192.168.0.0/16".parse().expect("a prefix")];
     let mut site = Site::new(settings);
-    // Not on the LAN, and not on the internet either: behind the carrier's NAT, or in the provider's own network.
+    // Addresses that are neither on the LAN nor on the internet: behind the carrier's NAT, or in the provider's
+    // network.
     for private in ["100.64.3.4:1", "10.9.8.7:1", "[fd12::1]:1"] {
         site.told(Transport::Http, private, Announce::leecher(1, 6881));
     }
     for asker in ["203.0.113.2:1", "[2001:db8::2]:1"] {
         let told = site.told(Transport::Http, asker, Announce::leecher(1, 6882));
-        assert_eq!(told.leechers, if asker.starts_with('[') { 5 } else { 4 }, "they are counted");
+        assert_eq!(told.leechers, if asker.starts_with('[') { 5 } else { 4 }, "private peers are counted");
         assert!(told.peers.iter().all(|peer| *peer == socket("203.0.113.2:6882")), "{:?}", told.peers);
     }
     let told = site.told(Transport::Udp, "100.64.3.5:1", Announce::leecher(1, 6882).with(Event::Started));
-    assert!(told.peers.contains(&socket("100.64.3.4:6881")), "but to whoever is there as well");
+    assert!(told.peers.contains(&socket("100.64.3.4:6881")), "a client in the same network gets them");
 }

@@ -1,5 +1,5 @@
-//! Hundreds of clients over days of a mock clock, through a network that loses, doubles, delays and reorders: they and
-//! the tracker exchange bytes, and every reply is compared with a model that knows who was heard and when.
+//! Hundreds of clients over days of a mock clock, through a network that loses, duplicates, delays and reorders
+//! packets. Clients and tracker exchange bytes, and every reply is compared with a model of all announces.
 
 mod common;
 mod simulation;
@@ -15,14 +15,14 @@ use simulation::client::{Client, Habit};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// A home whose provider gives it a whole IPv6 network.
+/// Build settings for a home with a public IPv6 network from its provider.
 fn settings() -> Settings {
     let mut settings = common::settings();
     settings.lan.push("2001:db8:77::/64".parse().expect("a prefix"));
     settings
 }
 
-/// Where client `number` is: at home, or out in the world, some of those behind one address.
+/// Return the address of client `number`: at home or on the internet, some of them behind one address.
 fn place(number: u16) -> IpAddr {
     let n = number;
     match n % 8 {
@@ -43,17 +43,17 @@ fn populate(world: &mut World, clients: u16, swarms: u8) {
     }
 }
 
-/// Let everybody leave and time pass: all that was stored is given back.
+/// Let all clients leave and time pass, and check that the pool becomes empty.
 fn wind_up(mut world: World) -> Counters {
     world.close();
     world.run(common::PEER_TIMEOUT * 6);
     world.site.tracker.check_invariants().expect("the invariants hold");
     let usage = world.site.tracker.usage();
-    assert_eq!((usage.lines_in_use, usage.swarms, usage.seeders, usage.leechers), (0, 0, 0, 0), "all is given back");
+    assert_eq!((usage.lines_in_use, usage.swarms, usage.seeders, usage.leechers), (0, 0, 0, 0), "the pool is empty");
     world.site.tracker.counters
 }
 
-/// What a simulation must have met to be worth anything.
+/// Check that a simulation contained enough events of each kind to be meaningful.
 fn assert_eventful(counters: &Counters) {
     for (name, count) in [
         ("announces over HTTP", counters.announces_http),
@@ -76,7 +76,7 @@ fn simulate(settings: Settings, seed: u64, clients: u16, swarms: u8, days: u32, 
     let mut world = World::new(settings, seed, true, check_every);
     populate(&mut world, clients, swarms);
     world.run(DAY * days);
-    assert!(world.model.peers_told > 1000, "{} peers told", world.model.peers_told);
+    assert!(world.model.peers_told > 1000, "{} peers in replies", world.model.peers_told);
     let counters = wind_up(world);
     assert_eventful(&counters);
     assert_eq!((counters.peers_not_stored, counters.peers_evicted_stale, counters.peers_evicted_greedy), (0, 0, 0));
@@ -89,7 +89,7 @@ fn a_small_home_with_every_invariant_checked_after_every_step() {
 }
 
 #[test]
-fn hundreds_of_clients_over_days_where_nobody_knows_the_gateway() {
+fn hundreds_of_clients_over_days_with_an_unknown_external_address() {
     let counters = simulate(settings(), 2, 400, 6, 3, 61);
     assert!(counters.announces_http + counters.announces_udp > 15_000, "{counters:?}");
 }
@@ -115,7 +115,7 @@ fn a_pool_too_small_for_its_clients_answers_all_and_stays_sound() {
         let mut world = World::new(settings, seed, false, 7);
         populate(&mut world, 300, 8);
         world.run(DAY);
-        assert!(world.model.peers_told > 1000, "{} peers told", world.model.peers_told);
+        assert!(world.model.peers_told > 1000, "{} peers in replies", world.model.peers_told);
         let counters = wind_up(world);
         assert!(counters.peers_not_stored > 100, "{} were answered and not stored", counters.peers_not_stored);
         stale += counters.peers_evicted_stale;
@@ -124,14 +124,14 @@ fn a_pool_too_small_for_its_clients_answers_all_and_stays_sound() {
     assert!(stale > 100 && greedy > 100, "{stale} stale peers made room, and {greedy} of one that held too much");
 }
 
-/// Out of many on the WAN, two may announce: a customer who stays, and one who goes quiet.
+/// Two prefixes on the WAN are whitelisted: an active customer, and one that stops announcing.
 #[test]
-fn a_customer_who_goes_quiet_is_retired_and_strangers_are_told_when_to_retry() {
+fn an_idle_customer_is_retired_and_refused_clients_get_a_retry_time() {
     let (faithful, quiet) = ("198.51.100.7/32", "2001:db8:5:5::/64");
     let mut settings = settings();
     settings.policy.wan = Admission::Whitelist;
     let mut world = World::new(settings, 8, true, 11);
-    // The peers of the quiet one still live when it is retired.
+    // The idle customer is retired before its peers expire.
     for (prefix, minutes) in [(faithful, 400), (quiet, 40)] {
         let entry = Entry {
             prefix: prefix.parse().expect(prefix),
@@ -156,8 +156,8 @@ fn a_customer_who_goes_quiet_is_retired_and_strangers_are_told_when_to_retry() {
     world.run(DAY);
     let [(prefix, peers)] = world.retired[..] else { unreachable!("one is retired: {:?}", world.retired) };
     assert_eq!(prefix, quiet.parse().expect(quiet));
-    assert!(peers > 0, "its peers left at once");
-    assert!(world.refusals > 500, "{} strangers were told", world.refusals);
+    assert!(peers > 0, "its peers are removed at once");
+    assert!(world.refusals > 500, "{} announces were refused", world.refusals);
     assert_eq!(world.site.tracker.usage().whitelist_entries, 1);
     let counters = wind_up(world);
     assert!(counters.refused_not_whitelisted > 500 && counters.announces_http > 500, "{counters:?}");

@@ -1,7 +1,7 @@
-//! In steady state the tracker allocates nothing for what comes through its sockets: not for a datagram, not for a request,
-//! and not for a connection.
+//! In steady state the tracker makes no allocation for its peer sockets: neither for a datagram nor for a request nor
+//! for a connection.
 //!
-//! Allocations are counted by thread: the tracker is on the test's thread, its clients are on others.
+//! Allocations are counted per thread: the tracker runs on the test's thread, its clients on others.
 
 mod common;
 
@@ -29,18 +29,18 @@ use nakodo::tracker::{Settings, Tracker};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// How many allocations `work` makes on this thread.
+/// Count the allocations that `work` makes on this thread.
 fn allocations(work: impl FnOnce()) -> u64 {
     allocation_counter::measure(work).count_total
 }
 
 fn tracker() -> Tracker {
-    // A pool too small for all who come, so that eviction runs as well.
+    // The pool is too small for all peers, so that eviction runs as well.
     let settings = Settings { memory_octets: 120 * 64, ..common::settings() };
     Tracker::new(settings, common::seeds(5)).expect("memory")
 }
 
-/// The `number`th datagram of a mixture: connects, announces of all kinds, scrapes, garbage.
+/// Write the `number`th datagram of a mixture: connects, announces of all kinds, scrapes, garbage.
 fn datagram(connection_id: u64, number: u32, into: &mut Vec<u8>) {
     let events = [Event::Started, Event::Update, Event::Completed, Event::Paused, Event::Stopped];
     let (swarm, port) = ((number % 13) as u8, 6881 + (number % 97) as u16);
@@ -59,11 +59,11 @@ fn datagram(connection_id: u64, number: u32, into: &mut Vec<u8>) {
     }
 }
 
-/// Datagrams that are on their way at a time.
+/// Number of simultaneously pending datagrams.
 const WINDOW: u32 = 24;
 
-/// A UDP client that sends the mixture to `tracker`, and waits for a connect's reply after each window, so that hardly
-/// anything is lost.
+/// A UDP client that sends the mixture to the tracker. After each window it waits for the reply to a connect, so that
+/// few datagrams are lost.
 struct Mixer {
     socket: UdpSocket,
     connection_id: u64,
@@ -79,7 +79,7 @@ impl Mixer {
         Self { socket, connection_id: 0, datagram: Vec::new(), sent: 0 }
     }
 
-    /// Wait until everything that was sent has been answered.
+    /// Send a connect and wait for its reply: the tracker has then processed all earlier datagrams.
     fn connect(&mut self) {
         let mut reply = [0; 2048];
         loop {
@@ -109,7 +109,7 @@ impl Mixer {
 
 #[test]
 fn a_hundred_thousand_datagrams_allocate_nothing() {
-    let mut server = UdpServer::new(bind::udp(LOOPBACK).expect("a free port")).expect("it has an address");
+    let mut server = UdpServer::new(bind::udp(LOOPBACK).expect("a free port")).expect("an address");
     let (address, over) = (server.local_addr().expect("bound"), Arc::new(AtomicBool::new(false)));
     let enough = Arc::clone(&over);
     let client = thread::spawn(move || Mixer::new(address).send_until(|| enough.load(Ordering::Relaxed)));
@@ -144,7 +144,7 @@ fn a_hundred_thousand_datagrams_allocate_nothing() {
     }
 }
 
-/// The mixture of a connection that is kept.
+/// Build the mixture of requests on a kept connection.
 fn http_requests() -> Vec<Vec<u8>> {
     let mut requests = vec![
         http::get("/"),
@@ -159,7 +159,7 @@ fn http_requests() -> Vec<Vec<u8>> {
         let event = [Event::Started, Event::Update, Event::Completed, Event::Paused, Event::Stopped];
         requests.push(http::announce(&announce.with(event[usize::from(number) % 5]).wanting(200)));
     }
-    // Some of it comes in pieces, and some at once.
+    // The client sends some requests in pieces; these come together.
     let pipelined = requests[3..9].concat();
     requests.push(pipelined);
     requests
@@ -169,7 +169,7 @@ fn http_requests() -> Vec<Vec<u8>> {
 fn a_kept_connection_allocates_nothing() {
     let listener = TcpListener::bind(LOOPBACK).expect("a free port");
     let address = listener.local_addr().expect("bound");
-    let client = thread::spawn(move || read_and_write(&TcpStream::connect(address).expect("it listens")));
+    let client = thread::spawn(move || read_and_write(&TcpStream::connect(address).expect("the tracker listens")));
     let (stream, from) = listener.accept().expect("a client comes");
     let (mut received, mut unsent, mut responses) = ([0; RECEIVE_OCTETS], [0; SEND_OCTETS], [0; SEND_OCTETS]);
     let mut connection = Connection::new(from.ip());
@@ -195,7 +195,7 @@ fn a_kept_connection_allocates_nothing() {
     assert!(tracker.counters.announces_http > 10_000 && tracker.counters.scrapes_http > 100);
 }
 
-/// Write the mixture and read whatever comes, until the other end goes.
+/// Write the mixture and read all responses, until the tracker closes the connection.
 fn read_and_write(mut stream: &TcpStream) {
     thread::scope(|scope| {
         scope.spawn(move || {
@@ -212,7 +212,7 @@ fn read_and_write(mut stream: &TcpStream) {
     });
 }
 
-/// Everything that serves peers, on this thread.
+/// The server for peers, on this thread.
 struct Served {
     server: Server,
     shared: Rc<Shared>,
@@ -242,7 +242,7 @@ impl Served {
         http + udp + counted.udp_malformed + counted.udp_bad_connection_id
     }
 
-    /// Serve a client on another thread, and return the allocations that there were once it is warm.
+    /// Serve a client on another thread, and count the allocations after a warm-up.
     fn measure(&mut self, client: impl FnOnce(&dyn Fn() -> bool) + Send) -> u64 {
         let over = AtomicBool::new(false);
         thread::scope(|scope| {
@@ -263,19 +263,19 @@ impl Served {
     fn serve(&mut self, requests: u64) {
         let enough = self.requests() + requests;
         while self.requests() < enough {
-            // Its clients ask until they are told to stop, so that something comes.
+            // An endless wait is safe: the clients send requests until the test stops them.
             self.server.turn(Patience::Endless).expect("the sockets work");
         }
     }
 }
 
 #[test]
-fn the_server_allocates_nothing_whatever_comes() {
+fn the_server_allocates_nothing_for_any_client() {
     let mut served = Served::new();
     let (udp, http) = (served.udp, served.http);
     assert_eq!(served.measure(|enough| one_by_one(udp, enough)), 0, "datagrams, one after the other");
     assert_eq!(served.measure(|enough| Mixer::new(udp).send_until(enough)), 0, "datagrams, 24 at a time");
-    let kept = |enough: &dyn Fn() -> bool| talk_one_by_one(TcpStream::connect(http).expect("it listens"), enough);
+    let kept = |enough: &dyn Fn() -> bool| talk_one_by_one(TcpStream::connect(http).expect("a listener"), enough);
     assert_eq!(served.measure(kept), 0, "requests on a kept connection, one after the other");
     assert_eq!(served.measure(|enough| connect_for_each(http, enough)), 0, "a connection for each request");
     let before = served.shared.tracker.borrow().counters;
@@ -309,7 +309,7 @@ fn connect_for_each(tracker: SocketAddr, enough: &dyn Fn() -> bool) {
     }
 }
 
-/// Connections that stay until they have to give way.
+/// Open connections that stay open until the tracker closes them to make room.
 fn crowd(tracker: SocketAddr, enough: &dyn Fn() -> bool) {
     let request = http::announce(&Announce::leecher(1, 6881));
     let mut open: [Option<HttpClient>; 16] = [const { None }; 16];

@@ -1,4 +1,4 @@
-//! The fourth ring, from the wire: what clients with real sockets do to a running tracker, and what it does about it.
+//! A running tracker under clients with real sockets: correct, slow, greedy and broken ones.
 
 mod common;
 
@@ -17,10 +17,10 @@ use nakodo::net::connection::Wait;
 use nix::sys::signal::Signal;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, sockopt};
 
-/// Everywhere, as at home, but on ports that are free.
+/// Configuration that listens on all addresses, on free ports.
 const EVERYWHERE: &str = "listen = [\"0.0.0.0:0\", \"[::]:0\"]\n";
 
-/// A tracker with few slots and little patience.
+/// Build a configuration with few connections and short timeouts.
 fn hasty(connections: usize, head: &str, idle: &str) -> String {
     format!(
         "listen = [\"127.0.0.1:0\"]\n[http]\nconnections = {connections}\nhead_timeout = \"{head}\"\nidle_timeout = \"{idle}\"\n"
@@ -35,7 +35,7 @@ fn http_announce() -> Vec<u8> {
     http::announce(&leecher())
 }
 
-/// Where a tracker that listens everywhere has its socket for the family of `loopback`.
+/// Return the tracker's address at `loopback`, with the port of that family.
 fn listening(daemon: &Daemon<'_>, loopback: &str) -> SocketAddr {
     let loopback = common::ip(loopback);
     let mut addresses = daemon.urls.iter().map(|url| Daemon::address_in(url));
@@ -44,7 +44,7 @@ fn listening(daemon: &Daemon<'_>, loopback: &str) -> SocketAddr {
 }
 
 #[test]
-fn rule_17_replies_come_from_the_address_that_was_asked() {
+fn rule_17_replies_come_from_the_destination_address_of_the_request() {
     let folder = Folder::new("rule-17");
     let daemon = Daemon::configured(&folder, EVERYWHERE);
     for asked in with_ipv6(&["127.0.0.1", "127.0.0.2", "127.0.0.3", "127.255.0.9", "::1"]) {
@@ -54,7 +54,7 @@ fn rule_17_replies_come_from_the_address_that_was_asked() {
             let (reply, answered_from) = client.ask(&udp::connect(5));
             assert!(matches!(Reply::parse(&reply, tracker, 5), Reply::Connect(_)));
             assert_eq!(answered_from, tracker, "asked from {from}, not connected");
-            // A connected socket hears only of whom it is connected to.
+            // A connected socket receives replies from its own destination only.
             client.socket.connect(tracker).expect("a route to loopback");
             client.announce(&leecher()).expect("the LAN is open");
         }
@@ -62,7 +62,7 @@ fn rule_17_replies_come_from_the_address_that_was_asked() {
 }
 
 #[test]
-fn replies_of_one_batch_go_to_and_come_from_where_they_belong() {
+fn replies_of_one_batch_have_the_right_addresses() {
     let folder = Folder::new("batch");
     let daemon = Daemon::configured(&folder, EVERYWHERE);
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a free port");
@@ -71,7 +71,7 @@ fn replies_of_one_batch_go_to_and_come_from_where_they_belong() {
         (1..=40).map(|host| listening(&daemon, &format!("127.0.0.{}", host % 4 + 1))).collect();
     let mut open: Vec<u32> = (0..40).collect();
     wait_for("all replies", || {
-        // While it is stopped they gather, and so are one batch.
+        // While the tracker is stopped, the datagrams queue up and form one batch.
         daemon.signal(Signal::SIGSTOP);
         for &number in &open {
             socket.send_to(&udp::connect(number), asked[number as usize]).expect("loopback takes datagrams");
@@ -104,7 +104,7 @@ fn odd_datagrams_do_no_harm() {
             let (reply, from) = client.ask(&large);
             Reply::parse(&reply, from, 3).told().expect("longer is fine");
         }
-        // What a normal datagram says after a large one is not mixed up with it.
+        // A normal datagram after a large one is read correctly.
         assert_eq!(client.scrape(1).map(|counts| counts.2), Ok(if tracker.is_ipv4() { 1 } else { 2 }));
         let many: Vec<[u8; 20]> = (0..=255).map(info_hash).collect();
         let (reply, from) = client.ask(&udp::scrape(id, 4, &many));
@@ -115,9 +115,9 @@ fn odd_datagrams_do_no_harm() {
             client.socket.send_to(&[], tracker).expect("loopback takes datagrams");
             client.socket.send_to(&[0xff; 15], tracker).expect("loopback takes datagrams");
         }
-        client.scrape(1).expect("it goes on");
+        client.scrape(1).expect("the tracker still answers");
         wait_for("the count", || (daemon.counter("udp_malformed") >= malformed + 80).then_some(()));
-        assert!(client.receive().is_none(), "none of that was answered");
+        assert!(client.receive().is_none(), "malformed datagrams get no reply");
     }
 }
 
@@ -136,7 +136,7 @@ fn rule_24_requests_arrive_in_any_pieces() {
             assert!(client.response().keep_alive);
         }
     }
-    // The second half of one with the first half of the next.
+    // Send the second half of a request together with the first half of the next.
     let request = http::scrape(&[info_hash(1)]);
     let (begin, end) = request.split_at(request.len() / 2);
     client.send(begin);
@@ -173,7 +173,7 @@ fn rule_24_connections_are_kept_or_closed_as_asked() {
             assert_eq!(client.rest(), b"", "nothing follows: {request}");
         }
     }
-    // What is asked after a close is not answered.
+    // A request after one that closes the connection is not answered.
     let mut client = HttpClient::connect(daemon.address());
     client.send(&[format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes(), &http_announce()].concat());
     assert!(!client.response().keep_alive);
@@ -187,9 +187,9 @@ fn rule_24_too_long_a_head_gets_431() {
     for octets in [8_192, 10_000, 300_000] {
         let head = format!("GET /announce?{} HTTP/1.1\r\n\r\n", "x".repeat(octets));
         let mut client = HttpClient::connect(daemon.address());
-        // It is answered before all of it is sent, and still listens, so that the answer is heard.
+        // The tracker answers before it has read the whole head. It keeps reading, so that the client gets the answer.
         client.send(head.as_bytes());
-        let response = client.try_response().unwrap_or_else(|error| unreachable!("{octets} octets: {error}"));
+        let response = client.try_response().unwrap_or_else(|error| unreachable!("{octets} bytes: {error}"));
         assert_eq!((response.status, response.keep_alive), (431, false));
         assert_eq!(client.rest(), b"");
     }
@@ -211,7 +211,7 @@ fn garbage_is_answered_in_plain_text_and_closed() {
         assert_eq!((response.status, response.keep_alive), (400, false), "{}", garbage.escape_ascii());
         assert_eq!(client.rest(), b"");
     }
-    announce_http(daemon.address(), &leecher()).expect("it goes on");
+    announce_http(daemon.address(), &leecher()).expect("the tracker still answers");
 }
 
 #[test]
@@ -221,16 +221,16 @@ fn rule_24_too_slow_a_head_is_closed_and_counted() {
     let started = Instant::now();
     let mut silent = HttpClient::connect(daemon.address());
     let mut trickling = HttpClient::connect(daemon.address());
-    // An octet now and then makes no difference.
-    let closed = wait_for("its end", || {
+    // Single bytes do not extend the time limit.
+    let closed = wait_for("the end of the slow connection", || {
         let sent = trickling.stream.write_all(b"G");
         thread::sleep(Duration::from_millis(50));
         (sent.is_err() || !trickling.is_open()).then(|| started.elapsed())
     });
     assert!(closed >= Duration::from_millis(900), "closed after {closed:?}");
-    assert_eq!(trickling.rest(), b"", "closed without a word");
+    assert_eq!(trickling.rest(), b"", "closed without a response");
     assert_eq!(daemon.counter("http_connections_timed_out"), 1);
-    assert!(silent.is_open(), "it has begun no request yet");
+    assert!(silent.is_open(), "a connection without a request stays open");
     silent.announce(&leecher()).expect("the LAN is open");
 }
 
@@ -249,12 +249,12 @@ fn idle_connections_are_closed_and_not_counted_as_slow() {
     assert_eq!(daemon.counter("http_connections_timed_out"), 0);
 }
 
-/// The time for a request begins with the request, also where its first octets come together with the last ones of
-/// another.
+/// The time limit for a request starts with its first byte, even if that byte arrives together with the end of another
+/// request.
 #[test]
 fn a_client_that_is_never_slow_is_never_closed() {
     let folder = Folder::new("busy");
-    // More than a busy machine keeps either of them from running.
+    // The timeouts are longer than a busy machine may delay the tracker or the client.
     let daemon = Daemon::configured(&folder, &hasty(8, "5s", "5s"));
     let mut client = HttpClient::connect(daemon.address());
     let request = http_announce();
@@ -270,7 +270,7 @@ fn a_client_that_is_never_slow_is_never_closed() {
 }
 
 #[test]
-fn where_all_are_idle_the_longest_idle_gives_way() {
+fn the_longest_idle_connection_makes_room() {
     let folder = Folder::new("give-way");
     let daemon = Daemon::configured(&folder, &hasty(4, "5m", "5m"));
     let mut clients: Vec<HttpClient> = (0..4)
@@ -281,9 +281,9 @@ fn where_all_are_idle_the_longest_idle_gives_way() {
             client
         })
         .collect();
-    // The first has been used since: the second is the one.
+    // Use the first connection again, so that the second is idle longest.
     clients[0].announce(&leecher()).expect("the LAN is open");
-    announce_http(daemon.address(), &leecher()).expect("there is room for a fifth");
+    announce_http(daemon.address(), &leecher()).expect("a fifth client is served");
     assert_eq!(clients.remove(1).rest(), b"");
     for client in &mut clients {
         client.announce(&leecher()).expect("the others stay");
@@ -292,7 +292,7 @@ fn where_all_are_idle_the_longest_idle_gives_way() {
 }
 
 #[test]
-fn where_more_come_at_once_than_there_is_room_for_all_are_served() {
+fn a_burst_of_more_clients_than_connections_is_served() {
     let folder = Folder::new("burst");
     let daemon = Daemon::configured(&folder, &hasty(4, "5m", "5m"));
     daemon.signal(Signal::SIGSTOP);
@@ -309,7 +309,7 @@ fn where_more_come_at_once_than_there_is_room_for_all_are_served() {
     assert_eq!(served, 20);
 }
 
-/// A client that begins a request, and does not go on.
+/// Connect a client that starts a request and does not finish it.
 fn slow_client(from: &str, daemon: &Daemon<'_>) -> HttpClient {
     let mut client = HttpClient::connect_from(from, daemon.address());
     client.send(b"GET /announce?");
@@ -317,26 +317,26 @@ fn slow_client(from: &str, daemon: &Daemon<'_>) -> HttpClient {
 }
 
 #[test]
-fn an_address_that_holds_all_connections_with_slow_requests_keeps_nobody_waiting() {
+fn an_address_that_holds_all_connections_with_slow_requests_does_not_block_others() {
     let folder = Folder::new("slow-one");
     let daemon = Daemon::configured(&folder, &hasty(8, "5m", "5m"));
     let mut patient = slow_client("127.0.0.2", &daemon);
     let mut greedy: Vec<HttpClient> = (0..7).map(|_| slow_client("127.0.0.3", &daemon)).collect();
     wait_for("eight connections", || (daemon.counter("http_connections") == 8).then_some(()));
-    // More than it has connections of its own to lose, if each newcomer took one for good.
+    // Make more requests than the greedy address has connections: each newcomer must return its slot.
     for _ in 0..12 {
         announce_http(daemon.address(), &leecher()).expect("served at once");
     }
     assert_eq!(daemon.counter("http_connections_given_up"), 1);
-    assert_eq!(greedy.remove(0).rest(), b"", "the slowest of the greedy one's went");
-    assert!(greedy.iter_mut().all(HttpClient::is_open), "and no other");
-    // Whoever is slow and not greedy is not touched, though it came first.
+    assert_eq!(greedy.remove(0).rest(), b"", "the slowest connection of the greedy address is closed");
+    assert!(greedy.iter_mut().all(HttpClient::is_open), "its other connections stay open");
+    // The other slow client has only one connection and keeps it, although it is the oldest.
     patient.send(&http_announce()[b"GET /announce?".len()..]);
     patient.response().told().expect("the LAN is open");
 }
 
 #[test]
-fn where_all_are_slow_a_newcomer_waits_until_their_time_is_up() {
+fn a_newcomer_waits_for_timeouts_if_all_connections_are_slow() {
     let folder = Folder::new("slow-all");
     let daemon = Daemon::configured(&folder, &hasty(4, "2s", "5m"));
     let slow: Vec<HttpClient> = (2..6).map(|host| slow_client(&format!("127.0.0.{host}"), &daemon)).collect();
@@ -349,17 +349,17 @@ fn where_all_are_slow_a_newcomer_waits_until_their_time_is_up() {
     assert_eq!(daemon.counter("http_connections_timed_out"), 4);
 }
 
-/// How a client keeps its connection from others.
+/// Way in which a client blocks a connection.
 #[derive(Clone, Copy, Debug)]
 enum Attack {
-    /// It has the connection wait, for this.
+    /// The connection waits in this state.
     Wait(Wait),
-    /// It pipelines requests and reads all responses, so that the connection always has more to do.
+    /// The client pipelines requests and reads all responses, so that the connection always has more work.
     Busy,
 }
 
 impl Attack {
-    /// The attack that is tried after this one: a new state does not compile before it has a place here.
+    /// Return the next attack. The match makes the compiler reject a new state that is not listed here.
     const fn next(self) -> Option<Self> {
         match self {
             Self::Wait(Wait::Request) => Some(Self::Wait(Wait::Rest)),
@@ -376,7 +376,7 @@ impl Attack {
         std::iter::successors(Some(Self::Wait(Wait::Request)), |attack| attack.next())
     }
 
-    /// What a connection begins with, and what it goes on with as far as the tracker takes it.
+    /// Return the first bytes of a connection, and the bytes that it then repeats while the tracker accepts them.
     fn octets(self) -> (Vec<u8>, Vec<u8>) {
         let page = b"GET / HTTP/1.1\r\n\r\n";
         match self {
@@ -389,10 +389,10 @@ impl Attack {
         }
     }
 
-    /// Do what a connection does now; an error says that the tracker has closed it.
+    /// Do one step of the attack; an error means that the tracker has closed the connection.
     fn go_on(self, stream: &mut TcpStream, sent: &mut usize) -> io::Result<()> {
         let (begin, more) = self.octets();
-        // A request of which a part is taken is gone on with, so that each is whole.
+        // Continue a partly written request, so that every request is complete.
         for _ in 0..50 {
             let rest =
                 if *sent < begin.len() { &begin[*sent..] } else { &more[(*sent - begin.len()) % more.len().max(1)..] };
@@ -409,17 +409,17 @@ impl Attack {
         if reads { read_all(stream) } else { Ok(()) }
     }
 
-    /// Attack with `connections` of each address in turn, each made again when it is closed, until it is over.
+    /// Attack with `connections` from these addresses in turn, until the test is over. Replace each closed connection.
     fn run(self, addresses: &[String], connections: usize, tracker: SocketAddr, over: &AtomicBool) {
         let from = |address: &String| {
             let small = matches!(self, Self::Wait(Wait::Room | Wait::Turn));
             let stream = connected(address, tracker, small);
-            stream.set_nonblocking(true).expect("it can be");
+            stream.set_nonblocking(true).expect("a non-blocking socket");
             (address.clone(), stream, 0)
         };
         let mut open: Vec<_> = addresses.iter().cycle().take(connections).map(from).collect();
         let started = Instant::now();
-        // Longer than the others wait.
+        // The attack lasts longer than the patience of the other clients.
         while !over.load(Ordering::Relaxed) && started.elapsed() < 2 * PATIENCE {
             for connection in &mut open {
                 if self.go_on(&mut connection.1, &mut connection.2).is_err() {
@@ -431,7 +431,7 @@ impl Attack {
     }
 }
 
-/// Read what has come. The other end's having closed is an error.
+/// Read all available bytes. A connection that the tracker closed is an error.
 fn read_all(stream: &mut TcpStream) -> io::Result<()> {
     let mut piece = [0; 64 * 1024];
     loop {
@@ -444,7 +444,7 @@ fn read_all(stream: &mut TcpStream) -> io::Result<()> {
     }
 }
 
-/// A connection from `address`, whose end takes only little if it is `small`.
+/// Connect from `address`, with a small receive buffer if `small`.
 fn connected(address: &str, tracker: SocketAddr, small: bool) -> TcpStream {
     let fd = nix::sys::socket::socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None);
     let stream = TcpStream::from(fd.expect("a socket"));
@@ -453,11 +453,11 @@ fn connected(address: &str, tracker: SocketAddr, small: bool) -> TcpStream {
     }
     let fd = std::os::fd::AsRawFd::as_raw_fd(&stream);
     nix::sys::socket::bind(fd, &SockaddrStorage::from(SocketAddr::new(common::ip(address), 0))).expect("an address");
-    nix::sys::socket::connect(fd, &SockaddrStorage::from(tracker)).expect("it listens");
+    nix::sys::socket::connect(fd, &SockaddrStorage::from(tracker)).expect("the tracker listens");
     stream
 }
 
-/// Let `addresses` attack with twice as many connections as there are slots, and others ask meanwhile.
+/// Attack from `addresses` with twice as many connections as slots, and check that another client is served.
 fn others_are_served_beside(attack: Attack, addresses: usize, daemon: &Daemon<'_>, slots: usize) {
     let attackers: Vec<String> = (1..=addresses).map(|host| format!("127.0.1.{host}")).collect();
     let (tracker, over) = (daemon.address(), AtomicBool::new(false));
@@ -465,19 +465,19 @@ fn others_are_served_beside(attack: Attack, addresses: usize, daemon: &Daemon<'_
         let attacker = scope.spawn(|| attack.run(&attackers, 2 * slots, tracker, &over));
         wait_for("the attack", || (daemon.counter("http_connections") >= slots as u64).then_some(()));
         for number in 0..30 {
-            // The attackers take back what they lost meanwhile.
+            // Give the attackers time to take the free slots again.
             thread::sleep(Duration::from_millis(10));
             let told = announce_http(tracker, &leecher());
             told.unwrap_or_else(|error| unreachable!("{attack:?} from {addresses}, {number}: {error:?}"));
         }
         over.store(true, Ordering::Relaxed);
-        attacker.join().expect("it ends");
+        attacker.join().expect("the thread ends");
     });
 }
 
 #[test]
-fn it_takes_eight_addresses_to_keep_others_waiting_whatever_their_connections_do() {
-    // An address may have two of sixteen. None is out of time before the test is.
+fn fewer_than_eight_attacking_addresses_cannot_block_others() {
+    // Each address may hold two of the sixteen slots. The timeouts are longer than the test.
     let slots = 16;
     for attack in Attack::all() {
         for addresses in [1, 7] {
@@ -489,7 +489,7 @@ fn it_takes_eight_addresses_to_keep_others_waiting_whatever_their_connections_do
 }
 
 #[test]
-fn an_address_that_takes_all_descriptors_gives_way() {
+fn an_address_that_takes_all_descriptors_does_not_block_others() {
     let folder = Folder::new("descriptors");
     folder.write("nakodo.toml", format!("data_dir = \"data\"\n{}", hasty(256, "5m", "5m")));
     let serve = folder.command(&["serve", CONFIG[0], CONFIG[1]]);
@@ -502,7 +502,7 @@ fn an_address_that_takes_all_descriptors_gives_way() {
     for _ in 0..20 {
         announce_http(tracker, &leecher()).expect("the LAN is open");
     }
-    // The command below needs a descriptor of the tracker, too.
+    // The command below also needs a file descriptor in the tracker.
     drop(slow);
     wait_for("descriptors", || {
         let status = folder.run(&["status", "--json", CONFIG[0], CONFIG[1]]);
@@ -512,33 +512,33 @@ fn an_address_that_takes_all_descriptors_gives_way() {
 }
 
 #[test]
-fn who_does_not_read_is_cut_off_and_harms_nobody() {
+fn a_client_that_does_not_read_is_disconnected_and_does_not_affect_others() {
     let folder = Folder::new("deaf");
     let daemon = Daemon::configured(&folder, &hasty(8, "2s", "5m"));
-    // Swarms whose scrape is long.
+    // A scrape with a long response.
     let scrape = http::scrape(&(0..60).map(info_hash).collect::<Vec<_>>());
     let deaf = HttpClient::over(connected("127.0.0.1", daemon.address(), true));
     let (mut sender, tracker) = (deaf.stream.try_clone().expect("a copy"), daemon.address());
     let asking = thread::spawn(move || {
         let mut asked = 0;
-        // Until it blocks for good, and is then cut off.
+        // Send until the tracker stops reading, and then closes the connection.
         while sender.write_all(&scrape).is_ok() {
             asked += 1;
         }
         asked
     });
     let started = Instant::now();
-    wait_for("the end of who does not read", || {
+    wait_for("the timeout of the client that does not read", || {
         announce_http(tracker, &leecher()).expect("others are served");
         (daemon.counter("http_connections_timed_out") == 1).then_some(())
     });
-    let asked = asking.join().expect("it ends");
+    let asked = asking.join().expect("the thread ends");
     assert!(started.elapsed() >= Duration::from_millis(1900) && asked > 1, "{asked} asked in {:?}", started.elapsed());
     drop(deaf);
 }
 
 #[test]
-fn who_reads_slowly_gets_everything() {
+fn a_slow_reader_gets_every_response() {
     let folder = Folder::new("slow-reader");
     let daemon = Daemon::configured(&folder, &hasty(8, "1m", "5m"));
     let hashes: Vec<_> = (0..74).map(info_hash).collect();
@@ -547,11 +547,11 @@ fn who_reads_slowly_gets_everything() {
     let mut sender = client.stream.try_clone().expect("a copy");
     let scrape = http::scrape(&hashes);
     let asking = thread::spawn(move || {
-        sender.write_all(&scrape.repeat(requests)).expect("it is taken in the end");
-        // Whoever has asked for all may close that end.
-        sender.shutdown(Shutdown::Write).expect("it is open");
+        sender.write_all(&scrape.repeat(requests)).expect("the tracker reads everything");
+        // A client may close its sending side after its last request.
+        sender.shutdown(Shutdown::Write).expect("an open connection");
     });
-    // Until neither end takes any more.
+    // Wait until the buffers of both sides are full.
     thread::sleep(Duration::from_millis(300));
     for number in 0..requests {
         let response = client.try_response().unwrap_or_else(|error| unreachable!("{number}: {error}"));
@@ -566,13 +566,13 @@ fn who_reads_slowly_gets_everything() {
 }
 
 #[test]
-fn who_closes_its_end_after_asking_is_answered() {
+fn a_client_that_closes_its_sending_side_is_answered() {
     let folder = Folder::new("half-closed");
     let daemon = Daemon::configured(&folder, "listen = [\"127.0.0.1:0\"]\n");
     for requests in [1, 20] {
         let mut client = HttpClient::connect(daemon.address());
         client.send(&http_announce().repeat(requests));
-        client.stream.shutdown(Shutdown::Write).expect("it is open");
+        client.stream.shutdown(Shutdown::Write).expect("an open connection");
         for _ in 0..requests {
             client.response().told().expect("the LAN is open");
         }
@@ -581,7 +581,7 @@ fn who_closes_its_end_after_asking_is_answered() {
 }
 
 #[test]
-fn where_none_can_give_way_waiting_takes_no_time_of_the_processor() {
+fn waiting_for_a_free_connection_uses_no_cpu_time() {
     let folder = Folder::new("full");
     let daemon = Daemon::configured(&folder, &hasty(2, "5m", "5m"));
     let mut busy = vec![slow_client("127.0.0.2", &daemon), slow_client("127.0.0.3", &daemon)];
@@ -599,7 +599,7 @@ fn where_none_can_give_way_waiting_takes_no_time_of_the_processor() {
 }
 
 #[test]
-fn a_flood_of_connections_does_not_keep_udp_waiting() {
+fn a_flood_of_connections_does_not_block_udp() {
     let folder = Folder::new("connections");
     let daemon = Daemon::configured(&folder, &hasty(16, "5m", "5m"));
     let tracker = daemon.address();
@@ -611,13 +611,13 @@ fn a_flood_of_connections_does_not_keep_udp_waiting() {
                     let mut connected = 0;
                     let mut open = std::collections::VecDeque::new();
                     while !over.load(Ordering::Relaxed) {
-                        // Where the queue is full, the kernel lets a client wait.
+                        // The kernel makes a client wait while the queue is full.
                         if let Ok(mut stream) = TcpStream::connect_timeout(&tracker, Duration::from_millis(100)) {
                             let _ = stream.write_all(if connected % 2 == 0 { b"GET /" } else { b"nonsense\r\n\r\n" });
                             connected += 1;
                             open.push_back(stream);
                         }
-                        // Those that are held stay slow; the others make room for more.
+                        // Keep twelve slow connections, and close older ones to make room for more.
                         if open.len() > 12 {
                             open.pop_front();
                         }
@@ -633,18 +633,18 @@ fn a_flood_of_connections_does_not_keep_udp_waiting() {
             asked += 1;
         }
         over.store(true, Ordering::Relaxed);
-        (flooders.into_iter().map(|flooder| flooder.join().expect("it ends")).sum::<usize>(), asked)
+        (flooders.into_iter().map(|flooder| flooder.join().expect("the thread ends")).sum::<usize>(), asked)
     });
     println!("{asked} announces over UDP beside {connected} connections");
-    // Where UDP is kept waiting, a few are answered at best.
+    // If the flood blocked UDP, at most a few announces would be answered.
     assert!(asked > 20 && connected > 100, "{asked} beside {connected}");
 }
 
-/// Datagrams that each of two threads sends.
+/// Number of datagrams from each of two threads.
 const FLOOD: usize = 100_000;
 
 #[test]
-fn a_flood_of_datagrams_does_not_keep_http_waiting() {
+fn a_flood_of_datagrams_does_not_block_http() {
     let folder = Folder::new("flood");
     let daemon = Daemon::configured(&folder, EVERYWHERE);
     let tracker = listening(&daemon, "127.0.0.1");
@@ -680,19 +680,19 @@ fn a_flood_of_datagrams_does_not_keep_http_waiting() {
             }
             (asked, slowest)
         });
-        let sent: usize = flooders.into_iter().map(|flooder| flooder.join().expect("it ends")).sum();
+        let sent: usize = flooders.into_iter().map(|flooder| flooder.join().expect("the thread ends")).sum();
         over.store(true, Ordering::Relaxed);
-        let (asked, slowest) = asker.join().expect("it ends");
+        let (asked, slowest) = asker.join().expect("the thread ends");
         (sent, asked, slowest)
     });
     println!("{asked} HTTP requests beside {sent} datagrams, the slowest pair in {slowest:?}");
-    // Where HTTP is kept waiting, only the pair that was asked for in the beginning is answered, in the end.
+    // If the flood blocked HTTP, only the first pair of requests would be answered, after the flood.
     assert!(asked > 10, "{asked}");
     assert!(UdpClient::new("127.0.0.3", tracker).announce(&leecher()).is_ok());
 }
 
 #[test]
-fn ten_thousand_bad_requests_are_no_reason_to_fill_the_log() {
+fn ten_thousand_bad_requests_do_not_fill_the_log() {
     let folder = Folder::new("quiet");
     let daemon = Daemon::configured(&folder, "listen = [\"127.0.0.1:0\"]\n");
     let before = daemon.log().len();
@@ -707,7 +707,7 @@ fn ten_thousand_bad_requests_are_no_reason_to_fill_the_log() {
             let datagram = udp::announce(number, number as u32, &leecher());
             udp.send_to(&datagram[..if round % 2 == 0 { 98 } else { 97 }], tracker).expect("loopback takes datagrams");
         }
-        // Those that end in a closed connection.
+        // Also send requests that close the connection.
         assert_eq!(HttpClient::connect(tracker).ask(b"nonsense\r\n\r\n").status, 400);
         drop(HttpClient::connect(tracker));
     }

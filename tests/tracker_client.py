@@ -1,4 +1,4 @@
-"""The smallest client of a tracker: announces and scrapes over HTTP and UDP (BEP 3, 15, 23, 48), IPv4."""
+"""A minimal tracker client: announces and scrapes over HTTP and UDP (BEP 3, 15, 23, 48), IPv4."""
 import http.client, random, socket, struct
 from urllib.parse import quote
 
@@ -8,7 +8,7 @@ TRIES = 4
 
 
 def bdecode(data):
-    """The value of a bencoded reply; raises ValueError where it is not one."""
+    """Return the value of a bencoded reply; raise ValueError if it is invalid."""
     value, rest = _bdecode(data)
     if rest:
         raise ValueError(f"bytes after the end: {rest[:20]!r}")
@@ -33,7 +33,7 @@ def _bdecode(data):
 
 
 def peers_of(compact):
-    """[(address, port)] of a compact list (BEP 23)."""
+    """Return [(address, port)] of a compact list (BEP 23)."""
     return [(socket.inet_ntoa(compact[i:i + 4]), struct.unpack_from(">H", compact, i + 4)[0])
             for i in range(0, len(compact), 6)]
 
@@ -60,7 +60,7 @@ class Http:
     def scrape(self, info_hash):
         """(seeders, leechers)"""
         files = self._get(f"/scrape?info_hash={quote(info_hash, safe='')}")[b"files"]
-        swarm = files.get(info_hash, {b"complete": 0, b"incomplete": 0})  # BEP 48 lets a tracker leave out the unknown
+        swarm = files.get(info_hash, {b"complete": 0, b"incomplete": 0})  # BEP 48: unknown swarms may be omitted
         return swarm[b"complete"], swarm[b"incomplete"]
 
 
@@ -72,7 +72,7 @@ class Udp:
         self.connection = None
 
     def _ask(self, connection, action, body=b""):
-        """Asks again when there is no answer (BEP 15, "Time outs"): datagrams get lost."""
+        """Send a request; repeat it if no answer arrives (BEP 15, "Time outs"), because datagrams get lost."""
         for tries_left in reversed(range(TRIES)):
             try:
                 return self._ask_once(connection, action, body)
@@ -86,18 +86,18 @@ class Udp:
         while True:
             reply = self.socket.recv(65536)
             if reply[4:8] != transaction:
-                continue  # late, of a question given up
+                continue  # a late answer to an earlier request
             if reply[:4] == struct.pack(">I", 3):
                 raise ValueError(reply[8:].decode())
             if reply[:4] != struct.pack(">I", action):
-                raise ValueError(f"an answer to another question: {reply[:16].hex()}")
+                raise ValueError(f"an answer to another request: {reply[:16].hex()}")
             return reply[8:]
 
     def ask_to_connect(self):
         self.socket.send(struct.pack(">QII", CONNECT_ID, 0, 0))
 
     def take_connection(self):
-        """Any answer to `ask_to_connect` will do, a late one too."""
+        """Accept any answer to `ask_to_connect`, a late one too."""
         self.connection, = struct.unpack_from(">Q", self.socket.recv(65536), 8)
 
     def connect(self):

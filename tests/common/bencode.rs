@@ -1,4 +1,4 @@
-//! A parser of bencode that forgives nothing: keys are sorted and unique, numbers have one form.
+//! A strict parser of bencode: keys are sorted and unique, numbers have one form.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// The value that takes all of `bytes`.
+    /// Parse a value that fills all of `bytes`.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let mut rest = bytes;
         let value = value(&mut rest);
@@ -42,7 +42,7 @@ impl Value {
     pub(crate) fn keys(&self) -> Vec<&[u8]> {
         match self {
             Self::Dictionary(entries) => entries.keys().map(Vec::as_slice).collect(),
-            other => unreachable!("{other:?} is no dictionary"),
+            other => unreachable!("{other:?} is not a dictionary"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Requests as clients write them, and a strict reader of responses.
+//! Requests as clients send them, and a strict parser of responses.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use super::bencode::Value;
 use super::udp::{peers4, peers6};
 use super::{Announce, Event, Refused, Scraped, Told};
 
-/// Every byte escaped.
+/// Percent-encode every byte.
 pub(crate) fn escape(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "%{byte:02X}");
@@ -53,7 +53,7 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    /// The response that takes all of `bytes`: its body is as long as its `Content-Length` says, or missing (HEAD).
+    /// Parse a response that fills all of `bytes`. Its body has the length in `Content-Length`, or is missing (HEAD).
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head ends");
         let head = std::str::from_utf8(&bytes[..end]).expect("a head is text");
@@ -63,19 +63,19 @@ impl Response {
         let header = |name: &str| {
             let mut values = headers.iter().filter(|(header, _)| header.eq_ignore_ascii_case(name));
             let value = values.next().expect(name).1;
-            assert!(values.next().is_none(), "{name} stands there twice");
+            assert!(values.next().is_none(), "{name} occurs twice");
             value
         };
         let keep_alive = header("connection") == "keep-alive";
         assert!(keep_alive || header("connection") == "close");
         let content_length = header("content-length").parse().expect("a number");
         let body = bytes[end + 4..].to_vec();
-        assert!(body.len() == content_length || body.is_empty(), "{} of {content_length} octets", body.len());
+        assert!(body.len() == content_length || body.is_empty(), "{} of {content_length} bytes", body.len());
         Self { status: status[..3].parse().expect("a number"), keep_alive, content_length, body }
     }
 
     pub(crate) fn dictionary(&self) -> Value {
-        assert_eq!(self.status, 200, "clients look no further where it is anything else");
+        assert_eq!(self.status, 200, "clients read the body only with this status");
         Value::parse(&self.body)
     }
 
@@ -89,7 +89,7 @@ impl Response {
             });
             return Err(Refused { reason, retry_in });
         }
-        let mut peers = peers4(reply.bytes("peers").expect("peers are always there"));
+        let mut peers = peers4(reply.bytes("peers").expect("`peers` is always present"));
         peers.extend(peers6(reply.bytes("peers6").unwrap_or_default()));
         let number = |key: &str| u32::try_from(reply.integer(key).expect(key)).expect(key);
         let (interval, seeders, leechers) = (number("interval"), number("complete"), number("incomplete"));
@@ -97,7 +97,7 @@ impl Response {
         Ok(Told { interval, seeders, leechers, peers })
     }
 
-    /// What a scrape says of one swarm.
+    /// Return the counts of one swarm from a scrape.
     pub(crate) fn scraped(&self, info_hash: &[u8; 20]) -> Scraped {
         let reply = self.dictionary();
         let file = reply.get(b"files").and_then(|files| files.get(info_hash)).expect("the swarm is in `files`");

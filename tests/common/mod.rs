@@ -1,4 +1,5 @@
-//! What the tests share: a tracker behind a mock clock, spoken to in bytes only; and one in a process of its own.
+//! Shared parts of the tests: a tracker with a mock clock and an interface of bytes only, and a tracker in its own
+//! process.
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
@@ -17,9 +18,9 @@ use nakodo::tracker::{
     Admission, Answer, External, HashKey, MAX_RESPONSE_OCTETS, Policy, Seeds, Settings, Tracker, Transport,
 };
 
-/// Octets of the longest UDP reply that there may be, and some that must stay untouched.
+/// Length of the UDP buffer: the longest reply, and some bytes that must stay untouched.
 const UDP_BUFFER_OCTETS: usize = 2048;
-/// What an unwritten octet of a buffer holds.
+/// Value of an unwritten byte in a buffer.
 const DIRT: u8 = 0xa5;
 
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1800);
@@ -29,7 +30,7 @@ pub(crate) const DEFAULT_PEERS: usize = 50;
 pub(crate) const MAX_PEERS: usize = 200;
 pub(crate) const BOTH: [Transport; 2] = [Transport::Udp, Transport::Http];
 
-/// The usual home: the LAN and the WAN are open, and the gateway's external address is not known.
+/// Build the settings of a usual home: LAN and WAN are open, and the gateway's external address is unknown.
 pub(crate) fn settings() -> Settings {
     let policy = Policy {
         interval: INTERVAL,
@@ -65,11 +66,11 @@ pub(crate) fn ip(text: &str) -> IpAddr {
     text.parse().expect(text)
 }
 
-/// What a client says of itself, whichever transport carries it.
+/// Content of an announce, for both transports.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Announce {
     pub(crate) info_hash: [u8; 20],
-    /// The port that the client listens on; it sends from another.
+    /// The port on which the client listens; it differs from the source port.
     pub(crate) port: u16,
     pub(crate) left: u64,
     pub(crate) event: Event,
@@ -104,14 +105,14 @@ impl Announce {
     }
 }
 
-/// Twenty bytes that are no UTF-8, and full of what HTTP has to escape.
+/// Build an info-hash that is not UTF-8, with many bytes that HTTP must escape.
 pub(crate) fn info_hash(number: u8) -> [u8; 20] {
     let mut bytes = *b"\xff\x00&=%+ ?#\x80\xc3\xfe/\r\n;:~\x7f_";
     bytes[19] = number;
     bytes
 }
 
-/// What a client that may announce is told.
+/// Reply to an admitted announce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Told {
     pub(crate) interval: u32,
@@ -127,18 +128,18 @@ impl Told {
     }
 }
 
-/// What a client that may not is told.
+/// Reply to a refused announce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub(crate) reason: String,
-    /// Minutes (BEP 31); UDP has no place for it.
+    /// Minutes (BEP 31); UDP has no field for it.
     pub(crate) retry_in: Option<i64>,
 }
 
 /// Seeders, finished downloads, leechers.
 pub(crate) type Scraped = (u32, u32, u32);
 
-/// A tracker, what its clock shows, and the buffers that the shell would hold.
+/// A tracker with its clock and the buffers of the shell.
 pub(crate) struct Site {
     pub(crate) tracker: Tracker,
     pub(crate) now: Running,
@@ -157,12 +158,12 @@ impl Site {
         Self { tracker, now, next_sweep: now, out: vec![DIRT; MAX_RESPONSE_OCTETS + 64] }
     }
 
-    /// Everybody may announce.
+    /// Create a site on which every client may announce.
     pub(crate) fn open() -> Self {
         Self::new(settings())
     }
 
-    /// Let time pass, with the sweeper called whenever it wants to be.
+    /// Let time pass, and call the sweeper whenever it is due.
     pub(crate) fn pass(&mut self, time: Duration) {
         let end = self.now.after(time);
         while self.next_sweep <= end {
@@ -192,7 +193,7 @@ impl Site {
         self.tracker.whitelist().put(entry).expect("room");
     }
 
-    /// What comes back for a datagram, if anything does. Nothing beyond it is written.
+    /// Answer a datagram and return the reply, if any. Check that the buffer is untouched beyond the reply.
     pub(crate) fn datagram(&mut self, from: SocketAddr, datagram: &[u8]) -> Option<Vec<u8>> {
         let out = &mut self.out[..UDP_BUFFER_OCTETS];
         out.fill(DIRT);
@@ -205,18 +206,18 @@ impl Site {
         self.tracker.answer_request(self.now, from, received, &mut self.out)
     }
 
-    /// The response to one whole request, which must be all that there is.
+    /// Answer exactly one complete request.
     pub(crate) fn request(&mut self, from: IpAddr, request: &[u8]) -> http::Response {
         let Answer::Response { consumed, written, keep_alive } = self.answer(from, request) else {
             unreachable!("a whole request is answered: {}", request.escape_ascii());
         };
         assert_eq!(consumed, request.len(), "the whole request is consumed");
         let response = http::Response::parse(&self.out[..written]);
-        assert_eq!(response.keep_alive, keep_alive, "the response says what becomes of the connection");
+        assert_eq!(response.keep_alive, keep_alive, "the response states if the connection is kept");
         response
     }
 
-    /// The response that the last [`Site::answer`] wrote.
+    /// Parse the response that the last [`Site::answer`] wrote.
     pub(crate) fn written(&self, octets: usize) -> http::Response {
         http::Response::parse(&self.out[..octets])
     }
@@ -229,7 +230,7 @@ impl Site {
         }
     }
 
-    /// Announce from `from`, over UDP with a fresh connection id.
+    /// Announce from `from`; over UDP with a new connection id.
     pub(crate) fn announce(
         &mut self,
         transport: Transport,
@@ -246,12 +247,12 @@ impl Site {
         }
     }
 
-    /// Announce, where that may be.
+    /// Announce, and expect a reply with peers.
     pub(crate) fn told(&mut self, transport: Transport, from: &str, announce: Announce) -> Told {
         self.announce(transport, socket(from), announce).expect(from)
     }
 
-    /// Announce, where that may not be.
+    /// Announce, and expect a refusal.
     pub(crate) fn refused(&mut self, transport: Transport, from: &str, announce: Announce) -> Refused {
         self.announce(transport, socket(from), announce).expect_err(from)
     }

@@ -1,4 +1,5 @@
-//! The tracker as its users have it: a process with a folder, started, asked, signalled, and gone at the end of the test.
+//! The tracker as a process with its own folder. A test can start it, run commands and send signals; the process ends
+//! with the test.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,13 +16,13 @@ use nakodo::api::{Status, Whitelist};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
-/// How long anything may take before a test fails: no test takes that long unless it fails, however busy the machine is.
+/// Time limit for every wait in a test. It is long enough for a busy machine: only a failing test reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Between two looks whether something has happened.
+/// Time between two polls.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What `happened` returns, as soon as it returns something.
+/// Poll `happened` until it returns a value, and return that value.
 pub(crate) fn wait_for<T>(what: &str, mut happened: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
@@ -33,8 +34,9 @@ pub(crate) fn wait_for<T>(what: &str, mut happened: impl FnMut() -> Option<T>) -
     }
 }
 
-/// The binary, to be run. Tests for another architecture say with `NAKODO_TEST_EMULATOR` what runs it; `boards/toolchain`
-/// sets that. So the kernel need not know of the emulator, which it is told where one may (`binfmt_misc`).
+/// Build a command that runs the binary. In tests for another architecture, `NAKODO_TEST_EMULATOR` names the emulator;
+/// `boards/toolchain` sets it. So the emulator does not have to be registered in the kernel (`binfmt_misc`), which
+/// often needs more rights.
 fn nakodo() -> Command {
     let binary = env!("CARGO_BIN_EXE_nakodo");
     let Some(emulator) = std::env::var_os("NAKODO_TEST_EMULATOR") else { return Command::new(binary) };
@@ -43,7 +45,7 @@ fn nakodo() -> Command {
     command
 }
 
-/// A directory of its own for a test, removed at its end.
+/// A directory for one test, removed at its end.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
@@ -63,19 +65,19 @@ impl Folder {
         fs::write(self.path(name), content).expect("the folder is writable");
     }
 
-    /// A command in this folder, which finds nothing of the tester's.
+    /// Build a command in this folder, without the environment of the user that runs the tests.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = nakodo();
         command.args(arguments).current_dir(&self.0).env_clear().stdin(Stdio::null());
         command
     }
 
-    /// What a command says that ends by itself.
+    /// Run a command to its end and return its output.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         let command = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = Ends(command.expect("the binary can be run"));
-        // Either is shorter than what a pipe holds.
-        let status = wait_for("the end of a command", || child.0.try_wait().expect("it is our child"));
+        // Both outputs fit into a pipe's buffer, so that reading after the end is safe.
+        let status = wait_for("the end of a command", || child.0.try_wait().expect("a child of this test"));
         Ran { code: status.code(), out: text(child.0.stdout.take()), err: text(child.0.stderr.take()) }
     }
 }
@@ -88,11 +90,11 @@ impl Drop for Folder {
 
 fn text(pipe: Option<impl Read>) -> String {
     let mut text = String::new();
-    pipe.expect("it is piped").read_to_string(&mut text).expect("it is text");
+    pipe.expect("a pipe").read_to_string(&mut text).expect("text");
     text
 }
 
-/// What came of a command.
+/// Result of a command.
 #[derive(Debug)]
 pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
@@ -101,22 +103,22 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    /// What it printed, where all went well.
+    /// Expect success and return the output.
     pub(crate) fn well(self) -> String {
-        assert_eq!((self.code, self.err.as_str()), (Some(0), ""), "it printed {}", self.out);
+        assert_eq!((self.code, self.err.as_str()), (Some(0), ""), "the output was {}", self.out);
         self.out
     }
 
-    /// The line that tells what went wrong: there is one.
+    /// Expect a failure with this exit code, and return its single line of error text.
     pub(crate) fn failed(self, code: i32) -> String {
         let said = self.err.lines().filter(|line| !line.starts_with("nakodo: configuration: "));
         let said: Vec<_> = said.collect();
         assert_eq!((self.code, said.len(), self.out.as_str()), (Some(code), 1, ""), "{}", self.err);
-        said[0].strip_prefix("nakodo: ").expect("it says who says so").into()
+        said[0].strip_prefix("nakodo: ").expect("the prefix `nakodo: `").into()
     }
 }
 
-/// A process that does not outlive its test.
+/// A process that is killed at the end of its test.
 struct Ends(Child);
 
 impl Drop for Ends {
@@ -126,7 +128,7 @@ impl Drop for Ends {
     }
 }
 
-/// What a process writes.
+/// Output of a process, read by a thread.
 struct Written {
     octets: Arc<Mutex<Vec<u8>>>,
     reader: Option<JoinHandle<()>>,
@@ -138,25 +140,25 @@ impl Written {
         let read = Arc::clone(&octets);
         let reader = thread::spawn(move || {
             let mut piece = [0; 16 * 1024];
-            // What was written in one piece is seen in one.
+            // Output that was written at once also appears at once.
             while let Ok(octets @ 1..) = pipe.read(&mut piece) {
-                read.lock().expect("nobody panics with it").extend_from_slice(&piece[..octets]);
+                read.lock().expect("no holder of the lock panics").extend_from_slice(&piece[..octets]);
             }
         });
         Self { octets, reader: Some(reader) }
     }
 
-    /// The whole lines so far.
+    /// Return the complete lines until now.
     fn so_far(&self) -> Vec<String> {
-        let octets = self.octets.lock().expect("nobody panics with it");
+        let octets = self.octets.lock().expect("no holder of the lock panics");
         let whole = octets.iter().rposition(|&octet| octet == b'\n').map_or(0, |last| last + 1);
         String::from_utf8_lossy(&octets[..whole]).lines().map(String::from).collect()
     }
 
-    /// All of it, once the process has ended.
+    /// Return all output, after the process has ended.
     fn all(&mut self) -> String {
         self.reader.take().map(JoinHandle::join);
-        String::from_utf8_lossy(&self.octets.lock().expect("nobody panics with it")).into()
+        String::from_utf8_lossy(&self.octets.lock().expect("no holder of the lock panics")).into()
     }
 }
 
@@ -166,40 +168,40 @@ pub(crate) struct Daemon<'f> {
     child: Ends,
     out: Written,
     err: Written,
-    /// Where it says that it is, HTTP and UDP in turn.
+    /// The printed announce URLs, alternately HTTP and UDP.
     pub(crate) urls: Vec<String>,
 }
 
-/// The configuration's file, as the commands are told it.
+/// The option that names the configuration file.
 pub(crate) const CONFIG: [&str; 2] = ["--config", "nakodo.toml"];
 
 impl<'f> Daemon<'f> {
-    /// Start it with `config` as its file, and with its data beside that.
+    /// Write `config` to the configuration file, with a data directory in the same folder, and start the tracker.
     pub(crate) fn configured(folder: &'f Folder, config: &str) -> Self {
         folder.write("nakodo.toml", format!("data_dir = \"data\"\n{config}"));
         Self::again(folder)
     }
 
-    /// Start it with the file and the data that are there.
+    /// Start the tracker with the existing file and data.
     pub(crate) fn again(folder: &'f Folder) -> Self {
         Self::start(folder, &["serve", CONFIG[0], CONFIG[1]]).unwrap_or_else(|ran| unreachable!("{ran:?}"))
     }
 
-    /// Start it and wait until it says where it is; or until it ends.
+    /// Start the tracker and wait until it prints its URLs, or until it ends.
     pub(crate) fn start(folder: &'f Folder, arguments: &[&str]) -> Result<Self, Ran> {
         Self::start_with(folder, folder.command(arguments))
     }
 
-    /// Start it with a command of the test's, and wait likewise.
+    /// Start the tracker with the test's own command, and wait like [`Daemon::start`].
     pub(crate) fn start_with(folder: &'f Folder, mut command: Command) -> Result<Self, Ran> {
         let command = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = Ends(command.expect("the binary can be run"));
-        let out = Written::to(child.0.stdout.take().expect("it is piped"));
-        let err = Written::to(child.0.stderr.take().expect("it is piped"));
+        let out = Written::to(child.0.stdout.take().expect("a pipe"));
+        let err = Written::to(child.0.stderr.take().expect("a pipe"));
         let mut daemon = Self { folder, child, out, err, urls: Vec::new() };
-        let ended = wait_for("announce URLs", || match daemon.child.0.try_wait().expect("it is our child") {
+        let ended = wait_for("announce URLs", || match daemon.child.0.try_wait().expect("a child of this test") {
             Some(status) => Some(Some(status.code())),
-            // They are printed in one piece.
+            // All URLs are printed at once.
             None => daemon.out.so_far().iter().any(|line| line.starts_with("  udp://")).then_some(None),
         });
         if let Some(code) = ended {
@@ -210,38 +212,38 @@ impl<'f> Daemon<'f> {
         Ok(daemon)
     }
 
-    /// What it has printed.
+    /// Return the standard output until now.
     pub(crate) fn printed(&self) -> String {
         self.out.so_far().join("\n")
     }
 
-    /// The address in one of its URLs.
+    /// Parse the address in one of the URLs.
     pub(crate) fn address_in(url: &str) -> SocketAddr {
         let address = url.split("://").nth(1).and_then(|rest| rest.strip_suffix("/announce")).expect(url);
         address.parse().expect(address)
     }
 
-    /// Its first address.
+    /// Return the first address.
     pub(crate) fn address(&self) -> SocketAddr {
-        Self::address_in(self.urls.first().expect("it has a URL"))
+        Self::address_in(self.urls.first().expect("a URL"))
     }
 
-    /// Its port, behind which it listens on all of its addresses.
+    /// Return the port, which is the same for all addresses.
     pub(crate) fn port(&self) -> u16 {
         self.address().port()
     }
 
-    /// What it has logged.
+    /// Return the lines of the log until now.
     pub(crate) fn log(&self) -> Vec<String> {
         self.err.so_far()
     }
 
-    /// Wait for a line in the log that has `needle`.
+    /// Wait for a line in the log that contains `needle`.
     pub(crate) fn logged(&self, needle: &str) -> String {
         wait_for(needle, || self.log().into_iter().find(|line| line.contains(needle)))
     }
 
-    /// A command to it.
+    /// Run a command against this tracker.
     pub(crate) fn command(&self, arguments: &[&str]) -> Ran {
         self.folder.run(&[arguments, &CONFIG].concat())
     }
@@ -255,7 +257,7 @@ impl<'f> Daemon<'f> {
         serde_json::from_str(&json).expect(&json)
     }
 
-    /// The prefixes on the whitelist.
+    /// Return the prefixes on the whitelist.
     pub(crate) fn listed(&self) -> Vec<String> {
         self.whitelist().entries.iter().map(|entry| entry.prefix.to_string()).collect()
     }
@@ -273,28 +275,28 @@ impl<'f> Daemon<'f> {
         *self.counters().get(name).expect(name)
     }
 
-    /// The number of its process.
+    /// Return the process id.
     pub(crate) fn pid(&self) -> i32 {
         self.child.0.id().cast_signed()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        signal::kill(Pid::from_raw(self.pid()), signal).expect("it is there");
+        signal::kill(Pid::from_raw(self.pid()), signal).expect("the process exists");
     }
 
-    /// The time of the processor that it has taken so far, as `proc(5)` tells it: in ticks of 10 ms.
+    /// Return the CPU time of the process until now, from `proc(5)`, in ticks of 10 ms.
     pub(crate) fn processor_time(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.0.id())).expect("it is there");
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.0.id())).expect("the process exists");
         let after_name = stat.rsplit(')').next().expect("a name in brackets");
         let ticks = after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks"));
         Duration::from_millis(ticks.sum::<u64>() * 10)
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.0.try_wait().expect("it is our child").is_some()
+        self.child.0.try_wait().expect("a child of this test").is_some()
     }
 
-    /// Tell it to stop, and return its exit code, how long it took, and what it had logged by then.
+    /// Stop the tracker, and return its exit code, the duration of the stop, and its log.
     pub(crate) fn stop(self) -> (Option<i32>, Duration, Vec<String>) {
         self.stop_by(Signal::SIGTERM)
     }
@@ -302,18 +304,18 @@ impl<'f> Daemon<'f> {
     pub(crate) fn stop_by(mut self, signal: Signal) -> (Option<i32>, Duration, Vec<String>) {
         let asked = Instant::now();
         self.signal(signal);
-        let status = wait_for("the end of the tracker", || self.child.0.try_wait().expect("it is our child"));
+        let status = wait_for("the end of the tracker", || self.child.0.try_wait().expect("a child of this test"));
         (status.code(), asked.elapsed(), self.err.all().lines().map(String::from).collect())
     }
 
-    /// Pull the plug.
+    /// Kill the tracker, as a power cut would.
     pub(crate) fn kill(mut self) {
-        self.child.0.kill().expect("it is there");
-        self.child.0.wait().expect("it ends");
+        self.child.0.kill().expect("the process exists");
+        self.child.0.wait().expect("the process ends");
     }
 }
 
-/// Whether there is something at `path`, links followed.
+/// Does `path` exist? A dangling link counts, too.
 pub(crate) fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }

@@ -1,4 +1,4 @@
-//! Clients with real sockets. Whatever they wait for, they do not wait for ever.
+//! Clients with real sockets. Every wait has a time limit.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
@@ -13,10 +13,10 @@ use super::process::PATIENCE;
 use super::udp::{self, Reply};
 use super::{Announce, Refused, Scraped, Told, info_hash};
 
-/// A UDP datagram may be lost, also on loopback: after this time it is sent again.
+/// Time after which a UDP datagram is sent again: datagrams may be lost even on loopback.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// A UDP client at an address of its own.
+/// A UDP client with its own address.
 pub(crate) struct UdpClient {
     pub(crate) socket: UdpSocket,
     pub(crate) tracker: SocketAddr,
@@ -24,14 +24,14 @@ pub(crate) struct UdpClient {
 }
 
 impl UdpClient {
-    /// A client at `from`, any port, that takes answers from everywhere.
+    /// Create a client at `from`, on any port, that accepts answers from every address.
     pub(crate) fn new(from: &str, tracker: SocketAddr) -> Self {
         let socket = UdpSocket::bind((super::ip(from), 0)).expect(from);
         socket.set_read_timeout(Some(AGAIN_AFTER)).expect("a timeout");
         Self { socket, tracker, connection_id: None }
     }
 
-    /// Send `request` until it is answered; return the answer and where it comes from.
+    /// Send `request` until it is answered; return the answer and its sender.
     pub(crate) fn ask(&self, request: &[u8]) -> (Vec<u8>, SocketAddr) {
         self.ask_for(request, PATIENCE).expect("an answer")
     }
@@ -42,7 +42,7 @@ impl UdpClient {
         while started.elapsed() < patience {
             self.socket.send_to(request, self.tracker).expect("loopback takes datagrams");
             while let Ok((octets, from)) = self.socket.recv_from(&mut reply) {
-                // Answers to what was sent twice come twice.
+                // Ignore other replies: a request that was sent twice is answered twice.
                 if octets >= 8 && reply[4..8] == request[12..16] {
                     return Some((reply[..octets].to_vec(), from));
                 }
@@ -51,7 +51,7 @@ impl UdpClient {
         None
     }
 
-    /// What arrives, if anything does within a second or so.
+    /// Return the next datagram, if one arrives within about a second.
     pub(crate) fn receive(&self) -> Option<Vec<u8>> {
         let mut reply = [0; 2048];
         self.socket.recv_from(&mut reply).ok().map(|(octets, _)| reply[..octets].to_vec())
@@ -75,7 +75,7 @@ impl UdpClient {
         Reply::parse(&reply, from, 7).told()
     }
 
-    /// What a scrape says of one swarm.
+    /// Scrape one swarm.
     pub(crate) fn scrape(&mut self, swarm: u8) -> Result<Scraped, String> {
         let id = self.connect();
         let (reply, from) = self.ask(&udp::scrape(id, 9, &[info_hash(swarm)]));
@@ -95,18 +95,18 @@ pub(crate) struct HttpClient {
 
 impl HttpClient {
     pub(crate) fn connect(tracker: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&tracker, PATIENCE).expect("it listens");
+        let stream = TcpStream::connect_timeout(&tracker, PATIENCE).expect("the tracker listens");
         Self::over(stream)
     }
 
-    /// A connection from an address of this host.
+    /// Connect from a given address of this host.
     pub(crate) fn connect_from(from: &str, tracker: SocketAddr) -> Self {
         let family = if tracker.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
         let stream =
             TcpStream::from(socket::socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("a socket"));
         let from = SockaddrStorage::from(SocketAddr::new(super::ip(from), 0));
         socket::bind(stream.as_raw_fd(), &from).expect("an address of this host");
-        socket::connect(stream.as_raw_fd(), &SockaddrStorage::from(tracker)).expect("it listens");
+        socket::connect(stream.as_raw_fd(), &SockaddrStorage::from(tracker)).expect("the tracker listens");
         Self::over(stream)
     }
 
@@ -121,12 +121,12 @@ impl HttpClient {
         self.stream.write_all(octets).expect("the tracker takes it");
     }
 
-    /// The next response, whole.
+    /// Read the next complete response.
     pub(crate) fn response(&mut self) -> Response {
         self.try_response().expect("a response")
     }
 
-    /// The next response, or why there is none.
+    /// Read the next complete response, or return the error.
     pub(crate) fn try_response(&mut self) -> io::Result<Response> {
         loop {
             if let Some(octets) = whole(&self.received) {
@@ -151,7 +151,7 @@ impl HttpClient {
         self.ask(&http::announce(announce)).told()
     }
 
-    /// Wait until the tracker closes the connection, and return what it still sent.
+    /// Wait until the tracker closes the connection, and return the bytes received until then.
     pub(crate) fn rest(mut self) -> Vec<u8> {
         let started = Instant::now();
         let mut piece = [0; 16 * 1024];
@@ -160,7 +160,7 @@ impl HttpClient {
                 Ok(0) => break,
                 Ok(octets) => self.received.extend_from_slice(&piece[..octets]),
                 Err(error) if is_timeout(&error) => unreachable!("the connection stays open"),
-                // Reset, where it was closed on something unread.
+                // The tracker resets the connection if it closes it with unread data.
                 Err(_) => break,
             }
             assert!(started.elapsed() < PATIENCE, "the connection stays open");
@@ -168,7 +168,7 @@ impl HttpClient {
         self.received
     }
 
-    /// Whether it is open, with nothing to read.
+    /// Is the connection open, with nothing to read?
     pub(crate) fn is_open(&mut self) -> bool {
         self.stream.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
         let read = self.stream.read(&mut [0]);
@@ -181,7 +181,7 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
-/// Octets of the response at the beginning of `received`, once it is whole.
+/// Return the length of the response at the start of `received`, once it is complete.
 fn whole(received: &[u8]) -> Option<usize> {
     let head = received.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&received[..head]).to_ascii_lowercase();
@@ -190,13 +190,13 @@ fn whole(received: &[u8]) -> Option<usize> {
     (received.len() >= octets).then_some(octets)
 }
 
-/// Announce over a connection for this alone.
+/// Announce over a new connection.
 pub(crate) fn announce_http(tracker: SocketAddr, announce: &Announce) -> Result<Told, Refused> {
     HttpClient::connect(tracker).announce(announce)
 }
 
-/// These loopback addresses, on a machine without IPv6 only those of IPv4. Such a machine says so, past the test harness
-/// that keeps what a passing test prints to itself.
+/// Return these loopback addresses; on a machine without IPv6, only the IPv4 ones. The missing ones are reported on
+/// stderr directly, because the test harness hides the output of passing tests.
 pub(crate) fn with_ipv6<'a>(addresses: &[&'a str]) -> Vec<&'a str> {
     let is_there = |address: &&&str| match UdpSocket::bind((super::ip(address), 0)) {
         Err(error) if address.contains(':') => {

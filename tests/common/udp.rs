@@ -1,4 +1,4 @@
-//! BEP 15 from the client's side, written down apart from the tracker's own parser.
+//! BEP 15 from the client's side, independent of the tracker's own parser.
 
 use std::net::{Ipv6Addr, SocketAddr};
 
@@ -54,10 +54,10 @@ pub(crate) enum Reply {
 }
 
 impl Reply {
-    /// The reply in `packet`, whole and with the transaction id that it must have. The family of `to` tells its stride;
-    /// one that is v4-mapped is IPv4.
+    /// Parse the reply in `packet` and check its length and its transaction id. The family of `to` determines the
+    /// length of a peer; a v4-mapped address is IPv4.
     pub(crate) fn parse(packet: &[u8], to: SocketAddr, transaction: u32) -> Self {
-        assert!(packet.len() >= 8 && packet.len() <= 1400, "a reply of {} octets", packet.len());
+        assert!(packet.len() >= 8 && packet.len() <= 1400, "a reply of {} bytes", packet.len());
         assert_eq!(word(packet, 4), transaction, "the transaction id");
         let rest = &packet[8..];
         match word(packet, 0) {
@@ -88,7 +88,7 @@ fn word(packet: &[u8], at: usize) -> u32 {
 }
 
 fn whole(octets: &[u8], each: usize) -> std::slice::ChunksExact<'_, u8> {
-    assert!(octets.len().is_multiple_of(each), "{} octets in entries of {each}", octets.len());
+    assert!(octets.len().is_multiple_of(each), "{} bytes in entries of {each}", octets.len());
     octets.chunks_exact(each)
 }
 

@@ -1,6 +1,6 @@
-# A stand-in for OpenWrt's /lib/functions.sh and /lib/config/uci.sh, as far as our files use them: written from their
-# documentation, https://openwrt.org/docs/guide-developer/config-scripting, so that the test needs no code of OpenWrt's.
-# shellcheck shell=dash disable=SC2154 # $root and $pkgname are the caller's
+# A stand-in for the parts of OpenWrt's /lib/functions.sh and /lib/config/uci.sh that our files use. It is written from
+# the documentation, https://openwrt.org/docs/guide-developer/config-scripting, so the test needs no OpenWrt code.
+# shellcheck shell=dash disable=SC2154 # the caller sets $root and $pkgname
 
 reset_cb() {
 	config_cb() { :; }
@@ -36,7 +36,7 @@ get_bool() {
 	esac
 }
 
-# The users that a package wants, NAME=NUMBER:GROUP=NUMBER, as opkg's control file or apk's notes have them.
+# Add the users that a package requires, NAME=NUMBER:GROUP=NUMBER, from opkg's control file or apk's notes.
 add_group_and_user() {
 	local wanted user group
 	wanted=$(sed -n 's/^Require-User: *//p' "$root/usr/lib/opkg/info/$pkgname.control" 2>/dev/null)

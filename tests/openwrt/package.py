@@ -1,41 +1,41 @@
-"""What is in an .ipk or .apk, read without opkg and apk, and what must be."""
+"""The content of an .ipk or .apk, read without opkg and apk, and checks of it."""
 import gzip, hashlib, io, json, os, re, shutil, subprocess, tarfile
 from pathlib import Path
 
 from checks import check
 
 BOARDS = Path(__file__).resolve().parents[2] / "boards"
-# What a package puts on the router, and with which mode.
+# Files that a package installs on the router, with their modes.
 FILES = {
     "usr/bin/nakodo": 0o755, "etc/init.d/nakodo": 0o755, "etc/config/nakodo": 0o600,
     "etc/uci-defaults/40-nakodo": 0o755, "etc/capabilities/nakodo.json": 0o644,
     "lib/upgrade/keep.d/nakodo": 0o644, "lib/upgrade/nakodo.sh": 0o644,
 }
 APK_NOTES = [f"lib/apk/packages/nakodo.{what}" for what in ("rusers", "list", "conffiles", "conffiles_static")]
-# e_machine in an ELF header and the emulator, by the beginning of OpenWrt's name of the architecture.
+# e_machine in an ELF header and the emulator, by the prefix of OpenWrt's architecture name.
 MACHINES = {"arm_": (40, "arm"), "aarch64_": (183, "aarch64"), "x86_64": (62, "x86_64")}
 
 
 class Package:
-    """A file as its package manager sees it: {path: TarInfo}, {path: octets}, and the same of what steers it."""
+    """A package file: {path: TarInfo} and {path: bytes} of its content, and the same of its control files."""
 
     def __init__(self, path):
         self.path, self.kind = path, path.suffix[1:]
         match = re.fullmatch(r"nakodo_([^_]+)_(.+)\.(ipk|apk)", path.name)
-        check(match, "it is not called nakodo_VERSION_ARCHITECTURE.ipk or .apk")
+        check(match, "the file name is not nakodo_VERSION_ARCHITECTURE.ipk or .apk")
         self.version, self.architecture, _ = match.groups()
         unpacked = read_ipk(path) if self.kind == "ipk" else read_apk(path)
         self.entries, self.octets, self.control_entries, self.control = unpacked
         self.binary = self.octets["usr/bin/nakodo"]
 
     def machine(self):
-        """(e_machine in an ELF header, the emulator) of the architecture."""
+        """Return (e_machine in an ELF header, the emulator) of the architecture."""
         found = [machine for begin, machine in MACHINES.items() if self.architecture.startswith(begin)]
         check(found, f"the test does not know the architecture {self.architecture}")
         return found[0]
 
     def install(self, root):
-        """Put the files where they belong, keeping a configuration that is there."""
+        """Install the files, and keep an existing configuration."""
         for name, entry in self.entries.items():
             path = root / name
             if entry.isdir():
@@ -48,13 +48,13 @@ class Package:
 
 
 def members(archive):
-    """({path: TarInfo}, {path: octets}) of an open tar, without "./"."""
+    """Return ({path: TarInfo}, {path: bytes}) of an open tar, without "./"."""
     entries, octets = {}, {}
     for entry in archive:
         name = entry.name.removeprefix("./").rstrip("/")
         if name in ("", "."):
             continue
-        check(name not in entries, f"{name} is there twice")
+        check(name not in entries, f"{name} occurs twice")
         entries[name] = entry
         if entry.isfile():
             octets[name] = archive.extractfile(entry).read()
@@ -63,31 +63,31 @@ def members(archive):
 
 def read_ipk(path):
     _, parts = members(tarfile.open(path, "r:gz"))
-    check(list(parts) == ["debian-binary", "data.tar.gz", "control.tar.gz"], f"it has the members {list(parts)}")
+    check(list(parts) == ["debian-binary", "data.tar.gz", "control.tar.gz"], f"the members are {list(parts)}")
     check(parts["debian-binary"] == b"2.0\n", "debian-binary is not 2.0")
     data, control = (io.BytesIO(parts[f"{part}.tar.gz"]) for part in ("data", "control"))
     return *members(tarfile.open(fileobj=data, mode="r:gz")), *members(tarfile.open(fileobj=control, mode="r:gz"))
 
 
 def read_apk(path):
-    """apk's second form: two tars, the first without an end, each compressed by itself."""
+    """Read apk's second format: two tars, compressed separately, the first without an end marker."""
     plain = io.BytesIO(gzip.decompress(path.read_bytes()))
     entries, octets = members(tarfile.open(fileobj=plain, ignore_zeros=True))
     steers = [name for name in entries if name.startswith(".")]
     return (entries, octets, {name: entries.pop(name) for name in steers}, {name: octets.pop(name) for name in steers})
 
 
-# What is in the packages.
+# The checks.
 
 
 def check_contents(package):
     expected = {**FILES, **(dict.fromkeys(APK_NOTES, 0o644) if package.kind == "apk" else {})}
     files = {name: entry.mode & 0o7777 for name, entry in package.entries.items() if not entry.isdir()}
-    check(files == expected, f"it has the files {files} instead of {expected}")
+    check(files == expected, f"the files are {files} instead of {expected}")
     for name, entry in package.entries.items():
         check((entry.uid, entry.gid) == (0, 0), f"{name} belongs to {entry.uid}:{entry.gid}")
         check(entry.isfile() or entry.isdir() and entry.mode & 0o7777 == 0o755, f"{name} has the mode {entry.mode:o}")
-    check("etc/nakodo" in package.entries, "/etc/nakodo is not there")
+    check("etc/nakodo" in package.entries, "/etc/nakodo is missing")
     check_binary(package)
     capabilities = json.loads(package.octets["etc/capabilities/nakodo.json"])
     kinds = {"bounding", "effective", "ambient", "permitted", "inheritable"}
@@ -96,7 +96,7 @@ def check_contents(package):
 
 
 def check_binary(package):
-    """Static, and of the machine that the architecture's name begins with."""
+    """Check that the binary is static and for the package's architecture."""
     binary = package.binary
     check(binary[:4] == b"\x7fELF" and int.from_bytes(binary[18:20], "little") == package.machine()[0],
           f"the binary is not for {package.architecture}")
@@ -104,7 +104,7 @@ def check_binary(package):
     offset = int.from_bytes(binary[32:40] if wide else binary[28:32], "little")
     size, count = (int.from_bytes(binary[at:at + 2], "little") for at in ((54, 56) if wide else (42, 44)))
     kinds = {int.from_bytes(binary[at:at + 4], "little") for at in range(offset, offset + size * count, size)}
-    check(kinds and 3 not in kinds, "the binary wants an interpreter (PT_INTERP): it is not static")
+    check(kinds and 3 not in kinds, "the binary needs an interpreter (PT_INTERP): it is not static")
 
 
 def check_ipk(package):
@@ -113,7 +113,7 @@ def check_ipk(package):
                          "Require-User": "nakodo=6969:nakodo=6969"}.items():
         check(fields.get(field) == value, f"{field} is {fields.get(field)}, not {value}")
     octets = sum(map(len, package.octets.values()))
-    check(octets < int(fields["Installed-Size"]) < octets + 65536, f"Installed-Size does not tell the {octets} octets")
+    check(octets < int(fields["Installed-Size"]) < octets + 65536, f"Installed-Size does not match {octets} bytes")
     check("Depends" not in fields, "a static binary depends on nothing")
     check(package.control["conffiles"] == b"/etc/config/nakodo\n", "the configuration is not a conffile")
     modes = {name: entry.mode & 0o7777 for name, entry in package.control_entries.items()}
@@ -126,19 +126,19 @@ def check_apk(package):
         check(fields.get(field) == value, f"{field} is {fields.get(field)}, not {value}")
     check("depend" not in fields, "a static binary depends on nothing")
     scripts = {".post-install", ".pre-upgrade", ".post-upgrade", ".pre-deinstall"}
-    check(set(package.control) == {".PKGINFO", *scripts}, f"it has the scripts {set(package.control)}")
-    check(all(package.control_entries[name].mode & 0o7777 == 0o755 for name in scripts), "a script cannot be run")
+    check(set(package.control) == {".PKGINFO", *scripts}, f"the scripts are {set(package.control)}")
+    check(all(package.control_entries[name].mode & 0o7777 == 0o755 for name in scripts), "a script is not executable")
     notes = {name.rpartition(".")[2]: package.octets[name].decode() for name in APK_NOTES}
     digest = hashlib.sha256(package.octets["etc/config/nakodo"]).hexdigest()
-    check(notes["rusers"] == "nakodo=6969:nakodo=6969\n", "it asks for another user")
+    check(notes["rusers"] == "nakodo=6969:nakodo=6969\n", "the required user is wrong")
     check(notes["conffiles"] == "/etc/config/nakodo\n", "the configuration is not a conffile")
-    check(notes["conffiles_static"] == f"/etc/config/nakodo {digest}\n", "the conffile's digest is another")
+    check(notes["conffiles_static"] == f"/etc/config/nakodo {digest}\n", "the conffile's digest is wrong")
     check(set(notes["list"].split()) == {f"/{name}" for name in (*FILES, "lib/apk/packages/nakodo.rusers")},
-          f"the list of files has {notes['list']}")
+          f"the list of files is {notes['list']}")
 
 
 def check_same_bytes_again(package, work):
-    """Made once more, at another time and place, it is the same to the octet."""
+    """Build the package again, at another time and place: it must have the same bytes."""
     again = work / "again"
     again.mkdir()
     for name in ("usr/bin/nakodo", "etc/config/nakodo"):
@@ -148,12 +148,12 @@ def check_same_bytes_again(package, work):
     inputs = [again / "bin/nakodo", again / "config/nakodo", package.architecture, package.version]
     made = subprocess.run([BOARDS / "openwrt/package", *inputs, again], env=environment, capture_output=True, text=True)
     check(made.returncode == 0, f"boards/openwrt/package failed:\n{made.stderr}")
-    check((again / package.path.name).read_bytes() == package.path.read_bytes(), "made again it has other bytes")
+    check((again / package.path.name).read_bytes() == package.path.read_bytes(), "the rebuilt package has other bytes")
     shutil.rmtree(again)
 
 
 def check_feed(package, top):
-    """What the feed's Makefile puts into an image is what our packages have, but for the binary."""
+    """The feed's Makefile must install the same files as our packages, except the binary."""
     for file in ("include/package.mk", "feeds/packages/lang/rust/rust-package.mk", "installed/bin/nakodo"):
         (top / file).parent.mkdir(parents=True)
         (top / file).touch()
@@ -166,14 +166,14 @@ def check_feed(package, top):
     modes = {name: path.stat().st_mode & 0o7777 for name, path in files.items()}
     check(modes == FILES, f"the feed installs {modes}, not {FILES}")
     other = [name for name in files if name != "usr/bin/nakodo" and files[name].read_bytes() != package.octets[name]]
-    check(not other, f"the feed installs other files as {other}")
-    check("nakodo=6969:nakodo=6969" in (top / "fields").read_text(), "the feed asks for another user")
-    check((top / "conffiles").read_text() == "/etc/config/nakodo\n", "the feed's conffiles are others")
-    check("/etc/init.d/nakodo stop" in (top / "preinst").read_text(), "an upgrade of the feed's package stops nothing")
-    check("uci -q delete firewall.nakodo" in (top / "prerm").read_text(), "the feed's package leaves its rule behind")
+    check(not other, f"the feed installs other contents for {other}")
+    check("nakodo=6969:nakodo=6969" in (top / "fields").read_text(), "the feed requires another user")
+    check((top / "conffiles").read_text() == "/etc/config/nakodo\n", "the feed's conffiles are wrong")
+    check("/etc/init.d/nakodo stop" in (top / "preinst").read_text(), "the feed's upgrade does not stop the tracker")
+    check("uci -q delete firewall.nakodo" in (top / "prerm").read_text(), "the feed's package keeps its firewall rule")
     cargo = subprocess.run(["cargo", "metadata", "--no-deps", "--offline", "--format-version=1", "--manifest-path",
                             top / "build/Cargo.toml"], capture_output=True, text=True)
-    check(cargo.returncode == 0, f"the feed does not copy all that cargo wants:\n{cargo.stderr}")
+    check(cargo.returncode == 0, f"the feed does not copy all files that cargo needs:\n{cargo.stderr}")
 
 
 def check_scripts(package, work):

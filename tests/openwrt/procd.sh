@@ -1,9 +1,9 @@
-# A stand-in for OpenWrt's /lib/functions/procd.sh: hands procd the same JSON, by the same call of ubus.
+# A stand-in for OpenWrt's /lib/functions/procd.sh: it sends procd the same JSON, by the same ubus call.
 # shellcheck shell=dash
 
 json_string() { printf '"%s"' "$(printf '%s' "$1" | sed 's/["\\]/\\&/g')"; }
 
-# Add $2, which is JSON, to what is in the variable called $1.
+# Append the JSON in $2 to the variable named $1.
 json_add() {
 	eval "$1=\"\${$1}\${$1:+, }\$2\""
 }
@@ -53,7 +53,7 @@ procd_set_param() {
 		reload_signal) value=$(kill -l "$1") ;;
 		pidfile | user | group | seccomp | capabilities | facility) value=$(json_string "$1") ;;
 		stdout | stderr | no_new_privs) value=$([ "$1" = 1 ] && echo true || echo false) ;;
-		*) return 0 ;; # procd.sh, too, says nothing
+		*) return 0 ;; # the real procd.sh ignores it, too
 	esac
 	json_add procd_instance "\"$name\": $value"
 }
@@ -68,7 +68,7 @@ procd_add_jail() {
 add_mounts() {
 	local path writable=$1
 	shift
-	# shellcheck disable=SC2048 # as procd.sh does: a path is a word
+	# shellcheck disable=SC2048 # procd.sh splits paths into words, too
 	for path in $*; do json_add procd_mounts "$(json_string "$path"): \"$writable\""; done
 }
 

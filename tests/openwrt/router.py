@@ -1,4 +1,4 @@
-"""A router in a folder: busybox, stand-ins for OpenWrt's own programs, and procd, which is played here."""
+"""A router in a folder: busybox, stand-ins for OpenWrt's own programs, and a simulated procd."""
 import contextlib, hashlib, json, os, re, resource, shutil, subprocess, time
 from pathlib import Path
 
@@ -10,7 +10,7 @@ CONFIG = "var/etc/nakodo/nakodo.toml"
 
 
 class Process:
-    """An instance as procd runs it; without a jail, which is ujail's."""
+    """A procd instance, without the jail that ujail would create."""
 
     def __init__(self, root, instance):
         users = {line.split(":")[0]: line.split(":") for line in (root / "etc/passwd").read_text().splitlines()}
@@ -61,7 +61,7 @@ class Router:
         (root / "etc/config/firewall").write_text("config zone\n\toption name 'wan'\n")
 
     def run(self, *command, code=0, **variables):
-        """Run a command on the router and let procd do what it asks for; its output, with that for the log."""
+        """Run a command on the router and let procd process its requests. Return its output; keep its log in `log`."""
         for name in ("tmp/ubus", "tmp/logged"):
             (self.root / name).unlink(missing_ok=True)
         done = subprocess.run(["chroot", self.root, *command], capture_output=True, text=True, errors="replace",
@@ -80,7 +80,7 @@ class Router:
         return self.run("/bin/sh", "/etc/rc.common", "/etc/init.d/nakodo", action, code=code)
 
     def procd(self, method, message):
-        """service/instance.c of procd: a changed instance is sent its signal, or started again where it has none."""
+        """Act like procd's service/instance.c: signal a changed instance, or restart it if it has no reload signal."""
         if message.get("name") != "nakodo" or method not in ("set", "delete"):
             return
         self.service = message if method == "set" else None
@@ -117,7 +117,7 @@ class Router:
         return (self.root / "tmp/output").read_text() if (self.root / "tmp/output").exists() else ""
 
     def options(self, values, base=None):
-        """Write /etc/config/nakodo from keys as TOML has them."""
+        """Write /etc/config/nakodo from keys as written in TOML."""
         sections = {}
         for key, value in {**(base or {}), **values}.items():
             section, _, leaf = key.rpartition(".")
@@ -132,7 +132,7 @@ class Router:
         (self.root / "etc/config/nakodo").write_text(text)
 
     def resolved(self):
-        """{key: value} of the configuration that the tracker is started with, as nakodo understands it."""
+        """Return {key: value} of the tracker's configuration, as printed by `nakodo check`."""
         output = self.run("/usr/bin/nakodo", "check", "--config", f"/{CONFIG}")
         return {key: toml_value(value) for key, value in re.findall(r"^([a-z0-9_.]+) = (.*)$", output, re.M)}
 
@@ -154,5 +154,5 @@ def uci_quoted(text):
 
 
 def toml_value(text):
-    """Of what `nakodo check` prints: strings, lists of them and integers, which JSON writes the same."""
+    """Parse a value from `nakodo check`: strings, lists of them and integers have the same form in JSON."""
     return json.loads(text)

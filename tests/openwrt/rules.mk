@@ -1,4 +1,4 @@
-# A stand-in for OpenWrt's build system, as far as the feed's Makefile uses it: what it would do, as targets.
+# A stand-in for the parts of OpenWrt's build system that the feed's Makefile uses: its steps, as targets.
 # https://openwrt.org/docs/guide-developer/packages
 
 INCLUDE_DIR:=$(TOPDIR)/include

@@ -1,11 +1,11 @@
-//! What is going to happen, and a network that loses, doubles, delays and reorders what it carries.
+//! The queue of future events, and a network that loses, duplicates, delays and reorders packets.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use nakodo::clock::Running;
 
-/// Events in the order of their time; those of the same time in the order in which they were added.
+/// Events ordered by time; events at the same time are in the order of addition.
 #[derive(Debug)]
 pub(crate) struct Agenda<T> {
     due: BTreeMap<(Running, u64), T>,
@@ -27,17 +27,17 @@ impl<T> Agenda<T> {
     }
 }
 
-/// How a network behaves, in percents.
+/// Behaviour of a network, in percent of the packets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Network {
     pub(crate) lost: u32,
     pub(crate) doubled: u32,
-    /// Held up for so long that later packets arrive before it.
+    /// Delayed so long that later packets arrive earlier.
     pub(crate) held_up: u32,
 }
 
 impl Network {
-    /// After how long a datagram arrives: not at all, once or twice.
+    /// Return the delay of each copy of a datagram: no copy, one or two.
     pub(crate) fn deliveries(self, random: &mut fastrand::Rng) -> Vec<Duration> {
         if percent(random, self.lost) {
             return Vec::new();

@@ -1,5 +1,5 @@
-//! A BitTorrent client as a tracker meets it: it comes, announces on the interval that it was given, completes, scrapes,
-//! and stops or crashes. Over UDP it does as BEP 15 says, or nearly.
+//! A BitTorrent client from the tracker's view: it starts, announces at the given interval, completes, scrapes, and
+//! stops or crashes. Over UDP it follows BEP 15, with small deviations.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -11,31 +11,31 @@ use super::agenda::percent;
 use super::model::FIRST_SOURCE_PORT;
 use crate::common::{Announce, Event, info_hash};
 
-/// How long a client may use a connection id: BEP 15, "UDP connections / spoofing".
+/// Time for which a client may use a connection id: BEP 15, "UDP connections / spoofing".
 const ID_MAY_BE_USED_FOR: Duration = Duration::from_secs(60);
 /// BEP 15, "Time outs": 15 × 2ⁿ seconds.
 const FIRST_TIMEOUT: Duration = Duration::from_secs(15);
 const TRIES: u32 = 6;
 
-/// How a client behaves.
+/// Behaviour of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Habit {
-    /// It comes and goes.
+    /// The client starts and leaves repeatedly.
     Restless,
-    /// It seeds until all is over.
+    /// The client seeds until the end of the simulation.
     Steady,
-    /// It seeds until a time, and then crashes for good.
+    /// The client seeds until this time, then crashes and never comes back.
     QuietFrom(Running),
 }
 
-/// What a client wants to say.
+/// A request that a client wants to send.
 #[derive(Clone, Debug)]
 pub(crate) enum Ask {
     Announce(Announce),
     Scrape(Vec<[u8; 20]>),
 }
 
-/// What is under way.
+/// A request without an answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
     pub(crate) ask: Ask,
@@ -49,16 +49,16 @@ pub(crate) struct Client {
     pub(crate) transport: Transport,
     pub(crate) habit: Habit,
     pub(crate) pending: Option<Pending>,
-    /// The alarm that rings; an earlier one has been put off.
+    /// Number of the valid alarm; it replaces all earlier ones.
     pub(crate) alarm: u32,
     swarms: u8,
-    /// It uses an id for as long as it is let.
+    /// The client uses a connection id until the tracker rejects it.
     sloppy: bool,
     id: Option<(u64, Running)>,
     session: Option<Session>,
 }
 
-/// From a start to a stop or a crash.
+/// State from a start to a stop or a crash.
 #[derive(Clone, Copy, Debug)]
 struct Session {
     swarm: u8,
@@ -72,12 +72,12 @@ impl Client {
         Self { address, transport, habit, pending: None, alarm: 0, swarms, sloppy, id: None, session: None }
     }
 
-    /// It asks from another port than the one it listens on.
+    /// Choose a source port, which always differs from the announced port.
     pub(crate) fn source(random: &mut fastrand::Rng, address: IpAddr) -> SocketAddr {
         SocketAddr::new(address, random.u16(FIRST_SOURCE_PORT..))
     }
 
-    /// The connection id, if there is one that the client may use.
+    /// Return the connection id if the client has a usable one.
     pub(crate) fn usable_id(&self, now: Running) -> Option<u64> {
         let (id, since) = self.id?;
         (self.sloppy || now.since(since) < ID_MAY_BE_USED_FOR).then_some(id)
@@ -94,7 +94,7 @@ impl Client {
         self.id = None;
     }
 
-    /// How long to wait for an answer; `None` when the client has tried often enough.
+    /// Return the time to wait for an answer, or `None` after the last try.
     pub(crate) fn patience(&mut self) -> Option<Duration> {
         let pending = self.pending.as_mut()?;
         pending.tries += 1;
@@ -105,7 +105,7 @@ impl Client {
         self.pending = Some(Pending { ask, transaction, tries: 0 });
     }
 
-    /// What the client wants to say now that its alarm rings; nothing if it crashes, or stays away.
+    /// Choose the next request after an alarm; `None` if the client crashes or stays away.
     pub(crate) fn decide(&mut self, now: Running, closing: bool, random: &mut fastrand::Rng) -> Option<Ask> {
         let Some(session) = self.session else { return if closing { None } else { self.start(now, random) } };
         let leaves = match self.habit {
@@ -145,7 +145,7 @@ impl Client {
     }
 
     fn go_on(&mut self, random: &mut fastrand::Rng) -> Announce {
-        let Some(session) = &mut self.session else { unreachable!("only who has started goes on") };
+        let Some(session) = &mut self.session else { unreachable!("only a started client continues") };
         let completes = session.left > 0 && percent(random, 15);
         if completes {
             session.left = 0;
@@ -153,14 +153,15 @@ impl Client {
         let event = match random.u32(..100) {
             _ if completes => Event::Completed,
             0..8 if session.left > 0 => Event::Paused,
-            // Some say so again and again.
+            // Some clients repeat the event.
             8..12 if session.left == 0 => Event::Completed,
             _ => Event::Update,
         };
         Announce { event, ..session.announce(random) }
     }
 
-    /// It has been told when to come back: then, or before that, to scrape or because somebody pressed a button.
+    /// Store the interval from the tracker, and return the time until the next request. Some clients come early, to
+    /// scrape or because the user requested an announce.
     pub(crate) fn told(&mut self, now: Running, interval: Duration, random: &mut fastrand::Rng) -> Duration {
         self.pending = None;
         if let Some(session) = &mut self.session {
@@ -171,13 +172,13 @@ impl Client {
         if percent(random, 25) { Duration::from_secs(random.u64(1..interval.as_secs())) } else { interval }
     }
 
-    /// How long until the announce that is due.
+    /// Return the time until the next announce is due.
     pub(crate) fn until_next_announce(&mut self, now: Running) -> Duration {
         self.pending = None;
         self.session.map_or(Duration::from_secs(600), |session| session.next_announce.since(now))
     }
 
-    /// It may not announce here, and gives up until later.
+    /// Give up the session after a refusal, until later.
     pub(crate) fn refused(&mut self) {
         (self.pending, self.session) = (None, None);
     }

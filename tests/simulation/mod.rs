@@ -1,4 +1,4 @@
-//! Simulated clients, the network between them and the tracker, and a model that knows who was heard.
+//! Simulated clients, the network between them and the tracker, and a model of all announces.
 
 pub(crate) mod agenda;
 pub(crate) mod client;
@@ -15,18 +15,18 @@ use nakodo::tracker::{Answer, Settings, Transport, Usage};
 
 use crate::common::{Refused, Site, Told, http, udp};
 
-/// How often the whitelist is looked over.
+/// Interval of the checks for idle whitelist entries.
 const RETIRE_EVERY: Duration = Duration::from_secs(10);
-/// How long a client waits that could not reach the tracker at all.
+/// Pause of a client that could not reach the tracker.
 const AFTER_GIVING_UP: Duration = Duration::from_secs(600);
 
-/// A request on its way.
+/// A request in the network.
 #[derive(Clone, Debug)]
 struct Message {
     client: usize,
     from: SocketAddr,
     transaction: u32,
-    /// `None` asks for a connection id.
+    /// `None` requests a connection id.
     ask: Option<Ask>,
     bytes: Vec<u8>,
 }
@@ -40,7 +40,7 @@ enum Happens {
     Retire,
 }
 
-/// What a client reads in the tracker's reply.
+/// Content of the tracker's reply.
 #[derive(Clone, Debug)]
 enum Reply {
     Connected(u64),
@@ -50,19 +50,19 @@ enum Reply {
     Scraped,
 }
 
-/// Everything there is.
+/// The whole simulation.
 pub(crate) struct World {
     pub(crate) site: Site,
     pub(crate) model: Model,
     pub(crate) random: fastrand::Rng,
     pub(crate) deliveries: u64,
     pub(crate) refusals: u64,
-    /// The entries that were retired, and how many of their peers were stored then.
+    /// The retired entries, each with the number of its peers at that time.
     pub(crate) retired: Vec<(ipnet::IpNet, u64)>,
     clients: Vec<Client>,
     agenda: Agenda<Happens>,
     network: Network,
-    /// All invariants are checked after every so many deliveries.
+    /// Number of deliveries between two checks of all invariants.
     check_every: u64,
     closing: bool,
     usage: Usage,
@@ -72,7 +72,7 @@ impl World {
     pub(crate) fn new(settings: Settings, seed: u64, roomy: bool, check_every: u64) -> Self {
         let model = Model::new(&settings, roomy);
         let mut site = Site::seeded(settings, seed);
-        // The seconds of a connection id come round soon.
+        // The 16-bit time of a connection id wraps soon after this start.
         site.now = Running::from_seconds(65_000);
         let mut agenda = Agenda::new();
         agenda.add(site.now, Happens::Sweep);
@@ -95,7 +95,7 @@ impl World {
         }
     }
 
-    /// A client that starts within an hour.
+    /// Add a client that starts within an hour.
     pub(crate) fn add(&mut self, client: Client) {
         self.clients.push(client);
         let wait = Duration::from_millis(self.random.u64(..3_600_000));
@@ -105,7 +105,7 @@ impl World {
     pub(crate) fn run(&mut self, time: Duration) {
         let end = self.site.now.after(time);
         while self.site.now < end {
-            let (now, event) = self.agenda.next().expect("the sweeper always has a next time");
+            let (now, event) = self.agenda.next().expect("the next sweep is always due");
             self.site.now = now;
             match event {
                 Happens::Alarm { client, number } if self.clients[client].alarm == number => self.alarm(client),
@@ -118,7 +118,7 @@ impl World {
         }
     }
 
-    /// Nobody comes any more, and whoever is there leaves.
+    /// Let all clients leave and none start again.
     pub(crate) fn close(&mut self) {
         self.closing = true;
     }
@@ -139,7 +139,7 @@ impl World {
                 self.clients[client].ask(ask, transaction);
                 self.send(client);
             }
-            // It crashed, and comes back under another port.
+            // The client crashed, and comes back on another port.
             None if !self.closing => {
                 let wait = Duration::from_secs(self.random.u64(1..30_000));
                 self.set_alarm(client, wait);
@@ -148,7 +148,7 @@ impl World {
         }
     }
 
-    /// Send what is pending, or ask for a connection id first.
+    /// Send the pending request, or first request a connection id.
     fn send(&mut self, number: usize) {
         let client = &mut self.clients[number];
         let Some(patience) = client.patience() else {
@@ -156,7 +156,7 @@ impl World {
             client.until_next_announce(self.site.now);
             return self.set_alarm(number, AFTER_GIVING_UP);
         };
-        let Some(pending) = client.pending.clone() else { unreachable!("only what is pending is sent") };
+        let Some(pending) = client.pending.clone() else { unreachable!("only a pending request is sent") };
         let (transaction, id) = (pending.transaction, client.usable_id(self.site.now));
         let from = Client::source(&mut self.random, client.address);
         let transport = client.transport;
@@ -179,7 +179,7 @@ impl World {
         self.set_alarm(number, patience);
     }
 
-    /// TCP delivers once, or the connection breaks.
+    /// Return the delays of the copies. TCP delivers once, or the connection breaks.
     fn deliveries_of(&mut self, transport: Transport) -> Vec<Duration> {
         match transport {
             Transport::Udp => self.network.deliveries(&mut self.random),
@@ -205,7 +205,7 @@ impl World {
     }
 
     fn datagram_arrives(&mut self, message: &Message) -> Reply {
-        let reply = self.site.datagram(message.from, &message.bytes).expect("what clients send is answered");
+        let reply = self.site.datagram(message.from, &message.bytes).expect("every client datagram is answered");
         match udp::Reply::parse(&reply, message.from, message.transaction) {
             udp::Reply::Connect(id) => Reply::Connected(id),
             udp::Reply::Announce(told) => Reply::Told(told),
@@ -222,7 +222,7 @@ impl World {
         }
     }
 
-    /// A request comes in pieces.
+    /// Deliver a request in two pieces.
     fn request_arrives(&mut self, message: &Message) -> Reply {
         let address = message.from.ip();
         let cut = self.random.usize(..message.bytes.len());
@@ -236,7 +236,7 @@ impl World {
                 }
                 Reply::Scraped
             }
-            Some(Ask::Scrape(_)) => Reply::Refused(response.told().expect_err("neither files nor a reason")),
+            Some(Ask::Scrape(_)) => Reply::Refused(response.told().expect_err("neither files nor a failure reason")),
             None => unreachable!("HTTP has no connect"),
         }
     }
@@ -245,7 +245,7 @@ impl World {
         let asker = Asker { address: message.from.ip(), transport };
         match (reply, &message.ask) {
             (Reply::Told(told), Some(Ask::Announce(announce))) => {
-                assert!(self.is_admitted(asker), "a stranger is let in");
+                assert!(self.is_admitted(asker), "a client that is not whitelisted is admitted");
                 self.check_interval(told);
                 self.model.announced(self.site.now, asker, announce, told);
             }
@@ -270,7 +270,7 @@ impl World {
 
     fn returns(&mut self, number: usize, transaction: u32, reply: Reply) {
         let client = &mut self.clients[number];
-        // A reply that nobody waits for any more, or for the second time.
+        // Ignore a late or duplicate reply.
         if client.pending.as_ref().is_none_or(|pending| pending.transaction != transaction) {
             return;
         }

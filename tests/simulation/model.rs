@@ -1,4 +1,4 @@
-//! Who was heard and when, kept as plainly as can be: every reply is compared with it.
+//! A simple model of all announces and their times: every reply is compared with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -10,14 +10,14 @@ use nakodo::tracker::{External, Transport};
 
 use crate::common::{Announce, DEFAULT_PEERS, Event, MAX_PEERS, Scraped, Told};
 
-/// Announced ports are below, source ports are not.
+/// First source port; all announced ports are lower.
 pub(crate) const FIRST_SOURCE_PORT: u16 = 40_000;
-/// Peers that a client gets, at most, which comes back before its time.
+/// Maximum number of peers in the reply to an early announce.
 const PEERS_FOR_THE_EARLY: usize = 8;
-/// Peers of the longest reply over UDP and IPv6.
+/// Maximum number of peers in a reply over UDP and IPv6.
 const MAX_PEERS6_UDP: usize = 74;
 
-/// Of a peer's lifetime, what the tracker's clock of stamps does not resolve; a sweep takes two of these.
+/// Return the resolution of the tracker's peer ages; a sweep takes two of these quanta.
 fn quantum(timeout: Duration) -> Duration {
     timeout / 40
 }
@@ -35,7 +35,7 @@ struct Heard {
     role: Role,
 }
 
-/// A client that announced: where it is, and by which transport it asks.
+/// A requesting client: its address and its transport.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker {
     pub(crate) address: IpAddr,
@@ -49,7 +49,7 @@ pub(crate) struct Model {
     pub(crate) min_interval: Duration,
     pub(crate) lan: Vec<IpNet>,
     pub(crate) external: External,
-    /// There is room for everybody, so that nobody alive may be missing.
+    /// The pool has room for all peers, so that every live peer must be present.
     pub(crate) roomy: bool,
     pub(crate) peers_told: u64,
     swarms: BTreeMap<[u8; 20], BTreeMap<SocketAddr, Heard>>,
@@ -75,14 +75,14 @@ impl Model {
         self.lan.iter().any(|prefix| prefix.contains(&address))
     }
 
-    /// The peers of an address are gone for good.
+    /// Remove the peers of a prefix.
     pub(crate) fn forget(&mut self, prefix: &IpNet) -> usize {
         let before: usize = self.swarms.values().map(BTreeMap::len).sum();
         self.swarms.values_mut().for_each(|peers| peers.retain(|peer, _| !prefix.contains(&peer.ip())));
         before - self.swarms.values().map(BTreeMap::len).sum::<usize>()
     }
 
-    /// The tracker has answered an announce: note it, and see whether that was right.
+    /// Record an announce, and check the tracker's reply.
     pub(crate) fn announced(&mut self, now: Running, asker: Asker, announce: &Announce, told: &Told) {
         let endpoint = SocketAddr::new(asker.address, announce.port);
         let before = self.note(now, endpoint, announce);
@@ -109,7 +109,7 @@ impl Model {
     fn note(&mut self, now: Running, endpoint: SocketAddr, announce: &Announce) -> Option<Heard> {
         let role = role(announce);
         let peers = self.swarms.entry(announce.info_hash).or_default();
-        // What is long dead is of no more use.
+        // Drop peers that expired long ago.
         let keep = self.timeout * 2;
         peers.retain(|_, heard| now.since(heard.at) < keep);
         if announce.event == Event::Stopped {
@@ -127,7 +127,8 @@ impl Model {
         peers.filter(move |(_, heard)| now.since(heard.at) < age).map(|(peer, heard)| (*peer, heard.role))
     }
 
-    /// Those surely alive, and those of whom the tracker may not have noticed that they are dead.
+    /// Return the minimum and maximum number of stored peers: those certainly alive, and also those that the tracker
+    /// may not have expired yet.
     fn bounds(&self, now: Running, swarm: &[u8; 20], of: impl Fn(Role) -> bool) -> (usize, usize) {
         let quantum = quantum(self.timeout);
         let count = |age| self.heard_within(now, swarm, age).filter(|(_, role)| of(*role)).count();
@@ -137,7 +138,7 @@ impl Model {
     fn check_counts(&self, now: Running, announce: &Announce, told: &Told) {
         let (seeders, leechers) = (told.seeders as usize, told.leechers as usize);
         let stored = announce.event != Event::Stopped;
-        assert!(!stored || (if announce.left == 0 { seeders } else { leechers }) > 0, "the counts lack the asker");
+        assert!(!stored || (if announce.left == 0 { seeders } else { leechers }) > 0, "the counts lack the requester");
         self.check_bounds(now, &announce.info_hash, seeders, leechers);
     }
 
@@ -154,7 +155,7 @@ impl Model {
         assert!(completed <= most, "{completed} finished downloads, heard of {most}");
     }
 
-    /// Under which address, if any, one who asks from the WAN or the LAN may be told of a peer.
+    /// Return the address under which a requester on the WAN or the LAN may see a peer, if any.
     fn visible(&self, asker_is_lan: bool, peer: SocketAddr) -> Option<SocketAddr> {
         if asker_is_lan || !is_private(peer.ip()) {
             return Some(peer);
@@ -163,7 +164,7 @@ impl Model {
         external.map(|address| SocketAddr::new(address, peer.port()))
     }
 
-    /// What the asker may be told of, of those heard within `age`, and whether it is on the LAN.
+    /// Return the peers announced within `age` that the requester may see. The flag marks LAN peers.
     fn eligible(&self, asked: &Asked<'_>, age: Duration) -> Vec<(SocketAddr, bool)> {
         let complete = role(asked.announce) != Role::Leecher;
         let asker_is_lan = self.is_lan(asked.asker.ip());
@@ -175,18 +176,18 @@ impl Model {
             .collect()
     }
 
-    /// Nobody is told of who should not be.
+    /// Check that the reply contains only eligible peers.
     fn check_peers(&self, asked: &Asked<'_>, told: &[SocketAddr]) {
         let Asked { asker, most, .. } = *asked;
         assert!(told.len() <= most, "{} peers where {most} were wanted", told.len());
         let may: BTreeSet<_> = self.eligible(asked, self.timeout).into_iter().map(|(peer, _)| peer).collect();
         for peer in told {
-            assert_ne!(*peer, asker, "the asker is told of itself");
-            assert!(peer.port() < FIRST_SOURCE_PORT, "{peer} is where somebody sent from");
-            assert!(self.is_lan(asker.ip()) || !is_private(peer.ip()), "the WAN is told of {peer}");
-            assert!(may.contains(peer), "{peer} is not alive, or of no use to {asker}");
+            assert_ne!(*peer, asker, "the reply lists the requester");
+            assert!(peer.port() < FIRST_SOURCE_PORT, "{peer} has a source port");
+            assert!(self.is_lan(asker.ip()) || !is_private(peer.ip()), "a WAN client receives {peer}");
+            assert!(may.contains(peer), "{peer} is expired, or useless for {asker}");
         }
-        // Several LAN peers may have the same port, and so be the same from outside.
+        // Several LAN peers with the same port have the same external address and port.
         let externals = [self.external.v4.map(IpAddr::V4), self.external.v6.map(IpAddr::V6)];
         let ones: Vec<_> = told.iter().filter(|peer| !externals.contains(&Some(peer.ip()))).collect();
         assert_eq!(ones.iter().collect::<BTreeSet<_>>().len(), ones.len(), "a peer twice");
@@ -195,7 +196,7 @@ impl Model {
         }
     }
 
-    /// Whoever is surely alive is told of, if as many are wanted.
+    /// Check that the reply contains all peers that are certainly alive, up to the wanted number.
     fn check_enough(&self, asked: &Asked<'_>, told: &[SocketAddr]) {
         if !self.roomy {
             return;
@@ -211,7 +212,7 @@ impl Model {
     }
 }
 
-/// An announce and what it wants of one family.
+/// An announce and the wanted number of peers of one family.
 struct Asked<'a> {
     now: Running,
     asker: SocketAddr,
@@ -229,7 +230,7 @@ fn role(announce: &Announce) -> Role {
     }
 }
 
-/// Written apart from the tracker's own table.
+/// Is the address private? This is independent of the tracker's own table.
 pub(crate) fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
