@@ -1,51 +1,51 @@
-//! What an announce says and what its reply holds, whichever transport carried them.
+//! Content of an announce and of its reply, common to HTTP and UDP.
 
 use core::net::IpAddr;
 use core::ops::AddAssign;
 
 use super::InfoHash;
 
-/// One announce, as HTTP (BEP 3) and UDP (BEP 15) both carry it. What the tracker has no use for (`uploaded`,
-/// `downloaded`, `peer_id`, `key`, `ip`) is checked by the parsers and left behind there.
+/// One announce, with the fields that HTTP (BEP 3) and UDP (BEP 15) have in common. The parsers drop the fields that
+/// the tracker does not use: `uploaded`, `downloaded`, `peer_id`, `key`, `ip`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Announce {
-    /// The swarm.
+    /// Info-hash of the swarm.
     pub info_hash: InfoHash,
-    /// The port that the peer listens on; 0 only makes sense on [`Event::Stopped`].
+    /// Port that the peer listens on; 0 is only meaningful with [`Event::Stopped`].
     pub port: u16,
-    /// Octets that the peer still wants, 64 bits on every target; `u64::MAX` where the client did not say.
+    /// Bytes that the peer still has to download; 64 bits on every target. `u64::MAX` when the request omits it.
     pub left: u64,
-    /// Why it announces.
+    /// Reason for the announce.
     pub event: Event,
-    /// How many peers it asks for; `None` (absent, or negative as in BEP 15's -1) means the tracker's default.
+    /// Number of peers requested; `None` (absent, or negative as in BEP 15's -1) means the tracker's default.
     pub num_want: Option<u32>,
 }
 
-/// Why a peer announces. Unknown and empty events are [`Event::Update`].
+/// Reason for an announce. Unknown and empty events are [`Event::Update`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The regular announce, or an event that we do not know.
+    /// Regular announce, or an unknown event.
     Update,
-    /// The first announce of a session.
+    /// First announce of a session.
     Started,
-    /// The download has just finished.
+    /// The peer has just finished its download.
     Completed,
-    /// The peer leaves.
+    /// The peer leaves the swarm.
     Stopped,
-    /// A partial seed: it has all that it wants, which is not all (BEP 21).
+    /// The peer is a partial seed: it has every file that it selected, but not the whole torrent (BEP 21).
     Paused,
 }
 
-/// How many peers of which kind a swarm has.
+/// Numbers of peers and of finished downloads in a swarm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SwarmCounts {
-    /// Peers with the whole torrent: `complete`.
+    /// Peers that have the whole torrent: `complete`.
     pub seeders: u32,
-    /// Peers without it, partial seeds included: `incomplete`.
+    /// All other peers, including partial seeds: `incomplete`.
     pub leechers: u32,
-    /// Those of `leechers` that download nothing more (BEP 21): `downloaders` is the difference.
+    /// Partial seeds among `leechers` (BEP 21). `downloaders` in a scrape is the difference.
     pub partial_seeds: u32,
-    /// Downloads that finished while the tracker looked: `downloaded`.
+    /// Finished downloads that the tracker has counted: `downloaded`.
     pub completed: u32,
 }
 
@@ -58,19 +58,19 @@ impl AddAssign for SwarmCounts {
     }
 }
 
-/// What a peer that may announce gets.
+/// Reply to an admitted announce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnnounceReply<'a> {
-    /// Seconds until the next announce is wanted, jitter included.
+    /// Seconds until the next announce, including jitter.
     pub interval_seconds: u32,
-    /// Seconds before which the next announce is not wanted.
+    /// Minimum number of seconds until the next announce.
     pub min_interval_seconds: u32,
-    /// The swarm, the asker included.
+    /// Counts of the swarm, including the requester.
     pub counts: SwarmCounts,
-    /// Peers as 4 octets of address and 2 of port each, big endian (BEP 23).
+    /// IPv4 peers, each 4 bytes of address and 2 bytes of port, big endian (BEP 23).
     pub peers4: &'a [u8],
-    /// Peers as 16 octets of address and 2 of port each, big endian (BEP 7).
+    /// IPv6 peers, each 16 bytes of address and 2 bytes of port, big endian (BEP 7).
     pub peers6: &'a [u8],
-    /// The address that the asker was seen from (BEP 24), v4-mapped ones made v4.
+    /// Source address of the request (BEP 24); a v4-mapped address is given as IPv4.
     pub external_ip: IpAddr,
 }

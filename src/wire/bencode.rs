@@ -1,4 +1,4 @@
-//! Bencode, as far as a tracker speaks it: BEP 3, "bencoding".
+//! Bencode writer for tracker replies: BEP 3, "bencoding".
 //!
 //! | type | layout |
 //! |---|---|
@@ -6,21 +6,21 @@
 //! | integer | `i`, decimal without leading zeros, `e` |
 //! | dictionary | `d`, then each key (a string) and its value, `e`; keys are unique and sorted as raw bytes |
 //!
-//! A tracker only ever writes it. The order of the keys is the caller's to keep: each dictionary is written in one
-//! place, with its keys as constants, and a strict parser in the tests reads it back.
+//! A tracker only writes bencode. The caller must write the keys of a dictionary in sorted order. Each dictionary is
+//! written in one function with constant keys, and the tests check it with a strict parser.
 
 use super::{Full, Writer};
 
 impl Writer<'_> {
-    /// Open a dictionary. Its keys follow in sorted order, each with its value, and then [`end`](Self::end).
+    /// Open a dictionary. Write its keys in sorted order, each followed by its value, and then [`end`](Self::end).
     ///
     /// # Errors
-    /// [`Full`] when it does not fit, as with everything below.
+    /// [`Full`] when it does not fit.
     pub fn dictionary(&mut self) -> Result<(), Full> {
         self.raw(b"d")
     }
 
-    /// Close the dictionary that was opened last.
+    /// Close the innermost open dictionary.
     ///
     /// # Errors
     /// [`Full`] when it does not fit.
@@ -28,7 +28,7 @@ impl Writer<'_> {
         self.raw(b"e")
     }
 
-    /// Write a string, which may be a key.
+    /// Write a string: a value or a key.
     ///
     /// # Errors
     /// [`Full`] when it does not fit.
@@ -50,7 +50,7 @@ impl Writer<'_> {
         self.raw(b"e")
     }
 
-    /// Write a key with a string.
+    /// Write a key and its string value.
     ///
     /// # Errors
     /// [`Full`] when it does not fit.
@@ -60,7 +60,7 @@ impl Writer<'_> {
         self.string(bytes)
     }
 
-    /// Write a key with an integer.
+    /// Write a key and its integer value.
     ///
     /// # Errors
     /// [`Full`] when it does not fit.
@@ -71,7 +71,7 @@ impl Writer<'_> {
     }
 }
 
-/// A parser that shares nothing with the writer and forgives nothing, for the tests of all that is written with it.
+/// Strict parser for the tests of all bencoded replies. It shares no code with the writer.
 #[cfg(test)]
 pub(crate) mod strict {
     use std::collections::BTreeMap;
@@ -84,7 +84,7 @@ pub(crate) mod strict {
     }
 
     impl Value {
-        /// The value at `key` of a dictionary.
+        /// Return the value at `key` of a dictionary.
         pub(crate) fn get(&self, key: impl AsRef<[u8]>) -> Option<&Value> {
             match self {
                 Value::Dictionary(entries) => entries.get(key.as_ref()),
@@ -92,7 +92,7 @@ pub(crate) mod strict {
             }
         }
 
-        /// The integer at `key` of a dictionary.
+        /// Return the integer at `key` of a dictionary.
         pub(crate) fn integer(&self, key: &str) -> Option<i64> {
             match self.get(key)? {
                 Value::Integer(number) => Some(*number),
@@ -100,7 +100,7 @@ pub(crate) mod strict {
             }
         }
 
-        /// The string at `key` of a dictionary.
+        /// Return the string at `key` of a dictionary.
         pub(crate) fn bytes(&self, key: &str) -> Option<&[u8]> {
             match self.get(key)? {
                 Value::Bytes(bytes) => Some(bytes),
@@ -108,7 +108,7 @@ pub(crate) mod strict {
             }
         }
 
-        /// The keys of a dictionary, as they were written.
+        /// Return the keys of a dictionary in sorted order. [`parse`] has checked that they were written in this order.
         pub(crate) fn keys(&self) -> Vec<&[u8]> {
             match self {
                 Value::Dictionary(entries) => entries.keys().map(Vec::as_slice).collect(),
@@ -117,7 +117,7 @@ pub(crate) mod strict {
         }
     }
 
-    /// Parse one value that takes all of `bytes`.
+    /// Parse `bytes` as exactly one value.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Value, String> {
         match value(bytes)? {
             (parsed, []) => Ok(parsed),
@@ -156,7 +156,7 @@ pub(crate) mod strict {
     fn string(bytes: &[u8]) -> Result<(Vec<u8>, &[u8]), String> {
         let colon = bytes.iter().position(|&byte| byte == b':').ok_or("a string without a colon")?;
         let length = usize::try_from(number(&bytes[..colon])?).map_err(|_| "a negative length")?;
-        let text = bytes.get(colon + 1..colon + 1 + length).ok_or("a string longer than what is left")?;
+        let text = bytes.get(colon + 1..colon + 1 + length).ok_or("a string longer than the rest")?;
         Ok((text.to_vec(), &bytes[colon + 1 + length..]))
     }
 

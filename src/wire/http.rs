@@ -1,9 +1,9 @@
-//! The HTTP tracker protocol: requests in, whole responses out.
+//! HTTP tracker protocol: parsers of requests, and emitters of complete responses.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `target` | the paths, and what each is for |
-//! | `response` | what every response begins with; refusals and plain text |
+//! | `target` | the paths of the protocol |
+//! | `response` | the head of every response; refusals and plain text |
 //! | `announce` | `/announce`: BEP 3, 7, 21, 23 and 24 |
 //! | `scrape` | `/scrape`: BEP 48 and 21 |
 

@@ -1,17 +1,18 @@
-//! The 20 bytes that name a swarm.
+//! Info-hash: the 20 bytes that identify a swarm.
 
 use core::fmt;
 
 /// The SHA-1 of a torrent's info dictionary, or the first 20 bytes of its SHA-256 (BEP 52, "infohash" in the tracker
-/// protocol). Arbitrary bytes: it never passes through UTF-8. A hybrid torrent has one of each, and so two swarms.
+/// protocol). The bytes are arbitrary, so they are never converted to UTF-8. A hybrid torrent has one of each, and so
+/// two swarms.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InfoHash(pub [u8; InfoHash::OCTETS]);
 
 impl InfoHash {
-    /// Its length on the wire.
+    /// Length on the wire in bytes.
     pub const OCTETS: usize = 20;
 
-    /// The info-hash at the start of `bytes`, when there are as many as it takes.
+    /// Return the info-hash at the start of `bytes`, or `None` if `bytes` is shorter than 20 bytes.
     pub fn from_prefix(bytes: &[u8]) -> Option<Self> {
         Some(Self(*bytes.first_chunk()?))
     }
@@ -34,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_prints_as_hex_and_needs_all_its_bytes() {
+    fn an_info_hash_prints_as_hex_and_needs_20_bytes() {
         let bytes: [u8; 21] = core::array::from_fn(|i| (i * 13) as u8);
         let hash = InfoHash::from_prefix(&bytes).expect("21 bytes are enough");
         assert_eq!(hash.to_string(), "000d1a2734414e5b6875828f9ca9b6c3d0ddeaf7");

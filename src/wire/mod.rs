@@ -1,8 +1,8 @@
-//! Bytes ↔ requests and replies: the BitTorrent tracker protocols, and nothing that decides.
+//! BitTorrent tracker protocols: parsers of requests, and emitters of replies. Policy is in `tracker`.
 //!
-//! One message family a file, each in the same order: the BEP's layout, parse, emit, tests in both directions into
-//! dirty buffers. Bytes from outside are read with `get` and never by index; nothing here allocates, and every parser
-//! answers malformed input with a value that says what was wrong.
+//! One file for each message family, always in the same order: layout from the BEP, parser, emitter, tests of both
+//! directions with dirty buffers. Input is read with `get`, never by index. Nothing here allocates. For malformed input
+//! every parser returns an error that names the fault.
 
 pub mod announce;
 pub mod bencode;
@@ -15,6 +15,6 @@ pub use announce::{Announce, AnnounceReply, Event, SwarmCounts};
 pub use info_hash::InfoHash;
 pub use writer::Writer;
 
-/// The buffer that a reply was to be written into is too small for it.
+/// Error: the output buffer is too small for the reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;

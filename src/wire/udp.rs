@@ -1,6 +1,6 @@
-//! The UDP tracker protocol: BEP 15, "UDP tracker protocol", with the options of BEP 41.
+//! UDP tracker protocol: BEP 15, "UDP tracker protocol", with the options of BEP 41.
 //!
-//! All values are big endian. A size is a minimum: "Do not expect packets to be exactly of a certain size".
+//! All values are big endian. Sizes are minimum sizes: "Do not expect packets to be exactly of a certain size".
 //!
 //! | datagram | offset: field |
 //! |---|---|
@@ -8,29 +8,30 @@
 //! | announce request | 0: u64 connection id; 8: u32 action 1; 12: u32 transaction id; 16: info-hash (20); 36: peer id (20); 56: u64 downloaded; 64: u64 left; 72: u64 uploaded; 80: u32 event; 84: u32 IP address; 88: u32 key; 92: i32 num_want; 96: u16 port; 98: options |
 //! | scrape request | 0: u64 connection id; 8: u32 action 2; 12: u32 transaction id; 16: info-hashes (20 each) |
 //! | connect reply | 0: u32 action 0; 4: u32 transaction id; 8: u64 connection id |
-//! | announce reply | 0: u32 action 1; 4: u32 transaction id; 8: u32 interval in seconds; 12: u32 leechers; 16: u32 seeders; 20: peers (6 octets each over IPv4, 18 over IPv6) |
+//! | announce reply | 0: u32 action 1; 4: u32 transaction id; 8: u32 interval in seconds; 12: u32 leechers; 16: u32 seeders; 20: peers (6 bytes each over IPv4, 18 over IPv6) |
 //! | scrape reply | 0: u32 action 2; 4: u32 transaction id; 8: for each info-hash u32 seeders, u32 completed, u32 leechers |
 //! | error reply | 0: u32 action 3; 4: u32 transaction id; 8: message |
-//! | option (BEP 41, "Option Types") | 0: u8 type (0 end, 1 no operation, 2 URL data); 1: u8 length; 2: data; types 0 and 1 are one octet |
+//! | option (BEP 41, "Option Types") | 0: u8 type (0 end, 1 no operation, 2 URL data); 1: u8 length; 2: data; types 0 and 1 have one byte |
 
 use core::iter::FusedIterator;
 use core::slice;
 
 use super::{Announce, Event, Full, InfoHash, SwarmCounts};
 
-/// Octets of a connect request, at least.
+/// Minimum length of a connect request.
 pub const CONNECT_REQUEST_OCTETS: usize = 16;
-/// Octets of an announce request, at least; options follow.
+/// Minimum length of an announce request; options follow.
 pub const ANNOUNCE_REQUEST_OCTETS: usize = 98;
-/// Octets of a scrape request, at least: one with a single info-hash.
+/// Minimum length of a scrape request: one info-hash.
 pub const SCRAPE_REQUEST_MIN_OCTETS: usize = HEADER_OCTETS + InfoHash::OCTETS;
-/// Octets of the longest reply: with the headers of IPv6 and UDP it stays whole on links of 1,448 octets and more.
+/// Maximum length of a reply. With its IPv6 and UDP headers it needs no fragmentation on a link with an MTU of 1,448
+/// bytes.
 pub const MAX_REPLY_OCTETS: usize = 1400;
-/// Peers of the longest announce reply over IPv4.
+/// Maximum number of peers in an announce reply over IPv4.
 pub const MAX_PEERS4: usize = 200;
-/// Peers of the longest announce reply over IPv6.
+/// Maximum number of peers in an announce reply over IPv6.
 pub const MAX_PEERS6: usize = 74;
-/// Info-hashes that one scrape is answered for, those after them are ignored: BEP 15, "Scrape" ("up to about 74").
+/// Maximum number of info-hashes in a scrape. Further ones are ignored: BEP 15, "Scrape" ("up to about 74").
 pub const MAX_SCRAPE_INFO_HASHES: usize = 74;
 
 const HEADER_OCTETS: usize = 16;
@@ -42,7 +43,7 @@ const _: () = assert!(ANNOUNCE_REPLY_OCTETS + MAX_PEERS4 * 6 <= MAX_REPLY_OCTETS
 const _: () = assert!(ANNOUNCE_REPLY_OCTETS + MAX_PEERS6 * 18 <= MAX_REPLY_OCTETS);
 const _: () = assert!(REPLY_HEADER_OCTETS + MAX_SCRAPE_INFO_HASHES * SCRAPE_ENTRY_OCTETS <= MAX_REPLY_OCTETS);
 
-/// `N` octets at offset `AT` of a packet. That they lie inside it is checked when this compiles.
+/// Field of `N` bytes at offset `AT` of a packet. A field outside its packet does not compile.
 struct Field<const AT: usize, const N: usize>;
 
 impl<const AT: usize, const N: usize> Field<AT, N> {
@@ -87,52 +88,52 @@ const ANNOUNCE: u32 = 1;
 const SCRAPE: u32 = 2;
 const ERROR: u32 = 3;
 
-/// What a datagram asks for. Nothing in it is verified but its form: a `connection_id` may be forged.
+/// Request in a datagram. Only its format is checked: a `connection_id` may be forged.
 #[derive(Clone, Debug)]
 pub enum Request<'a> {
-    /// Asks for a connection id.
+    /// Request for a connection id.
     Connect {
         /// Copied into the reply.
         transaction_id: u32,
     },
-    /// A peer tells that it is there, and asks for others.
+    /// Announce of a peer, which also requests other peers.
     Announce {
-        /// What the tracker answered to a connect, or a forgery.
+        /// Connection id from a connect reply, or a forgery.
         connection_id: u64,
         /// Copied into the reply.
         transaction_id: u32,
-        /// What it says.
+        /// Content of the announce.
         announce: Announce,
-        /// What follows octet 98.
+        /// Options from offset 98 on.
         options: Options<'a>,
     },
-    /// Asks for the counts of swarms.
+    /// Request for the counts of swarms.
     Scrape {
-        /// What the tracker answered to a connect, or a forgery.
+        /// Connection id from a connect reply, or a forgery.
         connection_id: u64,
         /// Copied into the reply.
         transaction_id: u32,
-        /// The swarms, in the order in which the reply lists them.
+        /// Info-hashes of the swarms, in the order of the reply.
         info_hashes: InfoHashes<'a>,
     },
 }
 
-/// Why a datagram is no request.
+/// Error: the datagram is not a valid request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// Shorter than its action needs.
+    /// The datagram is shorter than its action requires.
     TooShort,
-    /// Action 0 without the protocol id of BEP 15, "Connect".
+    /// Action 0 without the protocol id from BEP 15, "Connect".
     NotAConnect,
-    /// An action that no request has.
+    /// The action is not one of a request.
     UnknownAction,
 }
 
 /// Parse a datagram.
 ///
 /// # Errors
-/// [`Malformed`]: drop and count it. No answer goes to an address that has not proved to be the sender's: BEP 15, "UDP
-/// connections / spoofing".
+/// [`Malformed`]: drop and count the datagram, without a reply. Its source address is unproven and may be forged: BEP
+/// 15, "UDP connections / spoofing".
 pub fn parse(datagram: &[u8]) -> Result<Request<'_>, Malformed> {
     let header: &[u8; HEADER_OCTETS] = datagram.first_chunk().ok_or(Malformed::TooShort)?;
     let connection_id = u64::from_be_bytes(CONNECTION_ID.get(header));
@@ -154,7 +155,8 @@ pub fn parse(datagram: &[u8]) -> Result<Request<'_>, Malformed> {
     }
 }
 
-/// What looks like an announce, for whoever wants to look it up before its turn. No promise that [`parse`] finds one.
+/// Return the announce in a datagram, for the prefetch. This reads only the action and the length, so [`parse`] may
+/// still reject the datagram.
 #[inline]
 pub fn peek_announce(datagram: &[u8]) -> Option<Announce> {
     let packet: &[u8; ANNOUNCE_REQUEST_OCTETS] = datagram.first_chunk()?;
@@ -177,25 +179,25 @@ fn parse_event(event: u32) -> Event {
         1 => Event::Completed,
         2 => Event::Started,
         3 => Event::Stopped,
-        // BEP 21 names `paused` for HTTP only; libtorrent sends it here as the next number.
+        // BEP 21 defines `paused` for HTTP only; over UDP libtorrent sends it as the next number.
         4 => Event::Paused,
         _ => Event::Update,
     }
 }
 
-/// What follows an announce request: BEP 41, "Extension Format".
+/// Options after an announce request: BEP 41, "Extension Format".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options<'a>(&'a [u8]);
 
 impl<'a> Options<'a> {
-    /// The path and query of the URL that the client was given, in the pieces that it was sent in: their concatenation
-    /// is the text. Empty when it sent none.
+    /// Return the path and query of the tracker URL that the client uses, in the pieces that it sent. Their
+    /// concatenation is the text. Empty when the client sent none.
     pub fn url_data(self) -> UrlData<'a> {
         UrlData(self.0)
     }
 }
 
-/// The pieces of [`Options::url_data`]. Ends at the end of the options, and at an option that is cut off.
+/// Iterator over the pieces of [`Options::url_data`]. It ends at the end of the options, or at a truncated option.
 #[derive(Clone, Debug)]
 pub struct UrlData<'a>(&'a [u8]);
 
@@ -236,7 +238,7 @@ impl<'a> Iterator for UrlData<'a> {
 
 impl FusedIterator for UrlData<'_> {}
 
-/// The info-hashes of a scrape request: at most [`MAX_SCRAPE_INFO_HASHES`], in order and with duplicates.
+/// Iterator over the info-hashes of a scrape request: at most [`MAX_SCRAPE_INFO_HASHES`], in order and with duplicates.
 #[derive(Clone, Debug)]
 pub struct InfoHashes<'a>(slice::Iter<'a, [u8; InfoHash::OCTETS]>);
 
@@ -262,11 +264,11 @@ impl Iterator for InfoHashes<'_> {
 impl ExactSizeIterator for InfoHashes<'_> {}
 impl FusedIterator for InfoHashes<'_> {}
 
-/// Write the reply to a connect request, and return its octets. It is as long as the shortest request, so that a forged
-/// source address gains nothing from it: BEP 15, "UDP connections / spoofing".
+/// Write the reply to a connect request, and return its length in bytes. The reply is not longer than the shortest
+/// request, so a forged source address cannot be used for amplification: BEP 15, "UDP connections / spoofing".
 ///
 /// # Errors
-/// [`Full`] when `out` is shorter than the 16 octets that it takes.
+/// [`Full`] when `out` is shorter than 16 bytes.
 pub fn emit_connect(out: &mut [u8], transaction_id: u32, connection_id: u64) -> Result<usize, Full> {
     let packet: &mut [u8; 16] = out.first_chunk_mut().ok_or(Full)?;
     emit_header(packet, CONNECT, transaction_id);
@@ -274,8 +276,8 @@ pub fn emit_connect(out: &mut [u8], transaction_id: u32, connection_id: u64) -> 
     Ok(packet.len())
 }
 
-/// Write the reply to an announce request, and return its octets. `peers` are of 6 octets each where the request came
-/// over IPv4, and of 18 where it came over IPv6: BEP 15, "IPv6".
+/// Write the reply to an announce request, and return its length in bytes. Each of the `peers` has 6 bytes if the
+/// request came over IPv4, and 18 bytes if it came over IPv6: BEP 15, "IPv6".
 ///
 /// # Errors
 /// [`Full`] when it does not fit `out`, or is longer than [`MAX_REPLY_OCTETS`].
@@ -300,11 +302,11 @@ pub fn emit_announce(
     Ok(octets)
 }
 
-/// Write the reply to a scrape request, and return its octets. `counts` come in the order of the request's info-hashes,
-/// one for each: BEP 15, "Scrape".
+/// Write the reply to a scrape request, and return its length in bytes. `counts` has one item per info-hash of the
+/// request, in the same order: BEP 15, "Scrape".
 ///
 /// # Errors
-/// [`Full`] when there are more of them than fit `out`.
+/// [`Full`] when `counts` does not fit `out`.
 pub fn emit_scrape(
     out: &mut [u8],
     transaction_id: u32,
@@ -325,11 +327,12 @@ pub fn emit_scrape(
     Ok(octets)
 }
 
-/// Write an error reply, and return its octets: BEP 15, "Errors". The message is cut, between two characters, so that
-/// the whole takes no more than `max_octets`: the length of the request, so that a forged source address gains nothing.
+/// Write an error reply, and return its length in bytes: BEP 15, "Errors". The message is cut between two characters,
+/// so that the reply has at most `max_octets` bytes. This is the length of the request, so that a forged source address
+/// cannot be used for amplification.
 ///
 /// # Errors
-/// [`Full`] when `out` or `max_octets` is shorter than the 8 octets before the message.
+/// [`Full`] when `out` or `max_octets` is shorter than the 8 bytes before the message.
 pub fn emit_error(out: &mut [u8], transaction_id: u32, message: &str, max_octets: usize) -> Result<usize, Full> {
     let room = out.len().min(max_octets);
     let (packet, rest) = out.get_mut(..room).and_then(<[u8]>::split_first_chunk_mut).ok_or(Full)?;
@@ -344,7 +347,7 @@ fn emit_header<const LEN: usize>(packet: &mut [u8; LEN], action: u32, transactio
     REPLY_TRANSACTION_ID.set(packet, transaction_id.to_be_bytes());
 }
 
-/// The longest start of `text` that has no more than `max_octets` and ends between two characters.
+/// Return the longest prefix of `text` that has at most `max_octets` bytes and ends between two characters.
 fn cut(text: &str, max_octets: usize) -> &str {
     let whole = text.len().min(max_octets);
     (0..=whole).rev().find_map(|end| text.get(..end)).unwrap_or_default()
@@ -355,7 +358,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_an_announce_is_peeked_into() {
+    fn only_announces_can_be_peeked() {
         let mut datagram = [7; 120];
         datagram[8..12].copy_from_slice(&ANNOUNCE.to_be_bytes());
         let Ok(Request::Announce { announce, .. }) = parse(&datagram) else { unreachable!("it is one") };
@@ -366,7 +369,7 @@ mod tests {
     }
 
     const HASH: [u8; 20] = *b"\xff\x00\xfe\x80efghijklmnopqrst";
-    /// Every field of it differs from every other.
+    /// Announce request in which every field has a different value.
     const REQUEST: [u8; ANNOUNCE_REQUEST_OCTETS] = *b"\x01\x02\x03\x04\x05\x06\x07\x08\x00\x00\x00\x01\x0a\x0b\x0c\x0d\
         \xff\x00\xfe\x80efghijklmnopqrst-TR4060-abcdefghijkl\
         \x11\x12\x13\x14\x15\x16\x17\x18\x21\x22\x23\x24\x25\x26\x27\x28\x31\x32\x33\x34\x35\x36\x37\x38\
@@ -461,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_told_apart() {
+    fn each_malformed_datagram_is_reported_with_its_fault() {
         let table: [(&[u8], Malformed); 6] = [
             (b"", Malformed::TooShort),
             (b"\x00\x00\x04\x17\x27\x10\x19\x80\x00\x00\x00\x00\x0a\x0b\x0c", Malformed::TooShort),
@@ -637,7 +640,7 @@ mod tests {
         assert_eq!(emit_scrape(&mut out, 0, [none; MAX_SCRAPE_INFO_HASHES].into_iter()), Ok(896));
     }
 
-    /// A well-formed request of the kind that `variant` numbers, with what it says.
+    /// Return a well-formed request with action `variant` and random content.
     fn any_request(random: &mut fastrand::Rng, variant: u32) -> Vec<u8> {
         let id = if variant == CONNECT { PROTOCOL_ID } else { random.u64(..) };
         let mut request = [&id.to_be_bytes()[..], &variant.to_be_bytes(), &random.u32(..).to_be_bytes()].concat();
@@ -651,7 +654,7 @@ mod tests {
         request
     }
 
-    /// Read all that a parsed request gives access to.
+    /// Read all of a parsed request.
     fn walk(request: Request<'_>) -> usize {
         match request {
             Request::Connect { transaction_id } => transaction_id as usize,
@@ -661,7 +664,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_of_every_kind_survive_truncation_flips_and_noise() {
+    fn truncation_bit_flips_and_noise_never_panic() {
         let mut random = fastrand::Rng::with_seed(15);
         for round in 0..600 {
             let variant = round % 3;

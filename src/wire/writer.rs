@@ -1,9 +1,9 @@
-//! A cursor over the caller's buffer: the bytes of every reply that is text.
+//! Cursor that writes text replies into the caller's buffer.
 
 use super::Full;
 
-/// Writes from the start of a buffer that the caller owns, and refuses what does not fit. What bencode adds to it is in
-/// [`bencode`](super::bencode).
+/// Writer into a buffer that the caller owns, from its start. It rejects data that does not fit. The methods for
+/// bencode are in [`bencode`](super::bencode).
 #[derive(Debug)]
 pub struct Writer<'a> {
     rest: &'a mut [u8],
@@ -16,15 +16,15 @@ impl<'a> Writer<'a> {
         Self { rest: out, octets: 0 }
     }
 
-    /// How many octets have been written.
+    /// Return the number of bytes written so far.
     pub fn octets(&self) -> usize {
         self.octets
     }
 
-    /// Write `bytes` as they are.
+    /// Write `bytes` unchanged.
     ///
     /// # Errors
-    /// [`Full`] when they do not fit; then none of them is written.
+    /// [`Full`] when they do not fit; then nothing is written.
     #[inline(always)]
     pub fn raw(&mut self, bytes: &[u8]) -> Result<(), Full> {
         let rest = core::mem::take(&mut self.rest);
@@ -60,7 +60,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Digits of `u64::MAX`.
+/// Number of digits in `u64::MAX`.
 const MAX_DECIMAL_OCTETS: usize = 20;
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused_and_leaves_the_buffer_as_it_was() {
+    fn data_that_does_not_fit_is_rejected_and_leaves_the_buffer_unchanged() {
         let mut out = [0xa5; 4];
         let mut writer = Writer::new(&mut out);
         assert_eq!(writer.raw(b"abc"), Ok(()));

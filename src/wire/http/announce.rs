@@ -1,21 +1,21 @@
-//! Announces over HTTP: BEP 3, "trackers", with the replies of BEP 23 (compact), 7 (IPv6) and 24 (external IP).
+//! HTTP announces: BEP 3, "trackers", with the replies of BEP 23 (compact), 7 (IPv6) and 24 (external IP).
 //!
 //! | parameter | holds |
 //! |---|---|
 //! | `info_hash` | 20 bytes |
 //! | `port` | decimal, 0 to 65535 |
-//! | `left`, `uploaded`, `downloaded` | decimal, octets; each may be missing |
-//! | `event` | `started`, `completed`, `stopped`, `paused` (BEP 21); anything else is the regular announce |
-//! | `numwant` | decimal; negative or missing is the tracker's default |
-//! | `compact` and all others | ignored: the reply is compact, and the address is the one that the request came from |
+//! | `left`, `uploaded`, `downloaded` | decimal, bytes; each is optional |
+//! | `event` | `started`, `completed`, `stopped`, `paused` (BEP 21); any other value means a regular announce |
+//! | `numwant` | decimal; negative or missing means the tracker's default |
+//! | `compact` and all others | ignored: replies are always compact, and the peer's address is the request's source |
 //!
 //! | key of the reply | holds |
 //! |---|---|
 //! | `complete`, `downloaded`, `incomplete` | integers: seeders, finished downloads, leechers |
 //! | `external ip` | 4 or 16 bytes |
 //! | `interval`, `min interval` | integers, seconds |
-//! | `peers` | 6 bytes a peer |
-//! | `peers6` | 18 bytes a peer; left out where there is none |
+//! | `peers` | 6 bytes per peer |
+//! | `peers6` | 18 bytes per peer; omitted when empty |
 
 use core::net::IpAddr;
 
@@ -24,24 +24,24 @@ use crate::http::Status;
 use crate::http::query::{BadEscape, NotANumber, Number, decode, decode_exactly, parameters, parse_number};
 use crate::wire::{Announce, AnnounceReply, Event, Full, InfoHash, Writer};
 
-/// Octets of the longest reply without its peers.
+/// Length of the longest reply without its peers, in bytes.
 pub const ANNOUNCE_REPLY_OVERHEAD_OCTETS: usize = response::OK_HEAD_OCTETS
     + b"d8:completei4294967295e10:downloadedi4294967295e11:external ip16:0123456789abcdef".len()
     + b"10:incompletei4294967295e8:intervali4294967295e12:min intervali4294967295e".len()
     + b"5:peers99999:6:peers699999:e".len();
 
-/// Why a query is no announce.
+/// Error: the query is not a valid announce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnnounceError {
-    /// It names no swarm.
+    /// `info_hash` is missing.
     InfoHashMissing,
-    /// Its info-hash is shorter or longer than 20 bytes.
+    /// `info_hash` is shorter or longer than 20 bytes.
     InfoHashLength,
-    /// It names no port.
+    /// `port` is missing.
     PortMissing,
-    /// Its port is not a number, or negative.
+    /// `port` is negative or not a number.
     PortNotANumber,
-    /// Its port is larger than any port.
+    /// `port` is greater than 65535.
     PortTooLarge,
     /// `left` is not a number.
     LeftNotANumber,
@@ -51,12 +51,12 @@ pub enum AnnounceError {
     DownloadedNotANumber,
     /// `numwant` is not a number.
     NumWantNotANumber,
-    /// A parameter that is read here has a bad escape.
+    /// One of the parameters above has a bad escape.
     BadEscape,
 }
 
 impl AnnounceError {
-    /// The `failure reason`, for a person to read in their client.
+    /// Return the `failure reason`, which the client shows to its user.
     pub fn reason(self) -> &'static str {
         match self {
             Self::InfoHashMissing => "info_hash is missing",
@@ -73,7 +73,7 @@ impl AnnounceError {
     }
 }
 
-/// What [`BadEscape`] is called where a person reads it.
+/// `failure reason` for [`BadEscape`].
 pub(super) const BAD_ESCAPE_REASON: &str = "a % in the URL is not followed by two hex digits";
 
 impl From<BadEscape> for AnnounceError {
@@ -82,7 +82,7 @@ impl From<BadEscape> for AnnounceError {
     }
 }
 
-/// The parameters that are read, the first of each name: as they were sent.
+/// Parameters of an announce, not yet decoded. The first of each name counts.
 #[derive(Default)]
 struct Parameters<'a> {
     info_hash: Option<&'a [u8]>,
@@ -117,7 +117,7 @@ impl<'a> Parameters<'a> {
 /// Parse the query of an announce: BEP 3, "trackers".
 ///
 /// # Errors
-/// [`AnnounceError`], the first that there is.
+/// [`AnnounceError`]: the first fault found.
 pub fn parse_announce(query: &[u8]) -> Result<Announce, AnnounceError> {
     let read = Parameters::read(query);
     let info_hash = parse_info_hash(read.info_hash.ok_or(AnnounceError::InfoHashMissing)?)?;
@@ -133,7 +133,7 @@ pub fn parse_announce(query: &[u8]) -> Result<Announce, AnnounceError> {
     Ok(announce)
 }
 
-/// The info-hash that `value` stands for, if it has its length.
+/// Decode an info-hash. Return `None` when it does not have 20 bytes.
 pub(super) fn parse_info_hash(value: &[u8]) -> Result<Option<InfoHash>, BadEscape> {
     Ok(decode_exactly(value)?.map(InfoHash))
 }
@@ -153,7 +153,8 @@ fn parse_port(value: &[u8]) -> Result<u16, AnnounceError> {
     }
 }
 
-/// Whoever does not know what is left, or says -1 because there is no torrent yet but only a magnet link, is a leecher.
+/// Parse `left`. A client that omits it counts as a leecher, and so does a client that sends -1: it has only a magnet
+/// link, so it does not know the size yet.
 fn parse_left(value: Option<&[u8]>) -> Result<u64, AnnounceError> {
     match number(value, AnnounceError::LeftNotANumber)? {
         Some(Number::Natural(octets)) => Ok(octets),
@@ -180,8 +181,8 @@ fn parse_event(value: &[u8]) -> Result<Event, BadEscape> {
     Ok(known.map_or(Event::Update, |(_, event)| *event))
 }
 
-/// Write the response to an announce, and return its octets. `out` has to have room for
-/// [`ANNOUNCE_REPLY_OVERHEAD_OCTETS`] and the peers.
+/// Write the response to an announce, and return its length in bytes. [`ANNOUNCE_REPLY_OVERHEAD_OCTETS`] plus the
+/// length of the peers is always enough space.
 ///
 /// # Errors
 /// [`Full`] when it does not fit `out`.
@@ -225,14 +226,14 @@ mod tests {
         num_want: None,
     };
 
-    /// The announce of a good info-hash and port, and `more`.
+    /// Parse an announce with a valid info-hash and port, followed by `more`.
     fn announce(more: &str) -> Result<Announce, AnnounceError> {
         parse_announce(format!("{HASH}&port=6881&{more}").as_bytes())
     }
 
     #[test]
-    fn what_clients_send_is_parsed() {
-        // As Transmission, libtorrent and uTorrent order and write them.
+    fn announces_of_common_clients_are_parsed() {
+        // Order and spelling of the parameters as in Transmission, libtorrent and uTorrent.
         let table = [
             format!(
                 "{HASH}&peer_id=-TR4060-abcdefghijkl&port=6881&uploaded=0&downloaded=0&left=5&numwant=80&key=5b3d\
@@ -391,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_19_the_first_of_a_parameter_counts_and_one_without_a_value_shifts_nothing() {
+    fn rule_19_the_first_of_repeated_parameters_counts_and_a_parameter_without_a_value_is_skipped() {
         let first = parse_announce(
             format!(
                 "&compact&port=6881&{HASH}&port=7&no_peer_id&left=3&&info_hash=x&left=%&event=paused&event=stopped&"
@@ -400,7 +401,7 @@ mod tests {
         );
         assert_eq!(first, Ok(Announce { left: 3, event: Event::Paused, ..EXPECTED }));
         assert_eq!(announce("left&=0&left=9"), Ok(Announce { left: 9, ..EXPECTED }));
-        assert_eq!(announce("peer_id=%&key=%4&unknown=%zz"), Ok(EXPECTED), "nobody reads these");
+        assert_eq!(announce("peer_id=%&key=%4&unknown=%zz"), Ok(EXPECTED), "the tracker ignores these");
     }
 
     #[test]
@@ -411,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn every_error_has_a_reason_of_its_own() {
+    fn each_error_has_a_distinct_reason() {
         let all = [
             AnnounceError::InfoHashMissing,
             AnnounceError::InfoHashLength,
@@ -447,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_20_a_reply_is_a_whole_response_and_nothing_beyond() {
+    fn rule_20_a_reply_is_exactly_one_response() {
         let mut out = [0xa5; 512];
         let reply = reply(b"\x01\x02\x03\x04\x1a\xe1", b"", "192.0.2.1");
         let octets = emit_announce(&mut out, &reply, false).expect("512 octets are enough");
@@ -463,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_21_keys_are_sorted_and_peers_always_there() {
+    fn rule_21_keys_are_sorted_and_peers_is_always_present() {
         let always: [&[u8]; 7] =
             [b"complete", b"downloaded", b"external ip", b"incomplete", b"interval", b"min interval", b"peers"];
         let six = [7; 36];
@@ -517,7 +518,7 @@ mod tests {
         }
     }
 
-    /// A query that parses, of a client that writes its event as `variant` numbers.
+    /// Return a valid query with event number `variant`, and the announce that it encodes.
     fn any_query(random: &mut fastrand::Rng, variant: u32) -> (String, Announce) {
         let octets: [u8; 20] = core::array::from_fn(|_| random.u8(..));
         let (event, expected) = match variant {

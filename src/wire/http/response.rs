@@ -1,23 +1,23 @@
-//! What every response begins with, refusals, and plain text.
+//! Head of every response, refusals, and plain text.
 //!
 //! | part | layout |
 //! |---|---|
 //! | status line | `HTTP/1.1`, the number, the reason |
 //! | headers | `Content-Type: text/plain`, `Content-Length`, `Connection`; with 405 also `Allow` |
-//! | end | an empty line; the body follows, and nothing after it |
+//! | end | an empty line; then only the body |
 //! | refusal (BEP 3, BEP 31) | `failure reason`: string; `retry in`: integer, minutes, or the string `never` |
 
 use crate::http::Status;
 use crate::wire::{Full, Writer};
 
-/// When a refused client may ask again: BEP 31.
+/// Time after which a refused client may retry: BEP 31.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryIn {
-    /// It is not told.
+    /// Omitted from the reply.
     Absent,
-    /// After as many minutes; 0 is told as 1, for the BEP wants a positive number.
+    /// Number of minutes. 0 is sent as 1, because the BEP requires a positive number.
     Minutes(u32),
-    /// It need not.
+    /// The client should not retry.
     Never,
 }
 
@@ -25,28 +25,28 @@ const BEFORE_LENGTH: &[u8] = b"Content-Type: text/plain\r\nContent-Length: ";
 const AFTER_LENGTH_KEEP: &[u8] = b"\r\nConnection: keep-alive\r\n\r\n";
 const AFTER_LENGTH_CLOSE: &[u8] = b"\r\nConnection: close\r\n\r\n";
 
-/// The status line, and the headers that go with the status.
+/// Return the status line and the headers that depend on the status.
 const fn line_and_headers(status: Status) -> &'static str {
     match status {
-        // RFC 9110, "405 Method Not Allowed": the response lists the methods that are.
+        // RFC 9110, "405 Method Not Allowed": the response lists the allowed methods.
         Status::MethodNotAllowed => "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n",
         status => status.line(),
     }
 }
 
-/// Digits of the longest `Content-Length`.
+/// Number of digits in the greatest `Content-Length`.
 const MAX_LENGTH_DIGITS: usize = 5;
 const MAX_BODY_OCTETS: usize = 99_999;
 
-/// Octets before the longest body of a 200.
+/// Length of the longest head of a 200 response, in bytes.
 pub(super) const OK_HEAD_OCTETS: usize =
     b"HTTP/1.1 200 OK\r\n".len() + BEFORE_LENGTH.len() + MAX_LENGTH_DIGITS + AFTER_LENGTH_KEEP.len();
 
-/// Write a response whose body `body` writes, and return its octets. `out` has to have room for 4 octets more than
-/// these at most.
+/// Write a response with the body that `body` writes, and return its length in bytes. `out` must have space for up to
+/// 4 bytes more than the response.
 ///
 /// # Errors
-/// [`Full`] when it does not fit `out`, or the body is longer than 99,999 octets.
+/// [`Full`] when it does not fit `out`, or when the body is longer than 99,999 bytes.
 pub(super) fn emit(
     out: &mut [u8],
     status: Status,
@@ -59,8 +59,8 @@ pub(super) fn emit(
     head.raw(BEFORE_LENGTH)?;
     let length_at = head.octets();
 
-    // The length is known when the body is written. It is written where the longest length would let it begin, and then
-    // moved up to the length that it turned out to have.
+    // `Content-Length` is only known once the body is written. So write the body behind space for the longest length,
+    // then move it back to the end of the actual head.
     let body_at = length_at + MAX_LENGTH_DIGITS + after_length.len();
     let mut writer = Writer::new(out.get_mut(body_at..).ok_or(Full)?);
     body(&mut writer)?;
@@ -77,8 +77,8 @@ pub(super) fn emit(
     Ok(head_octets + body_octets)
 }
 
-/// Write a refusal, and return its octets: 200 with a `failure reason`, which the client shows to a person, and when to
-/// retry (BEP 31).
+/// Write a refusal, and return its length in bytes: status 200 with a `failure reason`, which the client shows to its
+/// user, and with the time to retry after (BEP 31).
 ///
 /// # Errors
 /// [`Full`] when it does not fit `out`.
@@ -95,7 +95,7 @@ pub fn emit_failure(out: &mut [u8], reason: &str, retry_in: RetryIn, keep_alive:
     })
 }
 
-/// Write a response of plain `text`, and return its octets.
+/// Write a response of plain `text`, and return its length in bytes.
 ///
 /// # Errors
 /// [`Full`] when it does not fit `out`.
@@ -103,31 +103,31 @@ pub fn emit_plain(out: &mut [u8], status: Status, text: &str, keep_alive: bool) 
     emit(out, status, keep_alive, |body| body.raw(text.as_bytes()))
 }
 
-/// The head of a response that was written here: all that may be sent to a HEAD request (RFC 9110, "HEAD").
+/// Return only the head of a response of this module, as the answer to a HEAD request (RFC 9110, "HEAD").
 pub fn without_body(response: &[u8]) -> &[u8] {
     const END: &[u8] = b"\r\n\r\n";
     let end = response.windows(END.len()).position(|window| window == END);
     end.and_then(|end| response.get(..end + END.len())).unwrap_or(response)
 }
 
-/// What the tests of all responses need.
+/// Functions for the tests of all responses.
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
     use crate::wire::bencode::strict;
 
-    /// The head and the body of a response, which has to have the length that it says and nothing beyond.
+    /// Split a response into head and body. The body must have exactly the length in `Content-Length`.
     pub(crate) fn split(response: &[u8]) -> (String, &[u8]) {
         let head = without_body(response);
         let body = &response[head.len()..];
         let head = String::from_utf8(head.to_vec()).expect("the head is ASCII");
-        let (_, length) = head.split_once("\r\nContent-Length: ").expect("every response tells its length");
+        let (_, length) = head.split_once("\r\nContent-Length: ").expect("every response has its length");
         let (length, _) = length.split_once("\r\n").expect("it is a line");
         assert_eq!(length, body.len().to_string());
         (head, body)
     }
 
-    /// The dictionary in a response of 200.
+    /// Return the dictionary in a response with status 200.
     pub(crate) fn dictionary(response: &[u8]) -> strict::Value {
         let (head, body) = split(response);
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
@@ -185,7 +185,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn every_status_has_its_line() {
+    fn each_status_has_its_status_line() {
         let table = [
             (Status::Ok, "200 OK"),
             (Status::BadRequest, "400 Bad Request"),
@@ -203,7 +203,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_head_request_gets_the_head() {
+    fn the_response_to_a_head_request_is_the_head_alone() {
         let mut out = [0xa5; 256];
         let octets = emit_plain(&mut out, Status::Ok, "a\r\n\r\nb", true).expect("256 octets are enough");
         let head = without_body(&out[..octets]);

@@ -1,14 +1,14 @@
-//! Scrapes over HTTP: BEP 48, "Scrape Request" and "Scrape Response", with the `downloaders` of BEP 21.
+//! HTTP scrapes: BEP 48, "Scrape Request" and "Scrape Response", with the `downloaders` of BEP 21.
 //!
 //! | parameter | holds |
 //! |---|---|
-//! | `info_hash` | 20 bytes; repeated |
+//! | `info_hash` | 20 bytes; may be repeated |
 //!
 //! | key of the reply | holds |
 //! |---|---|
-//! | `files` | a dictionary with a dictionary for each info-hash |
+//! | `files` | a dictionary of one dictionary per info-hash |
 //! | `complete`, `downloaded` | integers: seeders, finished downloads |
-//! | `downloaders` | integer: leechers that are no partial seeds |
+//! | `downloaders` | integer: leechers that are not partial seeds |
 //! | `incomplete` | integer: leechers |
 
 use super::announce::{BAD_ESCAPE_REASON, parse_info_hash};
@@ -18,31 +18,31 @@ use crate::http::query::{BadEscape, parameters};
 use crate::wire::udp::MAX_SCRAPE_INFO_HASHES;
 use crate::wire::{Full, InfoHash, SwarmCounts, Writer};
 
-/// The info-hashes of a scrape, sorted and each once, as the keys of the reply have to be. The 75th is refused.
+/// Info-hashes of a scrape, sorted and without duplicates, as the keys of the reply must be. A 75th is an error.
 pub type InfoHashes = heapless::Vec<InfoHash, MAX_SCRAPE_INFO_HASHES, u8>;
 
-/// Octets of the longest reply.
+/// Length of the longest reply, in bytes.
 pub const MAX_SCRAPE_REPLY_OCTETS: usize = response::OK_HEAD_OCTETS
     + b"d5:filesdee".len()
     + MAX_SCRAPE_INFO_HASHES
         * (b"20:01234567890123456789d8:completei4294967295e10:downloadedi4294967295e".len()
             + b"11:downloadersi4294967295e10:incompletei4294967295ee".len());
 
-/// Why a query is no scrape.
+/// Error: the query is not a valid scrape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScrapeError {
-    /// It names no swarm, which some trackers answer with all that they have.
+    /// `info_hash` is missing. Some trackers then reply with all their swarms; this one refuses.
     InfoHashMissing,
     /// An info-hash is shorter or longer than 20 bytes.
     InfoHashLength,
-    /// It names more than [`MAX_SCRAPE_INFO_HASHES`] swarms.
+    /// The query has more than [`MAX_SCRAPE_INFO_HASHES`] different info-hashes.
     TooManyInfoHashes,
     /// An info-hash has a bad escape.
     BadEscape,
 }
 
 impl ScrapeError {
-    /// The `failure reason`, for a person to read in their client.
+    /// Return the `failure reason`, which the client shows to its user.
     pub fn reason(self) -> &'static str {
         match self {
             Self::InfoHashMissing => "info_hash is missing: a scrape of all torrents is not supported",
@@ -62,7 +62,7 @@ impl From<BadEscape> for ScrapeError {
 /// Parse the query of a scrape: BEP 48, "Scrape Request".
 ///
 /// # Errors
-/// [`ScrapeError`], the first that there is.
+/// [`ScrapeError`]: the first fault found.
 pub fn parse_scrape(query: &[u8]) -> Result<InfoHashes, ScrapeError> {
     let mut info_hashes = InfoHashes::new();
     for (_, value) in parameters(query).filter(|(name, _)| *name == b"info_hash") {
@@ -74,8 +74,9 @@ pub fn parse_scrape(query: &[u8]) -> Result<InfoHashes, ScrapeError> {
     if info_hashes.is_empty() { Err(ScrapeError::InfoHashMissing) } else { Ok(info_hashes) }
 }
 
-/// Write the response to a scrape, and return its octets: BEP 48, "Scrape Response". `files` come in the order of
-/// [`parse_scrape`], which is the one that a dictionary has to have. [`MAX_SCRAPE_REPLY_OCTETS`] hold any.
+/// Write the response to a scrape, and return its length in bytes: BEP 48, "Scrape Response". `files` must be in the
+/// order of [`parse_scrape`], because the keys of a dictionary are sorted. [`MAX_SCRAPE_REPLY_OCTETS`] is always enough
+/// space.
 ///
 /// # Errors
 /// [`Full`] when it does not fit `out`.
@@ -171,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_07_downloaders_are_the_leechers_that_are_no_partial_seeds() {
+    fn rule_07_downloaders_are_the_leechers_that_are_not_partial_seeds() {
         for (leechers, partial_seeds, expected) in [(0, 0, 0), (5, 0, 5), (5, 2, 3), (5, 5, 0), (1, 2, 0)] {
             let mut out = [0xa5; 512];
             let counts = SwarmCounts { leechers, partial_seeds, ..SwarmCounts::default() };
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_23_what_is_asked_is_answered_at_any_length() {
+    fn rule_23_a_scrape_of_any_length_is_answered_in_full() {
         let counts = SwarmCounts { seeders: u32::MAX, leechers: u32::MAX, partial_seeds: 0, completed: u32::MAX };
         for count in 1..=74 {
             let hashes = parse_scrape(&query((0..count).rev())).expect("74 are allowed");

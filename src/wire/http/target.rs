@@ -1,18 +1,18 @@
-//! The paths of the tracker protocol.
+//! Paths of the HTTP tracker protocol.
 
-/// What is behind a path.
+/// Endpoint that a path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// `/announce`.
     Announce,
     /// `/scrape`: BEP 48, "Scrape Request".
     Scrape,
-    /// Nothing that this protocol knows.
+    /// Any other path.
     Other,
 }
 
 impl Target {
-    /// Tell what `path` names: exactly that, without a prefix or a suffix.
+    /// Return the endpoint of `path`. The match is exact: no prefix, no suffix.
     pub fn of(path: &[u8]) -> Self {
         match path {
             b"/announce" => Self::Announce,
