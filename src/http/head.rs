@@ -1,106 +1,106 @@
-//! The head of an HTTP/1.0 or HTTP/1.1 request: RFC 9112, "Request Line" and "Field Syntax".
+//! Head of an HTTP/1.0 or HTTP/1.1 request: RFC 9112, "Request Line" and "Field Syntax".
 //!
 //! | part | layout |
 //! |---|---|
 //! | request line | method, space, target, space, `HTTP/1.` and `0` or `1`, line end |
-//! | target | path, and where there is a `?` the query after it; or the same after `http://` and a host |
+//! | target | path, then optionally `?` and a query; may follow `http://` and a host |
 //! | header | name, `:`, value, line end |
 //! | end | an empty line |
 //!
-//! The request line is parsed here and only the headers by httparse: clients put the raw bytes of an info-hash into the
-//! target, and httparse refuses a target that is not UTF-8.
+//! httparse parses only the headers; the request line is parsed here. Clients put the raw bytes of an info-hash into
+//! the target, and httparse rejects a target that is not UTF-8.
 
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use httparse::{EMPTY_HEADER, Error, Header};
 use memchr::{memchr, memchr2, memrchr};
 
-/// Headers that a request may have; one with more is [`HeadStatus::TooManyHeaders`]. 32 octets of stack each, 16 on
-/// 32-bit targets.
+/// Maximum number of headers; a request with more is [`HeadStatus::TooManyHeaders`]. Each takes 32 bytes of stack, 16
+/// on 32-bit targets.
 pub const MAX_HEADERS: usize = 128;
 
-/// Headers that most requests do not have more of: room for all that there may be takes as long to clear as the rest of
-/// the head takes to parse.
+/// Number of headers that is enough for most requests, tried first: clearing space for [`MAX_HEADERS`] takes as long as
+/// parsing the rest of the head.
 const FEW_HEADERS: usize = 16;
 
-/// What the bytes that a connection has brought so far amount to.
+/// Result of parsing the bytes received so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeadStatus<'a> {
-    /// A whole head.
+    /// Complete head.
     Complete(Head<'a>),
-    /// The beginning of one: ask again when there are more bytes.
+    /// Beginning of a head: parse again when more bytes have arrived.
     Incomplete,
-    /// No request, and where the next one begins cannot be told: answer 400 and close.
+    /// Not a request. The start of the next request is unknown, so answer 400 and close.
     Malformed,
-    /// More than [`MAX_HEADERS`]: answer 431 and close.
+    /// More than [`MAX_HEADERS`] headers: answer 431 and close.
     TooManyHeaders,
 }
 
-/// The head of a request, or what a tracker reads of it.
+/// Parts of a request's head that the tracker or the admin API uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head<'a> {
-    /// What to do.
+    /// Method.
     pub method: Method,
-    /// The target up to its `?`, as it was sent.
+    /// Target before its `?`, not decoded.
     pub path: &'a [u8],
-    /// The target after its `?`, as it was sent; empty when it has none.
+    /// Target after its `?`, not decoded; empty without a `?`.
     pub query: &'a [u8],
-    /// Whether the client keeps the connection for another request. Never when a body follows: whoever does not read it
-    /// must not take it for the next request, which somebody may have smuggled into it.
+    /// Whether the client wants to keep the connection open. Always false when a body follows: a server that does not
+    /// read the body must not parse it as the next request, because that allows request smuggling.
     pub keep_alive: bool,
-    /// For whom a proxy asks.
+    /// Client address that a proxy reports.
     pub forwarded_for: ForwardedFor<'a>,
-    /// The value of the first `Authorization`.
+    /// Value of the first `Authorization` header.
     pub authorization: Option<&'a [u8]>,
-    /// What follows the head.
+    /// Kind of body after the head.
     pub body: Body,
-    /// Octets of the head with the empty line at its end, and with empty lines before it; the body or the next request
-    /// follow.
+    /// Length of the head in bytes, including the empty line at its end and any empty lines before it. The body or the
+    /// next request follows.
     pub octets: usize,
 }
 
 /// A request's method: RFC 9110, "Method Definitions".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Read, as announces and scrapes do.
+    /// `GET`, as in announces and scrapes.
     Get,
-    /// Read, but send the head of the response only.
+    /// `HEAD`: like `GET`, but the response has no body.
     Head,
-    /// Have something done.
+    /// `POST`.
     Post,
-    /// Set.
+    /// `PUT`.
     Put,
-    /// Remove.
+    /// `DELETE`.
     Delete,
-    /// Any other.
+    /// Any other method.
     Other,
 }
 
-/// The last `X-Forwarded-For`. The ones before it came from whoever talked to the proxy.
+/// Last `X-Forwarded-For` header. The proxy adds its own last; earlier ones come from the client and cannot be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ForwardedFor<'a> {
-    /// There is none.
+    /// No such header.
     Absent,
-    /// Its value, for [`forwarded_client`].
+    /// Value of the header, for [`forwarded_client`].
     Value(&'a [u8]),
 }
 
-/// What follows a head.
+/// Kind of body after a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// Nothing.
+    /// No body.
     Absent,
-    /// As many octets, and at least 1.
+    /// Body of this many bytes, at least 1.
     Octets(u64),
-    /// A body in an encoding that we do not take, so that its end cannot be found: close after the answer.
+    /// Body in a transfer encoding, which is not supported. Its end is unknown, so close after the response.
     Encoded,
 }
 
-/// The value of a header is not what it must be.
+/// Error: a header has an invalid value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// Parse the head at the start of `bytes`, whatever follows it.
+/// Parse the head at the start of `bytes`. More bytes may follow it.
 pub fn parse_head(bytes: &[u8]) -> HeadStatus<'_> {
     let start = skip_empty_lines(bytes);
     let Some(end) = memchr(b'\n', start) else {
@@ -117,7 +117,7 @@ pub fn parse_head(bytes: &[u8]) -> HeadStatus<'_> {
     }
 }
 
-/// Parse what stands `before` octets behind the start of the head, of which `N` headers at most.
+/// Parse at most `N` headers from `fields`, which begin `before` bytes after the start of the input.
 fn parse_fields<'a, const N: usize>(request_line: &RequestLine<'a>, before: usize, fields: &'a [u8]) -> HeadStatus<'a> {
     let mut headers = [EMPTY_HEADER; N];
     match httparse::parse_headers(fields, &mut headers) {
@@ -131,7 +131,7 @@ fn parse_fields<'a, const N: usize>(request_line: &RequestLine<'a>, before: usiz
     }
 }
 
-/// RFC 9112, "Message Parsing": a server ignores empty lines before the request line.
+/// Skip empty lines before the request line: RFC 9112, "Message Parsing".
 fn skip_empty_lines(mut bytes: &[u8]) -> &[u8] {
     while let Some(rest) = bytes.strip_prefix(b"\r\n").or_else(|| bytes.strip_prefix(b"\n")) {
         bytes = rest;
@@ -139,7 +139,8 @@ fn skip_empty_lines(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Whether the start of a line has nothing that no line has, so that who talks TLS to us is told at once.
+/// Return whether `start` can be the start of a request line. A control character rules that out, so a TLS client gets
+/// its error at once instead of a timeout.
 fn may_become_a_line(start: &[u8]) -> bool {
     !start.strip_suffix(b"\r").unwrap_or(start).iter().any(u8::is_ascii_control)
 }
@@ -156,7 +157,8 @@ impl<'a> RequestLine<'a> {
         let (method, rest) = line.split_at_checked(memchr(b' ', line)?)?;
         let (target, version) = rest.split_at_checked(memrchr(b' ', rest)?)?;
         let (target, version) = (target.get(1..)?, version.get(1..)?);
-        // All octets are looked at, without a branch for each: nearly all targets are well formed.
+        // Check all bytes without an early exit: nearly all targets are well formed, so a branch per byte only costs
+        // time.
         if target.iter().fold(false, |found, byte| found | byte.is_ascii_control() | (*byte == b' ')) {
             return None;
         }
@@ -197,7 +199,7 @@ fn parse_method(method: &[u8]) -> Option<Method> {
     }
 }
 
-/// Path and query of a target. RFC 9112, "absolute-form": a server accepts a whole URL as well.
+/// Split a target into path and query. RFC 9112, "absolute-form": a server also accepts a whole URL.
 fn split_target(target: &[u8]) -> Option<(&[u8], &[u8])> {
     let target = match target.strip_prefix(b"http://") {
         Some(rest) => match memchr2(b'/', b'?', rest) {
@@ -248,7 +250,7 @@ impl<'a> Fields<'a> {
             self.transfer_encoding = true;
         } else if name.eq_ignore_ascii_case("content-length") {
             let length = parse_length(value)?;
-            // RFC 9112, "Message Body Length": lengths that differ are how a request is smuggled past a proxy.
+            // RFC 9112, "Message Body Length": lengths that differ allow request smuggling past a proxy.
             if *self.content_length.get_or_insert(length) != length {
                 return Err(Malformed);
             }
@@ -265,7 +267,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Whether a comma-separated `value` has `token`, in whatever case.
+/// Return whether the comma-separated `value` contains `token`, ignoring case.
 fn lists(value: &[u8], token: &[u8]) -> bool {
     value.split(|&byte| byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(token))
 }
@@ -277,11 +279,11 @@ fn parse_length(value: &[u8]) -> Result<u64, Malformed> {
     core::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).ok_or(Malformed)
 }
 
-/// Parse the client of an `X-Forwarded-For`: the last hop, which is the one that the proxy itself has seen. An IPv6
-/// address may be in brackets, a port is ignored, and an IPv4 address that is mapped into IPv6 comes back as IPv4.
+/// Parse the client address in an `X-Forwarded-For` value: the last hop, because the proxy itself adds it. An IPv6
+/// address may be in brackets, a port is ignored, and a v4-mapped IPv6 address is returned as IPv4.
 ///
 /// # Errors
-/// [`Malformed`] when that is no address.
+/// [`Malformed`] when the last hop is not an address.
 pub fn forwarded_client(value: &[u8]) -> Result<IpAddr, Malformed> {
     let hop = value.rsplit(|&byte| byte == b',').next().unwrap_or_default().trim_ascii();
     let text = core::str::from_utf8(hop).map_err(|_| Malformed)?;
@@ -311,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_tracker_reads_is_found() {
+    fn a_complete_head_is_parsed_into_its_parts() {
         let bytes = b"GET /announce?info_hash=%ff&port=1 HTTP/1.1\r\nHost: t:6969\r\nUser-Agent: x/1\r\n\
             x-FORWARDED-for: 192.0.2.1\r\nauthorization: Bearer abc\r\n\r\nGET";
         assert_eq!(
@@ -330,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn methods_and_targets_are_told_apart() {
+    fn methods_paths_and_queries_are_parsed() {
         let table: [(&str, Method, &[u8], &[u8]); 11] = [
             ("GET / ", Method::Get, b"/", b""),
             ("HEAD /scrape ", Method::Head, b"/scrape", b""),
@@ -386,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_24_keep_alive_is_as_asked() {
+    fn rule_24_keep_alive_follows_the_version_and_the_connection_header() {
         let table = [
             ("HTTP/1.1", "", true),
             ("HTTP/1.0", "", false),
@@ -408,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_24_many_headers_are_fine() {
+    fn rule_24_many_headers_are_accepted() {
         let fields = |count: usize| "X: y\r\n".repeat(count - 1);
         assert!(head(&with_fields("HTTP/1.1", &fields(MAX_HEADERS))).keep_alive);
         let one_more = with_fields("HTTP/1.1", &fields(MAX_HEADERS + 1));
@@ -418,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_request_is_malformed() {
+    fn malformed_requests_are_rejected() {
         let table: [&[u8]; 16] = [
             b"\x16\x03\x01\x02\x00\x01\x00",
             b"GET /announce\r\n",
@@ -443,7 +445,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_never_the_next_request() {
+    fn a_body_is_never_parsed_as_the_next_request() {
         let table = [
             ("Content-Length: 0\r\n", Some(Body::Absent), true),
             ("content-length: 30\r\n", Some(Body::Octets(30)), false),

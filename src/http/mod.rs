@@ -1,5 +1,5 @@
-//! Plain HTTP, for the tracker's announces and the admin API alike: the head of a request, its query, the status of a
-//! response. Pure, like `wire`: bytes in, values out, and no allocation.
+//! Plain HTTP for the tracker and the admin API: request heads, queries, response statuses. Like `wire`, it is pure: it
+//! converts bytes to values and never allocates.
 
 mod head;
 pub mod query;

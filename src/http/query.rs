@@ -1,27 +1,27 @@
-//! The query of a request: `name=value` pairs whose values are percent-encoded bytes.
+//! Query of a request: `name=value` pairs with percent-encoded values.
 //!
 //! | part | layout |
 //! |---|---|
-//! | query | parameters between `&` |
-//! | parameter | name, the first `=`, value; one without `=` says nothing |
-//! | value | bytes, each as it is or as `%` and two hexadecimal digits of either case; `+` is a plus sign |
+//! | query | parameters, separated by `&` |
+//! | parameter | name, the first `=`, value; a parameter without `=` is skipped |
+//! | value | bytes, each raw or as `%` and two hexadecimal digits of either case; `+` is a plus sign |
 //!
-//! Names are compared as they are: no client escapes them. A value is only looked into where somebody reads it, so that
-//! a stray `%` in a parameter that the tracker ignores harms nobody.
+//! Names are compared undecoded, because no client escapes them. A value is decoded only when the tracker uses it, so a
+//! stray `%` in an ignored parameter causes no error.
 
 use memchr::{memchr, memchr_iter};
 use percent_encoding::{PercentDecode, percent_decode};
 
-/// A `%` without two hexadecimal digits after it.
+/// Error: a `%` is not followed by two hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadEscape;
 
-/// Why a value is not a number.
+/// Error: the value is not a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotANumber {
-    /// Its escapes are bad.
+    /// The value has a bad escape.
     BadEscape,
-    /// It is empty or has a byte that is not a digit.
+    /// The value has no digits, or a byte that is not a digit.
     BadDigit,
 }
 
@@ -31,21 +31,21 @@ impl From<BadEscape> for NotANumber {
     }
 }
 
-/// A whole number of any length.
+/// Whole number of any length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Number {
-    /// Without a sign; `u64::MAX` where it is larger.
+    /// Number without a sign; capped at `u64::MAX`.
     Natural(u64),
-    /// With a minus sign, whatever follows it.
+    /// Number with a minus sign.
     Negative,
 }
 
-/// Iterate over the parameters of `query`, as (name, value) and not yet decoded, in their order and with duplicates.
+/// Iterate over the parameters of `query` as (name, value), not decoded, in order and with duplicates.
 pub fn parameters(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = query;
     core::iter::from_fn(move || {
         loop {
-            // Names are too short for a search by many octets at a time to be worth its start.
+            // Names are too short for memchr: its setup costs more than it saves.
             let end_of_name = rest.iter().position(|byte| matches!(byte, b'=' | b'&'))?;
             let (name, from_mark) = rest.split_at_checked(end_of_name)?;
             let (mark, value_and_rest) = from_mark.split_first()?;
@@ -59,12 +59,12 @@ pub fn parameters(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
-/// Iterate over the bytes that `value` stands for.
+/// Decode `value`, and iterate over its bytes.
 ///
 /// # Errors
-/// [`BadEscape`], before anything is decoded.
+/// [`BadEscape`]. All escapes are checked before decoding starts.
 pub fn decode(value: &[u8]) -> Result<PercentDecode<'_>, BadEscape> {
-    // The decoder passes a bad escape through as if it were text.
+    // The decoder passes a bad escape through as plain text, so check first.
     let mut pieces = value.split(|&byte| byte == b'%');
     pieces.next();
     if pieces.all(starts_with_two_hex_digits) { Ok(percent_decode(value)) } else { Err(BadEscape) }
@@ -74,27 +74,27 @@ fn starts_with_two_hex_digits(piece: &[u8]) -> bool {
     piece.first_chunk::<2>().is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// The `N` bytes that `value` stands for; none when it stands for fewer or more.
+/// Decode `value` into exactly `N` bytes; return `None` when it has another length.
 ///
 /// # Errors
-/// [`BadEscape`], as with [`decode`].
+/// [`BadEscape`], as for [`decode`].
 pub fn decode_exactly<const N: usize>(value: &[u8]) -> Result<Option<[u8; N]>, BadEscape> {
     let (mut bytes, mut decoded) = ([0; N], percent_decode(value));
-    // As text, each bad escape would make it longer than this.
+    // Fast path. A bad escape stays in the output as text, which then has more than `N` bytes.
     if value.len() == N + 2 * memchr_iter(b'%', value).count()
         && bytes.iter_mut().zip(&mut decoded).map(|(byte, next)| *byte = next).count() == N
         && decoded.next().is_none()
     {
         return Ok(Some(bytes));
     }
-    // It is bad, or has another length.
+    // Bad escape or wrong length.
     decode(value).map(|_| None)
 }
 
 /// Parse a number in decimal.
 ///
 /// # Errors
-/// [`NotANumber`]. A number that is too large is one all the same.
+/// [`NotANumber`]. A number that is too large is no error: see [`Number::Natural`].
 pub fn parse_number(value: &[u8]) -> Result<Number, NotANumber> {
     if memchr(b'%', value).is_some() { parse_digits(decode(value)?) } else { parse_digits(value.iter().copied()) }
 }
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_those_of_splitting_whatever_the_bytes() {
+    fn parameters_match_a_simple_split_for_any_bytes() {
         let mut random = fastrand::Rng::with_seed(23);
         for _ in 0..20_000 {
             let query: Vec<u8> = (0..random.usize(..24)).map(|_| random.choice(*b"&=ab%").unwrap_or(0)).collect();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_19_so_many_bytes_are_neither_fewer_nor_more_nor_badly_escaped() {
+    fn rule_19_decode_exactly_rejects_other_lengths_and_bad_escapes() {
         type Exactly = Result<Option<[u8; 2]>, BadEscape>;
         let table: [(&[u8], Exactly); 12] = [
             (b"ab", Ok(Some(*b"ab"))),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bytes_make_it_panic_and_good_escapes_come_back() {
+    fn no_bytes_cause_a_panic_and_good_escapes_are_decoded() {
         let mut random = fastrand::Rng::with_seed(19);
         for _ in 0..4_000 {
             let bytes: Vec<u8> = (0..random.usize(..64)).map(|_| random.u8(..)).collect();

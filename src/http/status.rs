@@ -1,9 +1,9 @@
-//! The status of a response: RFC 9110, "Status Codes".
+//! Status of a response: RFC 9110, "Status Codes".
 
-/// The statuses that the tracker and the admin API answer with.
+/// Response statuses of the tracker and the admin API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// 200: success; also the refusal of an announce or a scrape, whose clients read a body only with this status.
+    /// 200: success. Also used to refuse an announce or a scrape, because clients read the body only with this status.
     Ok,
     /// 400: the request is malformed.
     BadRequest,
@@ -11,7 +11,7 @@ pub enum Status {
     Unauthorized,
     /// 404: unknown path, or unknown name.
     NotFound,
-    /// 405: another method is needed.
+    /// 405: the path does not support this method.
     MethodNotAllowed,
     /// 408: the request did not arrive in time.
     RequestTimeout,
