@@ -1,8 +1,8 @@
-//! Who may announce: the whitelist of address prefixes, as plain data.
+//! Whitelist of the address prefixes that may announce, as plain data.
 //!
-//! Nothing here opens a file or a socket, reads a clock, or logs. The table is allocated once; when it is full a
-//! newcomer is refused, and everybody who is on it stays. What must survive a power cut is written by `store`, before
-//! the table is changed.
+//! Nothing here opens a file or a socket, reads a clock, or logs. The table is allocated once. When it is full it
+//! refuses new entries and keeps the existing ones. `store` writes each change to disk before the table is changed, so
+//! that the change survives a power cut.
 
 pub mod prefix;
 mod prefix_filter;

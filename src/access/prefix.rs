@@ -1,39 +1,40 @@
-//! An address prefix as a person types it, and the prefix that an address is whitelisted under.
+//! Parsing of address prefixes, and the default prefix of an address.
 
 use core::fmt;
 use core::net::IpAddr;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-/// The length of a v4 prefix that was given without one: the address alone.
+/// Default prefix length for IPv4, in bits: the address alone.
 pub const DEFAULT_V4_LENGTH: u8 = 32;
 
-/// The length of a v6 prefix that was given without one: a household, for its devices change the lower 64 bits daily.
+/// Default prefix length for IPv6, in bits: one household. Its devices change the lower 64 bits of their addresses
+/// daily.
 pub const DEFAULT_V6_LENGTH: u8 = 64;
 
-/// How many leading bits of a v4-mapped v6 address (RFC 4291, "IPv4-Mapped IPv6 Address") say only that it is one.
+/// Length of the fixed part of a v4-mapped v6 address, in bits: RFC 4291, "IPv4-Mapped IPv6 Address".
 const MAPPED_BITS: u8 = 96;
 
-/// The beginning of what was found where something else should have been.
+/// Beginning of the invalid text, for an error message.
 pub type Found = heapless::String<40>;
 
-/// Why a text is not an address prefix.
+/// Error: the text is not an address prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PrefixError {
-    /// There is nothing.
+    /// The text is empty.
     Empty,
-    /// What stands before the `/` is not an IPv4 or IPv6 address; a host name is none.
+    /// The text before the `/` is not an IPv4 or IPv6 address. Host names are not resolved.
     NotAnAddress(Found),
-    /// What stands after the `/` is not a decimal number of bits.
+    /// The text after the `/` is not a decimal number of bits.
     NotALength(Found),
-    /// The prefix is longer than its address has bits.
+    /// The prefix is longer than the address.
     TooLong {
-        /// The length that was found, in bits.
+        /// Length of the prefix, in bits.
         found: u32,
-        /// The greatest length of this family, in bits.
+        /// Greatest length for this address family, in bits.
         most: u8,
     },
-    /// The prefix of a v4-mapped address is shorter than the part that makes it one, in bits.
+    /// The prefix of a v4-mapped address is shorter than its fixed part of 96 bits. Holds the length in bits.
     CutsMapped(u8),
 }
 
@@ -71,21 +72,20 @@ impl fmt::Display for PrefixError {
 
 impl core::error::Error for PrefixError {}
 
-/// Read `ADDR` or `ADDR/LEN`, with space around it or not.
+/// Parse `ADDR` or `ADDR/LEN`, ignoring space around it.
 ///
-/// Host bits are cleared. Without a length it is the address for IPv4 and its /64 for IPv6. A v4-mapped v6 address
-/// becomes the v4 prefix that it stands for.
+/// Host bits are cleared. The default length is 32 for IPv4 and 64 for IPv6. A v4-mapped v6 prefix is returned as IPv4.
 pub fn parse(text: &str) -> Result<IpNet, PrefixError> {
     read(text, of)
 }
 
-/// Read the prefix of a host or of a network of hosts, as [`parse`] does but for one thing: an IPv6 address without a
-/// length is that host alone, not its /64.
+/// Parse the prefix of a host or of a network. Unlike with [`parse`], the default length for IPv6 is 128: the host
+/// alone.
 pub fn parse_hosts(text: &str) -> Result<IpNet, PrefixError> {
     read(text, |address| address.to_canonical().into())
 }
 
-/// Read a prefix; an address without a length stands for what `bare` makes of it.
+/// Parse a prefix. `bare` converts an address without a length to a prefix.
 fn read(text: &str, bare: impl FnOnce(IpAddr) -> IpNet) -> Result<IpNet, PrefixError> {
     let text = text.trim();
     if text.is_empty() {
@@ -102,8 +102,7 @@ fn read(text: &str, bare: impl FnOnce(IpAddr) -> IpNet) -> Result<IpNet, PrefixE
     }
 }
 
-/// The prefix that `address` is whitelisted under when nothing else is said: itself for IPv4 (also when it comes as a
-/// v4-mapped v6 address), its /64 for IPv6.
+/// Return the default prefix of `address`: the address itself for IPv4 (also if v4-mapped), its /64 for IPv6.
 pub fn of(address: IpAddr) -> IpNet {
     let length = match address.to_canonical() {
         IpAddr::V4(_) => DEFAULT_V4_LENGTH,
@@ -112,7 +111,7 @@ pub fn of(address: IpAddr) -> IpNet {
     cut(address.to_canonical(), length)
 }
 
-/// The first `length` bits of `address`, which has as many.
+/// Return the prefix of the first `length` bits of `address`, which must have at least that many bits.
 pub(super) fn cut(address: IpAddr, length: u8) -> IpNet {
     match address {
         IpAddr::V4(address) => Ipv4Net::new(address, length).map_or(Ipv4Net::from(address), |net| net.trunc()).into(),
@@ -120,11 +119,11 @@ pub(super) fn cut(address: IpAddr, length: u8) -> IpNet {
     }
 }
 
-/// `prefix` as the table and the disk hold it: host bits cleared, v4-mapped made v4.
+/// Return `prefix` in the form of the table and the disk: host bits cleared, a v4-mapped prefix converted to IPv4.
 pub fn canonical(prefix: &IpNet) -> IpNet {
     match with_length(prefix.addr(), u32::from(prefix.prefix_len())) {
         Ok(prefix) => prefix,
-        // Only a prefix that cuts the mapped part gets here: it is a v6 one that happens to begin in that range.
+        // Only a prefix shorter than the mapped range fails. It is an IPv6 prefix that contains the whole range.
         Err(_) => prefix.trunc(),
     }
 }
@@ -144,22 +143,22 @@ fn with_length(address: IpAddr, length: u32) -> Result<IpNet, PrefixError> {
     }
 }
 
-/// Decimal digits and nothing else: `str::parse` would also take a sign.
+/// Parse a prefix length. Only decimal digits are valid; `str::parse` alone would also accept a sign.
 fn parse_length(text: &str) -> Result<u32, PrefixError> {
     let digits = !text.is_empty() && text.len() <= 9 && text.bytes().all(|octet| octet.is_ascii_digit());
     text.parse().ok().filter(|_| digits).ok_or_else(|| PrefixError::NotALength(shorten(text)))
 }
 
-/// The beginning of `text`, without what could move a terminal's cursor.
+/// Return the beginning of `text`, without control characters, which could move the cursor of a terminal.
 fn shorten(text: &str) -> Found {
     let mut found = Found::new();
     let printable = text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character });
-    // Stops at the first character that no longer fits.
+    // Stop at the first character that does not fit.
     let _ = { printable }.try_for_each(|character| found.push(character));
     found
 }
 
-/// Whether `prefix` is one that `parse` could have returned.
+/// Return whether `parse` can return `prefix`.
 #[cfg(test)]
 pub(super) fn is_canonical(prefix: &IpNet) -> bool {
     *prefix == prefix.trunc() && !matches!(prefix, IpNet::V6(net) if net.addr().to_ipv4_mapped().is_some())
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_types() {
+    fn prefixes_are_parsed_with_default_lengths_and_cleared_host_bits() {
         for (text, expected) in [
             ("192.0.2.7", "192.0.2.7/32"),
             ("  192.0.2.7\n", "192.0.2.7/32"),
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn each_error_message_names_the_fault() {
         for (text, expected) in [
             ("", "no address"),
             ("  ", "no address"),

@@ -1,4 +1,4 @@
-//! A small memory of many prefixes: enough to pass over most addresses that lie in none of them.
+//! Small filter for many prefixes: it quickly rules out most addresses that are in none of them.
 
 use core::net::IpAddr;
 
@@ -6,18 +6,20 @@ use ipnet::IpNet;
 
 use super::prefix_lengths::PrefixLengths;
 
-/// Bits of the filter, a power of two: with 10,000 prefixes one address in thirteen is taken for one of theirs.
+/// Number of bits in the filter, a power of two. With 10,000 prefixes, one address in thirteen is a false positive.
 const BITS: usize = 1 << 17;
 
-/// Words that the bits are kept in.
+/// Number of words that hold the bits.
 const WORDS: usize = BITS / u64::BITS as usize;
 
-/// A set of prefixes that answers with "no" or "perhaps": a Bloom filter with one bit for each prefix.
+/// Bloom filter of prefixes, with one bit for each prefix: it answers "no" or "maybe".
 ///
 /// A look-up reads one bit for each prefix length in use. The memory is allocated once.
 ///
-/// Invariants: the bit of every prefix that was added since the last [`PrefixFilter::clear`] is set, and its length is in
-/// the lengths of its family; `is_empty` says that no bit is set.
+/// Invariants:
+/// - the bit of every prefix added since the last [`PrefixFilter::clear`] is set, and its length is in the lengths of
+///   its family;
+/// - if `is_empty` is true, no bit is set.
 #[derive(Debug)]
 pub struct PrefixFilter {
     bits: Box<[u64; WORDS]>,
@@ -45,7 +47,8 @@ impl PrefixFilter {
         self.is_empty = false;
     }
 
-    /// Return false if `address` (a v4-mapped one made v4) lies in none of the prefixes; true if it perhaps lies in one.
+    /// Return false if `address` is in none of the prefixes, true if it may be in one. The caller converts a v4-mapped
+    /// address to IPv4 first.
     pub fn may_cover(&self, address: IpAddr) -> bool {
         let lengths = if address.is_ipv4() { &self.v4 } else { &self.v6 };
         lengths.longest_first().any(|length| {
@@ -63,9 +66,9 @@ impl PrefixFilter {
     }
 }
 
-/// The word and the bit in it for the first `length` bits of an address.
+/// Return the index of the word, and the mask of the bit in it, for the first `length` bits of an address.
 fn place(address: IpAddr, length: u8) -> (usize, u64) {
-    // A shift by the whole width is out of range: no bits are left then.
+    // For length 0 the shift is out of range, and the mask must be 0.
     let bits = match address {
         IpAddr::V4(v4) => {
             u64::from(v4.to_bits() & u32::MAX.checked_shl(u32::BITS - u32::from(length)).unwrap_or_default())
@@ -75,7 +78,7 @@ fn place(address: IpAddr, length: u8) -> (usize, u64) {
             (bits >> 64) as u64 ^ (bits as u64).rotate_left(32)
         }
     };
-    // Multiplying by 2⁶⁴ over the golden ratio spreads neighbours over the top bits.
+    // Fibonacci hashing: the factor 2⁶⁴ / golden ratio spreads neighbouring addresses over the top bits.
     let spread = (bits ^ u64::from(length) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let number = (spread >> (u64::BITS - BITS.trailing_zeros())) as usize;
     (number / u64::BITS as usize, 1 << (number % u64::BITS as usize))
@@ -90,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_in_a_prefix_is_never_passed_over() {
+    fn an_address_in_a_prefix_is_never_ruled_out() {
         let mut random = fastrand::Rng::with_seed(1);
         let mut filter = PrefixFilter::default();
         for _ in 0..2000 {
@@ -108,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn most_other_addresses_are_passed_over() {
+    fn most_other_addresses_are_ruled_out() {
         let mut filter = PrefixFilter::default();
         assert!(!filter.may_cover(net("192.0.2.1/32").addr()), "it is empty");
         for number in 0..10_000_u32 {
@@ -116,12 +119,12 @@ mod tests {
         }
         let others = (0..100_000_u32).map(|number| IpAddr::from((0x0b00_0000 + number * 7).to_be_bytes()));
         let taken = others.filter(|other| filter.may_cover(*other)).count();
-        assert!(taken < 15_000, "{taken} of 100,000 are taken for one of 10,000");
+        assert!(taken < 15_000, "{taken} of 100,000 are false positives");
         assert!(!filter.may_cover(net("2001:db8::/64").addr()), "another family");
     }
 
     #[test]
-    fn nothing_is_left_when_it_is_cleared() {
+    fn a_cleared_filter_is_empty() {
         let mut filter = PrefixFilter::default();
         for text in ["0.0.0.0/0", "2001:db8::/32"] {
             filter.add(&net(text));

@@ -1,11 +1,11 @@
-//! Which prefix lengths the whitelist uses, so that a look-up searches for no others.
+//! Prefix lengths in use. A look-up searches only for these.
 
-/// The greatest prefix length of any family, in bits.
+/// Greatest prefix length of any address family, in bits.
 const LONGEST: u8 = 128;
 
-/// How many entries of a family have each length.
+/// Number of entries of one address family with each prefix length.
 ///
-/// Invariant: bit `n % 64` of word `n / 64` of `used` is set exactly when `counts[n]` is not zero.
+/// Invariant: bit `n % 64` of word `n / 64` of `used` is set if and only if `counts[n]` is not zero.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct PrefixLengths {
     counts: [u32; LONGEST as usize + 1],
@@ -31,14 +31,14 @@ impl PrefixLengths {
         }
     }
 
-    /// Put a length in use that no entry is counted for.
+    /// Mark a length as in use, without counting entries.
     pub(super) fn note(&mut self, length: u8) {
         if self.counts[usize::from(length)] == 0 {
             self.add(length);
         }
     }
 
-    /// The lengths in use, in bits.
+    /// Iterate over the lengths in use, in bits, from the longest to the shortest.
     pub(super) fn longest_first(&self) -> impl Iterator<Item = u8> + '_ {
         (0..self.used.len()).rev().flat_map(|word| {
             let mut bits = self.used[word];

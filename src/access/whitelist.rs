@@ -1,4 +1,4 @@
-//! The whitelist: which address prefixes may announce, whose they are, and how long each has been idle.
+//! Table of the address prefixes that may announce, with the customer and the idle time of each.
 
 mod removal;
 
@@ -18,57 +18,57 @@ use super::prefix;
 use super::prefix_lengths::PrefixLengths;
 use crate::clock::{Running, UnixSeconds};
 
-/// The most octets of a user's name.
+/// Maximum length of a user's name, in bytes.
 pub const USER_OCTETS: usize = 32;
 
-/// Slots to look at in one call, for callers that give others a turn between two calls.
+/// Number of slots to visit in one call, for callers that let other work run between two calls.
 pub const SLOTS_A_CALL: usize = 1024;
 
-/// The name of the customer that an entry belongs to; empty when it has none.
+/// Name of the customer that an entry belongs to; empty for none.
 pub type User = heapless::String<USER_OCTETS>;
 
-/// How long an entry may be idle before it is retired.
+/// Idle time after which an entry is retired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Retire {
-    /// As long as is configured for all (`retire_after`), also when that changes.
+    /// The configured default (`retire_after`), including later changes of it.
     #[default]
     Default,
     /// This many seconds of running time.
     After(u32),
-    /// For ever.
+    /// The entry is never retired for being idle.
     Never,
 }
 
-/// A prefix that may announce.
+/// Entry of the whitelist: a prefix that may announce.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The addresses it is about.
+    /// Addresses of the entry.
     pub prefix: IpNet,
-    /// The customer it belongs to; empty when it has none.
+    /// Customer that the entry belongs to; empty for none.
     pub user: User,
-    /// How long it may be idle.
+    /// Idle time after which the entry is retired.
     pub retire: Retire,
-    /// When it ends, however busy it is; never when there is none.
+    /// End date, which applies to busy entries as well; `None` for no end.
     pub until: Option<UnixSeconds>,
-    /// When it was added; unknown when the clock was not sane.
+    /// Time when the entry was added; `None` if the clock was not sane then.
     pub added: Option<UnixSeconds>,
-    /// When it was last announced from, or else added.
+    /// Time of the last announce from the prefix, or of the addition of the entry.
     pub last_seen: Running,
 }
 
-/// What [`Whitelist::put`] did.
+/// Result of [`Whitelist::put`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
     /// The prefix was not on the list.
     Added,
-    /// The prefix was on the list with this entry, of which nothing is kept.
+    /// The prefix was on the list. The new entry fully replaces this old one.
     Replaced(Entry),
 }
 
-/// The whitelist holds as many entries as it has room for; the newcomer is not on it.
+/// Error: the whitelist is full; the new entry was not added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full {
-    /// How many entries there is room for.
+    /// Maximum number of entries.
     pub capacity: usize,
 }
 
@@ -76,7 +76,7 @@ impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the whitelist is full: it has room for {} entries; revoke some, or make room for more",
+            "the whitelist is full: it has room for {} entries; revoke some, or raise the capacity",
             self.capacity
         )
     }
@@ -84,50 +84,50 @@ impl fmt::Display for Full {
 
 impl core::error::Error for Full {}
 
-/// When an entry was last announced from, for the disk.
+/// Time of the last announce for an entry, to be written to disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// Which entry.
+    /// Prefix of the entry.
     pub prefix: IpNet,
-    /// When, on the running clock.
+    /// Time of its last announce, on the running clock.
     pub last_seen: Running,
 }
 
-/// An entry and what the disk knows of it.
+/// Entry, and its `last_seen` on disk.
 #[derive(Clone, Debug)]
 struct Slot {
     entry: Entry,
     saved_last_seen: Running,
 }
 
-/// Where an entry is, and enough of its prefix to find it without looking there: a search that had to look at the
-/// entries themselves would miss the processor's cache at each step.
+/// Index of a slot, with the part of its prefix that a search compares. If a search had to read the slots themselves,
+/// each of its steps would be a cache miss.
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    /// The first 64 bits of the address.
+    /// First 64 bits of the address.
     head: u64,
     slot: u32,
-    /// Family and length: all that comes before the address in the order of the list.
+    /// Address family and prefix length: both sort before the address.
     kind: u16,
 }
 
 const _: () = assert!(size_of::<Place>() == 16);
 
-/// Octets that an entry takes in all.
+/// Memory that an entry takes in total, in bytes.
 pub const ENTRY_OCTETS: usize = size_of::<Slot>() + size_of::<Place>();
 
-/// A table of at most `capacity` entries, allocated once.
+/// Table of at most `capacity` entries, allocated once.
 ///
-/// A look-up takes one binary search for each prefix length in use; a change shifts up to `capacity` places of 16
-/// octets. An entry takes [`ENTRY_OCTETS`] in all, of which only what is in use is ever touched.
+/// A look-up does one binary search for each prefix length in use. A change moves up to `capacity` places of 16 bytes.
+/// Each entry takes [`ENTRY_OCTETS`]; memory of unused entries is never written.
 ///
 /// Invariants, checked by `check_invariants`:
-/// - `slots` and `order` are equally long, at most `capacity`, and were allocated for as many;
-/// - the slots of `order` are a permutation of the slots' numbers, strictly ascending by the slots' prefixes (family,
-///   length, address): so no prefix is there twice; a place has the head and kind of its slot's prefix;
-/// - every prefix is canonical: its host bits are zero, and it is not v4 written as v6;
+/// - `slots` and `order` have the same length, which is at most `capacity`, and are allocated for `capacity` items;
+/// - `order` holds each index of `slots` exactly once, strictly ascending by the slot's prefix (family, length,
+///   address), so no prefix occurs twice; each place has the head and kind of its slot's prefix;
+/// - every prefix is canonical: its host bits are zero, and it is not v4-mapped;
 /// - `v4` and `v6` count the entries of their family by length;
-/// - `next` is the slot that `retire` looks at next, or any number beyond the last one.
+/// - `next` is the slot that `retire` visits next, or any number past the last slot.
 #[derive(Debug)]
 pub struct Whitelist {
     slots: Vec<Slot>,
@@ -140,7 +140,7 @@ pub struct Whitelist {
     clocks: Clocks,
 }
 
-/// What the clocks showed when the table was last told.
+/// Latest times that callers passed to the table.
 #[derive(Clone, Copy, Debug, Default)]
 struct Clocks {
     running: Running,
@@ -148,8 +148,8 @@ struct Clocks {
 }
 
 impl Whitelist {
-    /// An empty table with room for `capacity` entries (at most `u32::MAX`), where an entry that does not say otherwise
-    /// may be idle for `retire_after` of running time.
+    /// Return an empty table for `capacity` entries (at most `u32::MAX`), with `retire_after` of running time as the
+    /// default idle time until retirement.
     pub fn with_capacity(capacity: usize, retire_after: Duration) -> Result<Self, TryReserveError> {
         let mut slots = Vec::new();
         slots.try_reserve_exact(capacity)?;
@@ -167,30 +167,31 @@ impl Whitelist {
         })
     }
 
-    /// How many entries there are.
+    /// Return the number of entries.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Whether there are none.
+    /// Return whether the table has no entries.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
-    /// How many entries there is room for.
+    /// Return the maximum number of entries.
     pub fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// From now on let entries that do not say otherwise be idle for `retire_after` of running time.
+    /// Set the default idle time until retirement, in running time.
     pub fn set_retire_after(&mut self, retire_after: Duration) {
         self.retire_after = retire_after;
     }
 
-    /// An announce came from `address`: whether it may, and if so its entry is no longer idle.
+    /// Record an announce from `address`, and return whether it is allowed. If so, its entry is no longer idle.
     ///
-    /// The most specific entry that covers the address counts; one that is due to be retired or past its end (by the
-    /// wall clock that [`Self::retire`] was last told) covers nothing, even before `retire` has removed it.
+    /// The most specific entry that covers the address counts. An entry that is due for retirement or past its end
+    /// covers nothing, even before `retire` removes it. The wall clock for the end is the one last passed to
+    /// [`Self::retire`].
     pub fn touch(&mut self, address: IpAddr, now: Running) -> bool {
         self.clocks.running = self.clocks.running.max(now);
         let Some(slot) = self.covering(address) else { return false };
@@ -199,17 +200,17 @@ impl Whitelist {
         true
     }
 
-    /// Whether `address` may announce, leaving its entry as idle as it is; by the clocks that were last told.
+    /// Return whether `address` may announce, by the times last passed to the table. Idle times do not change.
     pub fn covers(&self, address: IpAddr) -> bool {
         self.covering(address).is_some()
     }
 
-    /// The entry of exactly this prefix, due to be retired or not.
+    /// Return the entry with exactly this prefix, even if it is due for retirement.
     pub fn get(&self, prefix: &IpNet) -> Option<&Entry> {
         self.position(&prefix::canonical(prefix)).ok().map(|position| self.at(position))
     }
 
-    /// Whether [`Self::put`] would find room for this prefix.
+    /// Check whether [`Self::put`] would succeed for this prefix.
     pub fn can_put(&self, prefix: &IpNet) -> Result<(), Full> {
         if self.len() < self.capacity || self.get(prefix).is_some() {
             Ok(())
@@ -218,9 +219,9 @@ impl Whitelist {
         }
     }
 
-    /// Put an entry, as it is on the disk, on the list. One with the same prefix is replaced and returned.
+    /// Add an entry that is already on disk. An entry with the same prefix is replaced and returned.
     ///
-    /// When there is no room the list stays as it is.
+    /// When the list is full, it stays unchanged.
     pub fn put(&mut self, mut entry: Entry) -> Result<Put, Full> {
         entry.prefix = prefix::canonical(&entry.prefix);
         let saved_last_seen = entry.last_seen;
@@ -240,29 +241,29 @@ impl Whitelist {
         }
     }
 
-    /// Take the entry of exactly this prefix off the list.
+    /// Remove and return the entry with exactly this prefix.
     pub fn remove(&mut self, prefix: &IpNet) -> Option<Entry> {
         let position = self.position(&prefix::canonical(prefix)).ok()?;
         let slot = self.order.remove(position).slot as usize;
         Some(self.remove_slot(slot))
     }
 
-    /// The entries of a user among those `slots`, in no order. No user has the empty name.
+    /// Iterate over the entries of a user in these `slots`, in no particular order. The empty name matches no entry.
     ///
-    /// All slots are `0..len()`. An entry stays in its slot until an entry is removed.
+    /// All slots are `0..len()`. An entry stays in its slot until some entry is removed.
     pub fn of_user<'a>(&'a self, user: &'a str, slots: Range<usize>) -> impl Iterator<Item = &'a Entry> + 'a {
         let slots = self.slots.get(slots.start..slots.end.min(self.len())).unwrap_or_default();
         slots.iter().map(|slot| &slot.entry).filter(move |entry| !user.is_empty() && entry.user == user)
     }
 
-    /// All entries, in no order, due to be retired or not.
+    /// Iterate over all entries, in no particular order, including those due for retirement.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.slots.iter().map(|slot| &slot.entry)
     }
 
-    /// The first entry that comes after `cursor` in the order of the list (family, length, address), or of all.
+    /// Return the first entry after `cursor` in the order of the list (family, length, address), or the first of all.
     ///
-    /// Whoever goes on from the prefix that was returned last sees every entry that stays on the list meanwhile.
+    /// A caller that continues from the prefix returned last sees every entry that stays on the list meanwhile.
     pub fn after(&self, cursor: Option<&IpNet>) -> Option<&Entry> {
         let position = match cursor.map(|cursor| self.position(&prefix::canonical(cursor))) {
             None => 0,
@@ -272,12 +273,12 @@ impl Whitelist {
         (position < self.len()).then(|| self.at(position))
     }
 
-    /// How idle an entry is at `now`, in running time.
+    /// Return the idle time of an entry at `now`, in running time.
     pub fn idle(&self, entry: &Entry, now: Running) -> Duration {
         now.since(entry.last_seen)
     }
 
-    /// How long an entry may be idle, in running time; `None` when for ever.
+    /// Return the idle time after which an entry is retired, in running time; `None` for never.
     pub fn retirement(&self, entry: &Entry) -> Option<Duration> {
         match entry.retire {
             Retire::Default => Some(self.retire_after),
@@ -286,12 +287,12 @@ impl Whitelist {
         }
     }
 
-    /// The entries among those `slots` that were announced from more than `least` after what the disk says, each of which
-    /// counts as saved once it was returned.
+    /// Return the entries in these `slots` that are more than `least` newer than their `last_seen` on disk, and mark
+    /// each returned entry as saved.
     ///
-    /// When saving them fails, [`Self::not_saved`] takes that back. An entry that stays idle never comes: the disk says all
-    /// there is to say of it. All slots are `0..len()`; a removal moves the last entry to another slot, so that one may be
-    /// left out by a caller that goes on afterwards.
+    /// If saving them fails, [`Self::not_saved`] undoes the mark. Idle entries are never returned, because the disk is
+    /// up to date for them. All slots are `0..len()`. A removal moves the last entry to another slot, so a caller that
+    /// continues after a removal may miss that entry.
     pub fn take_moved(&mut self, least: Duration, slots: Range<usize>) -> impl Iterator<Item = Seen> + '_ {
         let moved = move |slot: &&mut Slot| slot.entry.last_seen.since(slot.saved_last_seen) > least;
         let end = slots.end.min(self.len());
@@ -302,7 +303,7 @@ impl Whitelist {
         })
     }
 
-    /// Return these again with the next [`Self::take_moved`], because they could not be saved.
+    /// Mark these entries as not saved, so that the next [`Self::take_moved`] returns them again.
     pub fn not_saved(&mut self, moved: &[Seen]) {
         for seen in moved {
             if let Ok(position) = self.position(&seen.prefix) {
@@ -312,7 +313,7 @@ impl Whitelist {
         }
     }
 
-    /// The slot of the longest prefix that covers `address` and is live.
+    /// Return the slot of the longest live prefix that covers `address`.
     fn covering(&self, address: IpAddr) -> Option<usize> {
         let address = address.to_canonical();
         let lengths = if address.is_ipv4() { &self.v4 } else { &self.v6 };
@@ -327,12 +328,12 @@ impl Whitelist {
         !ended && self.retirement(entry).is_none_or(|most| self.idle(entry, self.clocks.running) <= most)
     }
 
-    /// Where a prefix is in `order`, or where it would be.
+    /// Return the position of a prefix in `order`, or the position to insert it at.
     fn position(&self, prefix: &IpNet) -> Result<usize, usize> {
         let sought = Place::new(prefix, 0);
         self.order.binary_search_by(|place| {
             let by_head = place.kind.cmp(&sought.kind).then(place.head.cmp(&sought.head));
-            // A prefix of up to 64 bits is all in the head.
+            // The head holds all bits of a prefix of up to 64 bits.
             if by_head.is_eq() && prefix.prefix_len() > 64 {
                 self.slots[place.slot as usize].entry.prefix.addr().cmp(&prefix.addr())
             } else {
@@ -352,7 +353,7 @@ impl Whitelist {
         }
     }
 
-    /// Panics where an invariant of the structure does not hold.
+    /// Panic if an invariant of the structure does not hold.
     #[cfg(test)]
     pub(crate) fn check_invariants(&self) {
         assert_eq!(self.slots.len(), self.order.len());
@@ -362,7 +363,7 @@ impl Whitelist {
         for &Place { slot, head, kind } in &self.order {
             let expected = Place::new(&self.slots[slot as usize].entry.prefix, slot);
             assert_eq!((head, kind), (expected.head, expected.kind));
-            assert!(!core::mem::replace(&mut seen[slot as usize], true), "slot {slot} is there twice");
+            assert!(!core::mem::replace(&mut seen[slot as usize], true), "slot {slot} occurs twice");
         }
         for pair in self.order.windows(2) {
             let [left, right] = [pair[0], pair[1]].map(|place| self.slots[place.slot as usize].entry.prefix);
@@ -377,7 +378,7 @@ impl Whitelist {
     }
 }
 
-/// The order of the list: v4 before v6, short before long, then by address.
+/// Compare two prefixes in the order of the list: IPv4 before IPv6, short before long, then by address.
 #[cfg(test)]
 fn compare(left: &IpNet, right: &IpNet) -> Ordering {
     match (left, right) {

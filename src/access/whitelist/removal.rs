@@ -1,4 +1,4 @@
-//! Removing many entries at once: the places of all of them are closed up in one pass, not in one for each.
+//! Removal of many entries at once. One pass closes the gaps of all of them in `order`, instead of one pass for each.
 
 use ipnet::IpNet;
 
@@ -6,34 +6,36 @@ use super::{Clocks, Entry, Place, Whitelist};
 use crate::access::prefix;
 use crate::clock::{Running, UnixSeconds};
 
-/// Entries that one call removes at most.
+/// Maximum number of entries that one call removes.
 pub const REMOVALS_A_CALL: usize = 128;
 
-/// Slots that one call of [`Whitelist::retire`] looks at, besides those whose entries move.
+/// Number of slots that one call of [`Whitelist::retire`] visits, besides the slots from which entries move.
 pub(super) const RETIRE_STEPS: usize = 256;
 
-/// Some positions in `order`, or slots.
+/// List of positions in `order`, or of slots.
 type Numbers = heapless::Vec<u32, REMOVALS_A_CALL>;
 
 impl Whitelist {
-    /// Remove entries that have been idle for too long, or are past their end, and hand them to `each`; return how many.
+    /// Remove entries that have been idle for too long or are past their end, pass each to `each`, and return their
+    /// number.
     ///
-    /// To be called about once a second, and again until it returns 0. End dates count only when there is a sane `wall`
-    /// clock. A call looks at no more than 256 entries in turn, and at those that move to where one was removed; it
-    /// removes no more than [`REMOVALS_A_CALL`]. The next call goes on from there, so that an entry of a list of 65,536 is
-    /// removed at most five minutes late; it covers nothing as soon as it is due.
+    /// Call this about once a second, and repeat while it returns more than 0. End dates only count with a sane `wall`
+    /// clock. One call visits at most 256 slots in sequence, and the slots from which entries move into freed ones; it
+    /// removes at most [`REMOVALS_A_CALL`] entries. The next call continues there. So an entry in a list of 65,536 is
+    /// removed at most five minutes late; but it covers nothing as soon as it is due.
     pub fn retire(&mut self, now: Running, wall: Option<UnixSeconds>, each: impl FnMut(Entry)) -> usize {
         self.clocks = Clocks { running: self.clocks.running.max(now), wall: wall.and_then(UnixSeconds::if_sane) };
         let len = self.len();
         let first = if self.next < len { self.next } else { 0 };
         let steps = len.min(RETIRE_STEPS);
-        // Beyond the end it goes on at the beginning.
+        // Wrap around at the end.
         let at = |step: usize| if first + step < len { first + step } else { first + step - len };
         let mut due = Numbers::new();
         for slot in (0..steps).map(at) {
             self.note_if_due(slot, &mut due);
         }
-        // As many of the last entries as are removed move to where those were, perhaps past where the next call goes on.
+        // The last entries of the table will move into the freed slots, one for each removal, and the next call may
+        // then skip them. So check them now.
         let mut last = len;
         while last > len - due.len() {
             last -= 1;
@@ -42,20 +44,20 @@ impl Whitelist {
                 self.note_if_due(last, &mut due);
             }
         }
-        // Where there was no room for all that are due, the next call finds the rest.
+        // If `due` is full, more entries may be due: the next call starts at the same slot.
         self.next = if due.is_full() { first } else { at(steps) };
         self.remove_at(due, each)
     }
 
-    /// Remove the entries of exactly these prefixes, at most [`REMOVALS_A_CALL`], and hand them to `each`; return how many.
-    /// Prefixes beyond that many are left alone.
+    /// Remove the entries with exactly these prefixes, pass each to `each`, and return their number. At most
+    /// [`REMOVALS_A_CALL`] entries are removed; further ones stay.
     pub fn remove_all(&mut self, prefixes: &[IpNet], each: impl FnMut(Entry)) -> usize {
         let positions = prefixes.iter().filter_map(|prefix| self.position(&prefix::canonical(prefix)).ok());
         let positions = positions.take(REMOVALS_A_CALL).map(|position| position as u32).collect();
         self.remove_at(positions, each)
     }
 
-    /// Note the position of an entry that is due, if there is room.
+    /// Add the position of the entry in `slot` to `due`, if the entry is due and `due` is not full.
     fn note_if_due(&self, slot: usize, due: &mut Numbers) {
         let entry = &self.slots[slot].entry;
         if !due.is_full()
@@ -66,7 +68,7 @@ impl Whitelist {
         }
     }
 
-    /// Remove the entries at these positions of `order`. A position may be listed twice.
+    /// Remove the entries at these positions of `order`. Duplicate positions are allowed.
     fn remove_at(&mut self, mut positions: Numbers, mut each: impl FnMut(Entry)) -> usize {
         positions.sort_unstable();
         let mut slots = Numbers::new();
@@ -85,17 +87,17 @@ impl Whitelist {
         if !slots.is_empty() {
             self.order.truncate(end);
         }
-        // From the last one on, so that no slot moves that is to be removed itself.
+        // Remove the highest slot first, so that no slot in the list moves before its own removal.
         slots.sort_unstable_by(|left, right| right.cmp(left));
         slots.iter().for_each(|slot| each(self.remove_slot(*slot as usize)));
         slots.len()
     }
 
-    /// Remove a slot that no place in `order` leads to any more; the last slot moves there.
+    /// Remove a slot that `order` no longer refers to, and return its entry. The last slot moves into the gap.
     pub(super) fn remove_slot(&mut self, slot: usize) -> Entry {
         let last = self.slots.len() - 1;
         if slot != last {
-            // Searched for while `slots` still holds both, so that every index in `order` is good.
+            // Search before removing anything from `slots`, while every index in `order` is still valid.
             if let Ok(position) = self.position(&self.slots[last].entry.prefix) {
                 self.order[position] = Place { slot: slot as u32, ..self.order[position] };
             }

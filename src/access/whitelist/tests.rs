@@ -1,4 +1,4 @@
-//! Tables, and a slow twin that is scanned from end to end.
+//! Table-driven tests, and a comparison with a slow twin that scans its whole list.
 
 use super::removal::RETIRE_STEPS;
 use super::*;
@@ -42,7 +42,7 @@ fn list_of(entries: &[Entry]) -> Whitelist {
     list
 }
 
-/// The prefixes that one call retires.
+/// Call `retire` once, and return the retired prefixes.
 fn retire(list: &mut Whitelist, now: Running, wall: Option<UnixSeconds>) -> Vec<IpNet> {
     let mut retired = Vec::new();
     let count = list.retire(now, wall, |entry| retired.push(entry.prefix));
@@ -101,7 +101,7 @@ fn a_prefix_of_no_bits_covers_its_family_only() {
 }
 
 #[test]
-fn a_full_list_refuses_newcomers_and_keeps_everybody() {
+fn a_full_list_refuses_new_entries_and_keeps_existing_ones() {
     let mut list = list_of(&[entry("192.0.2.1"), entry("192.0.2.2")]);
     let full = Full { capacity: 2 };
     assert_eq!(list.can_put(&net("192.0.2.3")), Err(full));
@@ -119,7 +119,7 @@ fn a_full_list_refuses_newcomers_and_keeps_everybody() {
 }
 
 #[test]
-fn a_list_without_room_answers_all_the_same() {
+fn a_list_of_capacity_zero_works() {
     let mut list = list(0);
     assert_eq!(list.put(entry("192.0.2.1")), Err(Full { capacity: 0 }));
     assert!(!list.touch(ip("192.0.2.1"), Running::default()));
@@ -129,12 +129,12 @@ fn a_list_without_room_answers_all_the_same() {
 }
 
 #[test]
-fn more_memory_than_there_is_is_an_error() {
+fn a_failed_allocation_is_an_error() {
     assert!(Whitelist::with_capacity(usize::MAX, Duration::ZERO).is_err());
 }
 
 #[test]
-fn idle_is_running_time_and_not_wall_time() {
+fn idle_time_is_measured_in_running_time() {
     let mut list = list_of(&[entry("192.0.2.1")]);
     let decades_later = Some(UnixSeconds(SANE.0 + 30 * 365 * DAY));
     assert_eq!(retire(&mut list, Running::from_seconds(30 * DAY), decades_later), []);
@@ -145,7 +145,7 @@ fn idle_is_running_time_and_not_wall_time() {
 }
 
 #[test]
-fn who_announces_is_not_retired() {
+fn an_entry_that_announces_is_not_retired() {
     let mut list = list_of(&[entry("192.0.2.1"), entry("192.0.2.2")]);
     assert!(list.touch(ip("192.0.2.1"), Running::from_seconds(29 * DAY)));
     let now = Running::from_seconds(31 * DAY);
@@ -154,10 +154,10 @@ fn who_announces_is_not_retired() {
 }
 
 #[test]
-fn one_that_is_due_covers_nothing_before_it_is_removed() {
+fn an_entry_that_is_due_covers_nothing_before_its_removal() {
     let mut list = list_of(&[entry("10.0.0.0/8"), Entry { retire: Retire::After(60), ..entry("10.1.2.3") }]);
     assert!(list.touch(ip("10.9.9.9"), Running::from_seconds(61)));
-    // The /32 is due; the /8 is not, and so covers the address and is touched.
+    // The /32 is due. The /8 is not: it covers the address and is touched.
     assert!(list.touch(ip("10.1.2.3"), Running::from_seconds(70)));
     assert_eq!(list.get(&net("10.0.0.0/8")).map(|entry| entry.last_seen), Some(Running::from_seconds(70)));
     assert_eq!(list.get(&net("10.1.2.3")).map(|entry| entry.last_seen), Some(Running::default()));
@@ -167,7 +167,7 @@ fn one_that_is_due_covers_nothing_before_it_is_removed() {
 }
 
 #[test]
-fn each_entry_says_how_long_it_may_be_idle() {
+fn each_entry_can_set_its_own_idle_time() {
     let mut list = list_of(&[
         entry("192.0.2.1"),
         Entry { retire: Retire::After(60), ..entry("192.0.2.2") },
@@ -185,7 +185,7 @@ fn each_entry_says_how_long_it_may_be_idle() {
 
 #[test]
 fn end_dates_are_ignored_until_the_clock_is_sane() {
-    // One that ended long before this version was made: a clock in 1970, or between, must not bring it to life either.
+    // An entry that ended long before this release. A clock that is not sane must neither remove nor revive it.
     let mut list = list_of(&[Entry { until: Some(SANE), retire: Retire::Never, ..entry("192.0.2.1") }]);
     let now = Running::from_seconds(1);
     for wall in [None, Some(UnixSeconds(0)), Some(UnixSeconds(SANE.0 - 1))] {
@@ -201,7 +201,7 @@ fn end_dates_are_ignored_until_the_clock_is_sane() {
 }
 
 #[test]
-fn one_past_its_end_covers_nothing_before_it_is_removed() {
+fn an_entry_past_its_end_covers_nothing_before_its_removal() {
     let mut list = list_of(&[entry("192.0.2.1"), Entry { until: Some(SANE), ..entry("192.0.2.2") }]);
     assert_eq!(list.put(entry("192.0.2.1")), Ok(Put::Replaced(entry("192.0.2.1"))));
     assert_eq!(retire(&mut list, Running::default(), Some(SANE)).len(), 1);
@@ -226,7 +226,7 @@ fn a_long_list_is_retired_in_bounded_steps() {
 }
 
 #[test]
-fn many_that_end_together_are_removed_in_one_pass_whatever_else_is_on_the_list() {
+fn many_due_entries_are_removed_within_one_pass_over_the_list() {
     for (seed, share_percent) in [(1, 1), (2, 15), (3, 50), (4, 99), (5, 100)] {
         let mut rng = fastrand::Rng::with_seed(seed);
         let (mut list, mut left) = (list(5000), Vec::new());
@@ -239,7 +239,7 @@ fn many_that_end_together_are_removed_in_one_pass_whatever_else_is_on_the_list()
         }
         let (now, due) = (Running::from_seconds(10), 5000 - left.len());
         let (mut calls, mut retired) = (0, 0);
-        // Every call ends a stretch of the list, or removes as many as one may.
+        // Each call either finishes its part of the list or removes the maximum number of entries.
         while retired < due {
             retired += self::retire(&mut list, now, None).len();
             calls += 1;
@@ -256,7 +256,7 @@ fn many_that_end_together_are_removed_in_one_pass_whatever_else_is_on_the_list()
 }
 
 #[test]
-fn going_through_the_list_survives_changes() {
+fn iteration_survives_changes_of_the_list() {
     let mut list = list(6);
     for text in ["192.0.2.9", "10.0.0.0/8", "2001:db8::/48", "192.0.2.1", "2001:db8::1"] {
         assert_eq!(list.put(entry(text)), Ok(Put::Added));
@@ -276,7 +276,7 @@ fn going_through_the_list_survives_changes() {
 }
 
 #[test]
-fn the_entries_of_a_user() {
+fn the_entries_of_a_user_are_found() {
     let list = list_of(&[
         entry_of("192.0.2.1", "ann"),
         entry_of("192.0.2.2", "anna"),
@@ -292,7 +292,7 @@ fn the_entries_of_a_user() {
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
-fn only_what_moved_is_written_and_only_once() {
+fn only_entries_with_newer_announces_are_saved_and_only_once() {
     let mut list = list_of(&[entry("192.0.2.1"), entry("192.0.2.2"), entry("192.0.2.3")]);
     list.touch(ip("192.0.2.1"), Running::from_seconds(3600));
     list.touch(ip("192.0.2.2"), Running::from_seconds(3601));
@@ -306,12 +306,12 @@ fn only_what_moved_is_written_and_only_once() {
     assert_eq!(
         list.take_moved(Duration::ZERO, 0..usize::MAX).count(),
         1,
-        "at shutdown, the one that moved by an hour exactly"
+        "at shutdown: the entry that is newer by exactly one hour"
     );
 }
 
 #[test]
-fn what_could_not_be_saved_comes_again() {
+fn entries_that_could_not_be_saved_are_returned_again() {
     let mut list = list_of(&[entry("192.0.2.1"), entry("192.0.2.2")]);
     list.touch(ip("192.0.2.2"), Running::from_seconds(3601));
     let moved: Vec<Seen> = list.take_moved(HOUR, 0..usize::MAX).collect();
@@ -319,13 +319,13 @@ fn what_could_not_be_saved_comes_again() {
     list.not_saved(&moved);
     assert_eq!(list.take_moved(HOUR, 0..usize::MAX).collect::<Vec<_>>(), moved);
     assert_eq!(list.take_moved(HOUR, 0..usize::MAX).count(), 0);
-    // One that has left the list meanwhile stays away.
+    // An entry removed meanwhile is not returned.
     list.remove(&net("192.0.2.2"));
     list.not_saved(&moved);
     assert_eq!(list.take_moved(HOUR, 0..usize::MAX).count(), 0);
 }
 
-/// The same list, with nothing clever in it.
+/// Simple model of the whitelist: a list without an index.
 struct Twin {
     entries: Vec<(Entry, Running)>,
     capacity: usize,
@@ -373,7 +373,7 @@ impl Twin {
 }
 
 fn any_address(rng: &mut fastrand::Rng) -> IpAddr {
-    // Few distinct bits, so that prefixes nest and addresses meet them.
+    // Few distinct bytes, so that prefixes are nested and often cover an address.
     let byte = |rng: &mut fastrand::Rng| [0u8, 1, 128, 255][rng.usize(..4)];
     match rng.u8(..5) {
         0 | 1 => IpAddr::from([10, byte(rng), byte(rng), byte(rng)]),
@@ -475,7 +475,7 @@ fn same(list: &Whitelist, twin: &Twin) {
 }
 
 #[test]
-fn it_does_what_its_slow_twin_does() {
+fn the_whitelist_behaves_like_its_slow_twin() {
     for seed in 0..40 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let capacity = [1, 2, 5, 17][seed as usize % 4];
