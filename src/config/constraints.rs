@@ -1,18 +1,18 @@
-//! What keys demand of each other.
+//! Constraints between keys.
 
 use std::path::Path;
 
 use super::units::{seconds, show_duration};
 use super::{Config, paths};
 
-/// Two keys that do not fit each other, the first being the one to change.
+/// Conflict between two keys. The first is the one to change.
 #[derive(Debug)]
 pub(super) struct Disagreement {
     pub(super) keys: [&'static str; 2],
     pub(super) message: String,
 }
 
-/// The first pair of keys that do not fit each other.
+/// Return the first conflict between two keys.
 pub(super) fn disagreement(config: &Config) -> Option<Disagreement> {
     let checks = [min_interval, peer_timeout, default_peers, external_v4, external_v6, token_file, socket, listen];
     checks.into_iter().find_map(|check| check(config))
@@ -31,7 +31,7 @@ fn min_interval(config: &Config) -> Option<Disagreement> {
     disagree(["announce.min_interval", "announce.interval"], message)
 }
 
-/// Replies vary the interval by up to 10 %, and a client needs some time to come back.
+/// Check that a peer outlives the interval. Replies vary it by up to 10 %, and a client may be some time late.
 fn peer_timeout(config: &Config) -> Option<Disagreement> {
     let (timeout, interval) = (config.announce.peer_timeout, config.announce.interval);
     let least = seconds((interval.as_secs() * 6).div_ceil(5));
@@ -39,8 +39,8 @@ fn peer_timeout(config: &Config) -> Option<Disagreement> {
         return None;
     }
     let message = format!(
-        "{} is less than 1.2 times announce.interval ({}), so peers would be forgotten before they come back; set it to \
-         at least {}",
+        "{} is less than 1.2 times announce.interval ({}), so peers would be forgotten before their next announce; set \
+         it to at least {}",
         show_duration(timeout),
         show_duration(interval),
         show_duration(least)
@@ -67,32 +67,35 @@ fn external_v6(config: &Config) -> Option<Disagreement> {
     external("network.external_v6", config.network.external_v6?.into(), config)
 }
 
-/// An address of the LAN means nothing to the world, and must never be told to it.
+/// Check that an external address is not one of the LAN, which is useless outside and must never be sent there.
 fn external(key: &'static str, address: core::net::IpAddr, config: &Config) -> Option<Disagreement> {
     let net = config.network.lan.iter().find(|net| net.contains(&address))?;
-    disagree([key, "network.lan"], format!("{address} is inside network.lan ({net}), so the world cannot reach it"))
+    disagree(
+        [key, "network.lan"],
+        format!("{address} is inside network.lan ({net}), so it cannot be reached from outside"),
+    )
 }
 
 fn token_file(config: &Config) -> Option<Disagreement> {
     let listen = config.admin.listen.filter(|_| config.admin.token_file.is_none())?;
-    let message = format!("{listen} needs admin.token_file, a file that holds the token to ask for");
+    let message = format!("{listen} needs admin.token_file, a file with the token for requests");
     disagree(["admin.listen", "admin.token_file"], message)
 }
 
-/// The path of a Unix socket has at most this many octets (`sun_path`, less its NUL).
+/// Maximum length of the path of a Unix socket, in bytes (`sun_path` without its NUL).
 const MOST_SOCKET_OCTETS: usize = 107;
 
 fn socket(config: &Config) -> Option<Disagreement> {
     let too_long = |path: &Path| path.as_os_str().len() > MOST_SOCKET_OCTETS;
     let message = |path: &Path, advice| {
         let octets = path.as_os_str().len();
-        format!("the socket's path would have {octets} octets, more than the {MOST_SOCKET_OCTETS} that it can{advice}")
+        format!("the path of the socket would have {octets} bytes; the maximum is {MOST_SOCKET_OCTETS}{advice}")
     };
     match (&config.admin.socket, &config.data_dir) {
         (Some(socket), _) if too_long(socket) => disagree(["admin.socket", "data_dir"], message(socket, "")),
         (None, Some(data_dir)) => {
             let socket = paths::socket_in(data_dir);
-            let message = too_long(&socket).then(|| message(&socket, "; set admin.socket to a shorter one"))?;
+            let message = too_long(&socket).then(|| message(&socket, "; set admin.socket to a shorter path"))?;
             disagree(["data_dir", "admin.socket"], message)
         }
         _ => None,
@@ -103,10 +106,10 @@ fn listen(config: &Config) -> Option<Disagreement> {
     let mut rest = config.listen.as_slice();
     while let Some((address, others)) = rest.split_first() {
         if address.port() != 0 && others.contains(address) {
-            return disagree(["listen", "listen"], format!("{address} is there twice"));
+            return disagree(["listen", "listen"], format!("{address} is listed twice"));
         }
         rest = others;
     }
     let tcp = config.admin.listen.filter(|address| address.port() != 0 && config.listen.contains(address))?;
-    disagree(["admin.listen", "listen"], format!("{tcp} is taken by listen"))
+    disagree(["admin.listen", "listen"], format!("{tcp} is already used by listen"))
 }

@@ -1,10 +1,10 @@
-//! What is wrong with a configuration, in one line.
+//! Error in a configuration, as one line of text.
 
 use core::fmt;
 
 use toml::de::DeValue;
 
-/// One line that names the file, the line, the key, what was found and what is allowed.
+/// Error message of one line: file, line, key, the value found and the values allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(pub(super) String);
 
@@ -16,16 +16,16 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// Enough of what was found to recognize it.
+/// Maximum number of characters to quote: enough to recognize the value.
 const MOST_QUOTED_CHARS: usize = 60;
 
-/// What was found, on one line and not too long.
+/// Quote `text` on one line, cut to a recognizable length.
 pub(crate) fn quote(text: &str) -> String {
     let start: String = text.chars().take(MOST_QUOTED_CHARS).collect();
     if start.len() == text.len() { format!("{text:?}") } else { format!("{start:?}…") }
 }
 
-/// A TOML value as an error message names it.
+/// Describe a TOML value for an error message.
 pub(super) fn found(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => quote(text),

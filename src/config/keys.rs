@@ -1,69 +1,69 @@
-//! The one table of keys: what each is called, what it takes, what it means, and whether it can change while running.
+//! Table of all keys: the name, type and description of each, and whether a change of it needs a restart.
 
 use super::units::{days, kib, mib, minutes, seconds};
 use super::value::Kind;
 use super::{Config, Policy};
 
-/// A key of the configuration.
+/// Key of the configuration.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Key {
-    /// Its name, after the name of its section and a dot unless it is at the top.
+    /// Full name: section, dot and leaf; only the leaf for a key at the top level.
     pub(super) name: &'static str,
-    /// What it takes, and where that is kept.
+    /// Type, limits and field of its value.
     pub(super) kind: Kind,
-    /// Whether a new value takes effect only when the tracker is started again.
+    /// Whether a new value takes effect only after a restart.
     pub(super) at_start_only: bool,
-    /// What it means, as the sample says it.
+    /// Description, as lines of the sample.
     pub(super) meaning: &'static [&'static str],
 }
 
 impl Key {
-    /// The section that it is in; empty at the top.
+    /// Return the name of its section; empty at the top level.
     pub(super) fn section(&self) -> &'static str {
         self.name.split_once('.').map_or("", |(section, _)| section)
     }
 
-    /// Its name within its section.
+    /// Return its name within its section.
     pub(super) fn leaf(&self) -> &'static str {
         self.name.split_once('.').map_or(self.name, |(_, leaf)| leaf)
     }
 
-    /// The flag that overrides it on the command line, where there is one.
+    /// Return the name of the command-line flag for this key. Only some keys have one.
     pub(super) fn flag(&self) -> String {
         format!("--{}", self.leaf().replace('_', "-"))
     }
 }
 
-/// The key called `name`, section and all.
+/// Return the key with this full name.
 pub(super) fn key(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
-/// The default of the key called `name`, without TOML's quotes, if it has one.
+/// Return the default of the key with this full name, without the quotes of TOML; `None` if it has no default.
 pub(crate) fn default_of(name: &str) -> Option<String> {
     let value = key(name)?.kind.show(&Config::default())?;
     Some(value.trim_matches('"').into())
 }
 
-/// The sections, and what their keys are about.
+/// Names and descriptions of the sections.
 pub(super) const SECTIONS: &[(&str, &str)] = &[
-    ("announce", "What announcing clients are told."),
-    ("access", "Who may announce."),
-    ("network", "Which networks are local, and how the world sees them."),
-    ("http", "The HTTP listener's patience."),
-    ("admin", "How the tracker is administered."),
-    ("log", "What is logged."),
+    ("announce", "Replies to announces."),
+    ("access", "Admission of clients, and the whitelist."),
+    ("network", "Local networks, and their external addresses."),
+    ("http", "Limits of HTTP connections."),
+    ("admin", "Control socket and admin API."),
+    ("log", "Logging."),
 ];
 
-/// Every key, by section and in the order of the sample.
+/// All keys, grouped by section, in the order of the sample.
 pub(super) const KEYS: &[Key] = &[
     Key {
         name: "listen",
         kind: Kind::Addresses { field: |config| &mut config.listen, most: 8 },
         at_start_only: true,
         meaning: &[
-            "Addresses that HTTP and UDP listen on, as numbers; port 0 means any.",
-            "An IPv6 address takes IPv6 only, and is left out on a host without IPv6.",
+            "Numeric addresses that HTTP and UDP listen on. Port 0 means any free port.",
+            "An IPv6 address accepts IPv6 only, and is skipped on a host without IPv6.",
         ],
     },
     Key {
@@ -71,52 +71,52 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::Path { field: |config| &mut config.data_dir, example: "/var/lib/nakodo" },
         at_start_only: true,
         meaning: &[
-            "Where the whitelist is kept. Without it: /var/lib/nakodo where that exists and is writable, else",
-            "nakodo-data. Relative paths begin at the directory in which nakodo is started.",
+            "Directory of the whitelist. Default: /var/lib/nakodo if it exists and is writable, else nakodo-data.",
+            "Relative paths start at the directory in which nakodo is started.",
         ],
     },
     Key {
         name: "memory",
         kind: Kind::Octets { field: |config| &mut config.memory_octets, from: kib(256), to: mib(1024) },
         at_start_only: true,
-        meaning: &["All swarms and peers live in this much memory. It is taken once, at start, and never exceeded."],
+        meaning: &["Memory for all swarms and peers. It is allocated once, at start, and never exceeded."],
     },
     Key {
         name: "announce.interval",
         kind: Kind::Duration { field: |config| &mut config.announce.interval, from: seconds(1), to: days(1) },
         at_start_only: false,
-        meaning: &["When a client should announce again; each reply varies it by up to 10 %."],
+        meaning: &["Time until the next announce of a client. Each reply varies it by up to 10 %."],
     },
     Key {
         name: "announce.min_interval",
         kind: Kind::Duration { field: |config| &mut config.announce.min_interval, from: seconds(1), to: days(1) },
         at_start_only: false,
-        meaning: &["When it may at the earliest; at most the interval."],
+        meaning: &["Minimum time until the next announce of a client; at most the interval."],
     },
     Key {
         name: "announce.peer_timeout",
         kind: Kind::Duration { field: |config| &mut config.announce.peer_timeout, from: seconds(1), to: days(7) },
-        // Stored peers are stamped in units of it.
+        // The ages of stored peers are counted in units that depend on this value.
         at_start_only: true,
-        meaning: &["When a peer that has not announced again is forgotten; at least 1.2 times the interval."],
+        meaning: &["Time without an announce after which a peer is forgotten; at least 1.2 times the interval."],
     },
     Key {
         name: "announce.max_peers",
         kind: Kind::Count { field: |config| &mut config.announce.max_peers, from: 1, to: 200 },
         at_start_only: false,
-        meaning: &["How many peers a reply has at most."],
+        meaning: &["Maximum number of peers in a reply."],
     },
     Key {
         name: "announce.default_peers",
         kind: Kind::Count { field: |config| &mut config.announce.default_peers, from: 1, to: 200 },
         at_start_only: false,
-        meaning: &["How many peers a reply has when the client does not say; at most max_peers."],
+        meaning: &["Number of peers in a reply when the client requests no number; at most max_peers."],
     },
     Key {
         name: "access.lan",
         kind: Kind::Policy { field: |config| &mut config.access.lan, allowed: &[Policy::Open, Policy::Whitelist] },
         at_start_only: false,
-        meaning: &["Who may announce from a local network."],
+        meaning: &["Admission of clients on local networks: all of them, or only those on the whitelist."],
     },
     Key {
         name: "access.wan",
@@ -125,48 +125,50 @@ pub(super) const KEYS: &[Key] = &[
             allowed: &[Policy::Whitelist, Policy::Open, Policy::Closed],
         },
         at_start_only: false,
-        meaning: &["Who may announce from elsewhere."],
+        meaning: &["Admission of all other clients; \"closed\" admits none."],
     },
     Key {
         name: "access.retire_after",
         kind: Kind::Duration { field: |config| &mut config.access.retire_after, from: seconds(1), to: days(3650) },
         at_start_only: false,
         meaning: &[
-            "The idle time after which an entry leaves the whitelist, unless it says otherwise itself. Only time",
-            "during which the tracker was running counts.",
+            "Idle time after which an entry leaves the whitelist, unless the entry has its own. Only time while the",
+            "tracker is running counts.",
         ],
     },
     Key {
         name: "access.capacity",
         kind: Kind::Count { field: |config| &mut config.access.capacity, from: 1, to: 65_536 },
         at_start_only: true,
-        meaning: &["How many entries the whitelist has room for; when it is full, new ones are refused."],
+        meaning: &["Maximum number of entries on the whitelist. When it is full, new entries are refused."],
     },
     Key {
         name: "access.save_every",
         kind: Kind::Duration { field: |config| &mut config.access.save_every, from: seconds(1), to: days(7) },
         at_start_only: false,
-        meaning: &["How often idle times may be written to flash. The whitelist itself is written when it changes."],
+        meaning: &[
+            "Minimum time between two writes of idle times to flash. Changes of the whitelist are written at once.",
+        ],
     },
     Key {
         name: "access.retry_in",
         kind: Kind::Duration { field: |config| &mut config.access.retry_in, from: minutes(1), to: days(30) },
         at_start_only: false,
-        meaning: &["When a refused client is told to try again (BEP 31)."],
+        meaning: &["Time after which a refused client should try again (BEP 31)."],
     },
     Key {
         name: "network.lan",
         kind: Kind::Prefixes { field: |config| &mut config.network.lan },
         at_start_only: true,
-        meaning: &["The local networks; a list here replaces this one."],
+        meaning: &["Local networks. A list in your configuration replaces this default."],
     },
     Key {
         name: "network.external_v4",
         kind: Kind::V4 { field: |config| &mut config.network.external_v4, example: "203.0.113.7" },
         at_start_only: false,
         meaning: &[
-            "The addresses under which the world sees local peers. While neither these nor the interface tell,",
-            "peers elsewhere are not told of local ones.",
+            "External addresses of the local peers. If neither these keys nor the interface provide an address,",
+            "replies to peers outside contain no local peers.",
         ],
     },
     Key {
@@ -180,47 +182,50 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::Interface { field: |config| &mut config.network.interface, example: "wan" },
         at_start_only: true,
         meaning: &[
-            "The interface that faces the world: its addresses are the external ones, where they are not given.",
+            "Interface to the internet. It provides the external addresses that external_v4 and external_v6 do not set.",
         ],
     },
     Key {
         name: "network.proxies",
         kind: Kind::Prefixes { field: |config| &mut config.network.proxies },
         at_start_only: false,
-        meaning: &["Reverse proxies, as prefixes: what their X-Forwarded-For says is believed."],
+        meaning: &[
+            "Trusted reverse proxies, as prefixes. Their X-Forwarded-For header gives the address of the client.",
+        ],
     },
     Key {
         name: "http.connections",
         kind: Kind::Count { field: |config| &mut config.http.connections, from: 1, to: 4096 },
         at_start_only: true,
         meaning: &[
-            "How many connections may be open at once. One more takes the place of the one that has been idle for",
-            "longest; while none is idle, of the slowest of an address that has more than an eighth of them; or it waits.",
+            "Maximum number of open connections. When all are open, a new one replaces the one that has been idle for",
+            "longest. If none is idle, it replaces the slowest connection of an address that holds more than an eighth",
+            "of them. Otherwise it waits.",
         ],
     },
     Key {
         name: "http.head_timeout",
         kind: Kind::Duration { field: |config| &mut config.http.head_timeout, from: seconds(1), to: minutes(5) },
         at_start_only: false,
-        meaning: &["How long a request's head may take to arrive."],
+        meaning: &["Time in which the head of a request must arrive."],
     },
     Key {
         name: "http.idle_timeout",
         kind: Kind::Duration { field: |config| &mut config.http.idle_timeout, from: seconds(1), to: minutes(60) },
         at_start_only: false,
-        meaning: &["How long a connection may stay open without a request."],
+        meaning: &["Time for which a connection may stay open without a request."],
     },
     Key {
         name: "admin.socket",
         kind: Kind::Path { field: |config| &mut config.admin.socket, example: "/run/nakodo/nakodo.sock" },
         at_start_only: true,
-        meaning: &["The Unix socket that the commands talk to. Without it: nakodo.sock in data_dir."],
+        meaning: &["Unix socket for the commands. Default: nakodo.sock in data_dir."],
     },
     Key {
         name: "admin.listen",
         kind: Kind::Address { field: |config| &mut config.admin.listen, example: "127.0.0.1:6970" },
         at_start_only: true,
-        meaning: &["A TCP address for the same API. It asks for the token in token_file, as a bearer token."],
+        meaning: &["TCP address for the same API. Each request needs the token from token_file as a bearer token."],
     },
     Key {
         name: "admin.token_file",
@@ -232,19 +237,20 @@ pub(super) const KEYS: &[Key] = &[
         name: "log.level",
         kind: Kind::Level { field: |config| &mut config.log.level },
         at_start_only: false,
-        meaning: &["The least urgent kind of line that is written."],
+        meaning: &["Least urgent level that is logged."],
     },
 ];
 
 const SAMPLE_HEAD: &str = "\
-# The configuration of nakodo. Every key is here with its default, or after a # where it has none: this file as it is
-# changes nothing. Put it at /etc/nakodo/nakodo.toml, or name it with --config, and try it with `nakodo check`.
+# Configuration of nakodo. This file lists every key with its default; a key without a default is commented out. So the
+# unchanged file has no effect. Install it as /etc/nakodo/nakodo.toml, or pass it with --config. Test your changes with
+# `nakodo check`.
 #
-# Sizes and durations carry their units: \"8 MiB\", \"90s\", \"30m\", \"30d\". SIGHUP has a running tracker read this file
-# again; keys marked with * keep their old values until it is started again.
+# Sizes and durations need a unit: \"8 MiB\", \"90s\", \"30m\", \"30d\". On SIGHUP a running tracker reads this file again;
+# changes of keys marked with * take effect only after a restart.
 ";
 
-/// The sample configuration that we ship: every key with its meaning, its default and what is allowed.
+/// Return the sample configuration that is shipped: every key with its description, default and limits.
 pub fn sample() -> String {
     let defaults = Config::default();
     let mut text = String::from(SAMPLE_HEAD);

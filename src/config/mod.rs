@@ -1,7 +1,7 @@
-//! The configuration: one TOML file in which every key has a default, and a few flags on top of it.
+//! Configuration: one TOML file in which every key has a default, and a few command-line flags that override it.
 //!
-//! The structs here say what a configuration is and what it is by default; `keys` says, once for each key, what may be
-//! set and what it means, and from that come the reading of a file, its error messages and the sample that we ship.
+//! The structs here define the configuration and its defaults. The table in `keys` defines each key once: its type, its
+//! limits and its description. The parser, its error messages and the shipped sample all use that table.
 
 mod constraints;
 mod error;
@@ -28,77 +28,77 @@ pub(crate) use source::retire_after;
 pub use source::{Loaded, SYSTEM_FILE, Source};
 use units::{days, mib, minutes, seconds};
 
-/// The port that clients know for trackers.
+/// Port that most trackers use.
 pub const DEFAULT_PORT: u16 = 6969;
 
-/// All that can be configured. What each key means is in the sample, `nakodo.toml`.
+/// The whole configuration. The sample, `nakodo.toml`, describes each key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Addresses that HTTP and UDP listen on; port 0 means any.
+    /// Addresses that HTTP and UDP listen on; port 0 means any free port.
     pub listen: Vec<SocketAddr>,
-    /// Where the whitelist is kept; [`Config::paths`] chooses when there is none.
+    /// Data directory of the whitelist; if `None`, [`Config::paths`] chooses one.
     pub data_dir: Option<PathBuf>,
-    /// The budget for all swarms and peers, in octets.
+    /// Memory for all swarms and peers, in bytes.
     pub memory_octets: u64,
-    /// What announcing clients are told.
+    /// Settings of announce replies.
     pub announce: Announce,
-    /// Who may announce.
+    /// Admission of clients, and the whitelist.
     pub access: Access,
-    /// Which networks are local, and how the world sees them.
+    /// Local networks, and their external addresses.
     pub network: Network,
-    /// The HTTP listener's patience.
+    /// Limits of HTTP connections.
     pub http: Http,
-    /// How the tracker is administered.
+    /// Control socket and admin API.
     pub admin: Admin,
-    /// What is logged.
+    /// Logging.
     pub log: Log,
 }
 
-/// What announcing clients are told.
+/// Settings of announce replies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Announce {
-    /// When a client should announce again.
+    /// Time until the next announce of a client.
     pub interval: Duration,
-    /// When it may at the earliest.
+    /// Minimum time until the next announce of a client.
     pub min_interval: Duration,
-    /// When a peer that has not announced again is forgotten.
+    /// Time without an announce after which a peer is forgotten.
     pub peer_timeout: Duration,
-    /// How many peers a reply has at most.
+    /// Maximum number of peers in a reply.
     pub max_peers: u32,
-    /// How many it has when the client does not say.
+    /// Number of peers in a reply when the client requests no number.
     pub default_peers: u32,
 }
 
-/// Who may announce.
+/// Admission of clients, and the whitelist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// Who may from a local network; never [`Policy::Closed`].
+    /// Policy for clients on local networks; never [`Policy::Closed`].
     pub lan: Policy,
-    /// Who may from elsewhere.
+    /// Policy for all other clients.
     pub wan: Policy,
-    /// The idle running time after which an entry leaves the whitelist, unless it says otherwise itself.
+    /// Idle running time after which an entry leaves the whitelist, unless the entry has its own.
     pub retire_after: Duration,
-    /// How many entries the whitelist has room for.
+    /// Maximum number of entries on the whitelist.
     pub capacity: u32,
-    /// How often idle times may be written to flash.
+    /// Minimum time between two writes of idle times to flash.
     pub save_every: Duration,
-    /// When a refused client is told to try again (BEP 31).
+    /// Time after which a refused client should try again (BEP 31).
     pub retry_in: Duration,
 }
 
-/// Who of a network may announce.
+/// Admission policy for the clients of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// Everybody.
+    /// Admit all clients.
     Open,
-    /// Who is on the whitelist.
+    /// Admit clients on the whitelist.
     Whitelist,
-    /// Nobody.
+    /// Admit no clients.
     Closed,
 }
 
 impl Policy {
-    /// Its name in the configuration.
+    /// Return its name in the configuration.
     pub const fn name(self) -> &'static str {
         match self {
             Policy::Open => "open",
@@ -108,47 +108,47 @@ impl Policy {
     }
 }
 
-/// Which networks are local, and how the world sees them.
+/// Local networks, and their external addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// The local networks.
+    /// Local networks.
     pub lan: Vec<IpNet>,
-    /// The IPv4 address under which the world sees the LAN.
+    /// External IPv4 address of the LAN.
     pub external_v4: Option<Ipv4Addr>,
-    /// The IPv6 address under which the world sees a LAN peer that has only a local one.
+    /// External IPv6 address of LAN peers that have only a local one.
     pub external_v6: Option<Ipv6Addr>,
-    /// The interface whose addresses are the external ones, where they are not given.
+    /// Interface that provides the external addresses that are not set.
     pub interface: Option<String>,
-    /// The reverse proxies whose `X-Forwarded-For` is believed.
+    /// Reverse proxies that are trusted to set `X-Forwarded-For`.
     pub proxies: Vec<IpNet>,
 }
 
-/// The HTTP listener's patience.
+/// Limits of HTTP connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
-    /// How many connections may be open at once.
+    /// Maximum number of open connections.
     pub connections: u32,
-    /// How long a request's head may take to arrive.
+    /// Time in which the head of a request must arrive.
     pub head_timeout: Duration,
-    /// How long a connection may stay open without a request.
+    /// Time for which a connection may stay open without a request.
     pub idle_timeout: Duration,
 }
 
-/// How the tracker is administered.
+/// Control socket and admin API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admin {
-    /// The Unix socket that the commands talk to; [`Config::paths`] chooses when there is none.
+    /// Unix socket for the commands; if `None`, [`Config::paths`] chooses one.
     pub socket: Option<PathBuf>,
-    /// A TCP address for the same API, which then takes a bearer token.
+    /// TCP address for the same API; its requests need a bearer token.
     pub listen: Option<SocketAddr>,
-    /// The file that holds that token.
+    /// File with that token.
     pub token_file: Option<PathBuf>,
 }
 
-/// What is logged.
+/// Logging.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
-    /// The least urgent kind of line that is.
+    /// Least urgent level that is logged.
     pub level: LevelFilter,
 }
 
@@ -190,7 +190,7 @@ impl Default for Config {
     }
 }
 
-/// The networks whose addresses mean nothing outside.
+/// Networks with addresses that are only valid locally.
 const LOCAL_NETWORKS: [IpNet; 8] = [
     v4(127, 0, 8),
     IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
@@ -211,21 +211,21 @@ const fn v6(a: u16, length: u8) -> IpNet {
 }
 
 impl Config {
-    /// Read a configuration from the `text` of `file`; keys that it does not set keep their defaults.
+    /// Parse a configuration from the `text` of `file`. Keys that it does not set keep their defaults.
     pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
         let mut reading = reader::Reading::new(file);
         reading.text(text)?;
         reading.finish()
     }
 
-    /// The keys in which `new` differs from this one, the running one, that take effect only at the next start. All
-    /// others may be taken over at once.
+    /// Return the keys that differ between this configuration, the running one, and `new`, and that need a restart. All
+    /// other changes can be applied at once.
     pub fn changed_at_start_only(&self, new: &Self) -> Vec<&'static str> {
         let stuck = keys::KEYS.iter().filter(|key| key.at_start_only);
         stuck.filter(|key| key.kind.show(self) != key.kind.show(new)).map(|key| key.name).collect()
     }
 
-    /// Every key and its value as it is, one a line.
+    /// Return all keys with their current values, one per line.
     pub fn resolved(&self) -> String {
         let line = |key: &keys::Key| Some(format!("{} = {}\n", key.name, key.kind.show(self)?));
         keys::KEYS.iter().filter_map(line).collect()

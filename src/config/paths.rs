@@ -1,4 +1,4 @@
-//! Where the data and the control socket are, once they have to be somewhere.
+//! Paths of the data directory and of the control socket.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -6,27 +6,28 @@ use std::path::{Path, PathBuf};
 
 use super::Config;
 
-/// The data directory of an installed package.
+/// Data directory of an installed package.
 const SYSTEM_DATA_DIR: &str = "/var/lib/nakodo";
 
-/// The data directory where there is no installed one, in the directory that nakodo is started in.
+/// Data directory without an installed package, relative to the working directory.
 const LOCAL_DATA_DIR: &str = "nakodo-data";
 
-/// The control socket's name in the data directory.
+/// File name of the control socket in the data directory.
 const SOCKET_NAME: &str = "nakodo.sock";
 
-/// Where the data and the control socket are.
+/// Paths of the data directory and of the control socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
-    /// The data directory.
+    /// Data directory.
     pub data_dir: PathBuf,
-    /// The control socket.
+    /// Control socket.
     pub socket: PathBuf,
 }
 
 impl Config {
-    /// Where the data and the socket are. What the configuration leaves open is decided by whether the package's data
-    /// directory is `usable`: the tracker asks [`is_writable`], its clients ask [`is_daemons`].
+    /// Return the paths of the data directory and of the socket. If the configuration does not set them, the choice
+    /// depends on whether the data directory of the package is `usable`: the tracker passes [`is_writable`], its
+    /// clients pass [`is_daemons`].
     pub fn paths(&self, usable: impl Fn(&Path) -> bool) -> Paths {
         let chosen = || {
             let system = Path::new(SYSTEM_DATA_DIR);
@@ -38,19 +39,20 @@ impl Config {
     }
 }
 
-/// The control socket that belongs to a data directory.
+/// Return the path of the control socket in a data directory.
 pub(super) fn socket_in(data_dir: &Path) -> PathBuf {
     data_dir.join(SOCKET_NAME)
 }
 
-/// Whether `dir` is a directory in which we may make files. Permission bits do not tell (root, read-only mounts), so we
-/// make one; one that a power cut left behind is no obstacle. A full or broken disk does not make us look elsewhere:
-/// the whitelist is here, and who runs the tracker should hear of it.
+/// Return whether files can be created in the directory `dir`. Permission bits are not reliable (root, read-only
+/// mounts), so create one as a probe; a probe left over from a power cut does no harm. With a full or broken disk the
+/// answer is still true: the whitelist is on that disk, and the operator should see the error instead of an empty
+/// whitelist in another directory.
 pub fn is_writable(dir: &Path) -> bool {
     let probe = dir.join(".nakodo-probe");
     match fs::OpenOptions::new().write(true).create(true).truncate(false).open(&probe) {
         Ok(_) => {
-            // Should it stay, it is empty, and harms nothing.
+            // If this fails, an empty file stays behind, which does no harm.
             let _ = fs::remove_file(&probe);
             true
         }
@@ -64,8 +66,9 @@ pub fn is_writable(dir: &Path) -> bool {
     }
 }
 
-/// Whether `dir` is where a running tracker has its socket, as far as a client can tell without writing. One that does
-/// not see a socket there may be another user than the tracker, unless it sees a tracker's socket in its own directory.
+/// Return whether `dir` is probably the data directory of a running tracker, without writing to it. A client that runs
+/// as another user than the tracker may be unable to see the socket in `dir`. So without a visible socket the answer is
+/// still true, unless the local data directory has a socket.
 pub fn is_daemons(dir: &Path) -> bool {
     dir.is_dir() && (socket_in(dir).exists() || !socket_in(Path::new(LOCAL_DATA_DIR)).exists())
 }
@@ -75,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_configured_goes_before_what_is_there() {
+    fn configured_paths_take_precedence_over_existing_ones() {
         let mut config = Config::default();
         let paths = |config: &Config, usable: bool| {
             let paths = config.paths(|dir| dir == Path::new("/var/lib/nakodo") && usable);
@@ -90,17 +93,17 @@ mod tests {
     }
 
     #[test]
-    fn writable_means_that_a_file_can_be_made_and_leaves_none() {
+    fn the_check_for_a_writable_directory_leaves_no_file() {
         let dir = std::env::temp_dir().join(format!("nakodo-paths-{}", std::process::id()));
-        assert!(!is_writable(&dir), "it is not there");
+        assert!(!is_writable(&dir), "it does not exist");
         fs::create_dir(&dir).expect("the temporary directory is writable");
         fs::write(dir.join(".nakodo-probe"), "").expect("it is writable");
-        assert!(is_writable(&dir), "what a power cut left behind is no obstacle");
+        assert!(is_writable(&dir), "a probe left over from a power cut does no harm");
         fs::write(dir.join("file"), "").expect("it is writable");
-        assert!(!is_writable(&dir.join("file")), "it is no directory");
+        assert!(!is_writable(&dir.join("file")), "it is not a directory");
         fs::remove_file(dir.join("file")).expect("it is there");
         assert_eq!(fs::read_dir(&dir).expect("it is there").count(), 0);
-        assert!(is_daemons(&dir), "a directory whose socket we do not see may be another user's");
+        assert!(is_daemons(&dir), "the directory may belong to another user, so that the socket is invisible");
         fs::remove_dir(&dir).expect("it is empty");
         assert!(!is_daemons(&dir));
     }

@@ -1,4 +1,4 @@
-//! Reading a configuration, key by key, with the memory of where each value came from.
+//! Reader of a configuration, key by key. It records the origin of each value, for error messages.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -10,23 +10,23 @@ use super::value::Value;
 use super::{Config, error};
 use crate::suggest::{nearest, slips};
 
-/// Where a key's value came from.
+/// Origin of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     Line(usize),
     Flag,
 }
 
-/// A configuration while it is read.
+/// Configuration that is being read.
 #[derive(Debug)]
 pub(super) struct Reading<'f> {
     file: &'f str,
     config: Config,
-    /// The keys that have been set; a later origin of the same key wins.
+    /// Keys that are set, with their origins. The last origin of a key counts.
     origins: Vec<(&'static str, Origin)>,
 }
 
-/// A key as it stands in the file, its path from the top and its value.
+/// Key in the file: its full name, its position and its value.
 struct Setting<'t> {
     name: String,
     at: usize,
@@ -34,12 +34,12 @@ struct Setting<'t> {
 }
 
 impl<'f> Reading<'f> {
-    /// All defaults; `file` is what error messages call the file.
+    /// Start with all defaults. `file` is the name of the file in error messages.
     pub(super) fn new(file: &'f str) -> Self {
         Self { file, config: Config::default(), origins: Vec::new() }
     }
 
-    /// Take over what a file says. Its mistakes are told in the order of its lines.
+    /// Apply the text of a file. The first error by line is returned.
     pub(super) fn text(&mut self, text: &str) -> Result<(), Error> {
         let table = DeTable::parse(text).map_err(|error| self.not_toml(text, &error))?;
         let mut settings = flatten(table.get_ref());
@@ -47,7 +47,7 @@ impl<'f> Reading<'f> {
         settings.iter().try_for_each(|setting| self.setting(text, setting))
     }
 
-    /// Take over what a flag of the command line says about the key called `name`.
+    /// Apply the value of a command-line flag to the key `name`.
     pub(super) fn flag(&mut self, name: &str, value: DeValue<'_>) -> Result<(), Error> {
         let Some(key) = key(name) else { return Ok(()) };
         let value = Spanned::new(0..0, value);
@@ -56,7 +56,7 @@ impl<'f> Reading<'f> {
         wrong.map_or(Ok(()), |wrong| Err(Error(format!("{}: {}", key.flag(), mismatch(key, wrong)))))
     }
 
-    /// The configuration, once the keys also fit each other.
+    /// Return the configuration, after checking the constraints between keys.
     pub(super) fn finish(self) -> Result<Config, Error> {
         match constraints::disagreement(&self.config) {
             None => Ok(self.config),
@@ -89,7 +89,7 @@ impl<'f> Reading<'f> {
         Error(format!("{}:{line}: {message}", self.file))
     }
 
-    /// The error for keys that do not fit each other, at the place where the first of them that was set was set.
+    /// Return the error for a conflict. Its position is that of the first of the two keys that is set at all.
     fn blame(&self, disagreement: &constraints::Disagreement) -> Error {
         let origin_of = |name| self.origins.iter().rfind(|(set, _)| *set == name);
         let [first, _] = disagreement.keys;
@@ -106,7 +106,7 @@ impl<'f> Reading<'f> {
     }
 }
 
-/// All keys of a file, those of sections by their full names. A table where there is no section stays one setting.
+/// Return all keys of a file by their full names. A table that is not a known section becomes one setting.
 fn flatten<'t>(table: &'t DeTable<'t>) -> Vec<Setting<'t>> {
     let mut settings = Vec::new();
     for (name, value) in table {
@@ -127,7 +127,7 @@ fn is_section(name: &str) -> bool {
     SECTIONS.iter().any(|(section, _)| *section == name)
 }
 
-/// The number of the line in which the octet at `offset` stands.
+/// Return the number of the line that contains the byte at `offset`.
 fn line_of(text: &str, offset: usize) -> usize {
     let before = text.as_bytes().get(..offset).unwrap_or(text.as_bytes());
     before.iter().filter(|octet| **octet == b'\n').count() + 1
@@ -137,7 +137,7 @@ fn mismatch(key: &Key, wrong: &Value<'_>) -> String {
     format!("found {}, expected {}", found(wrong.get_ref()), key.kind.expected())
 }
 
-/// The message for a setting that no key stands for.
+/// Return the error message for an unknown key or section.
 fn unknown(setting: &Setting<'_>) -> String {
     let name = setting.name.as_str();
     if is_section(name) {
@@ -159,7 +159,7 @@ fn unknown(setting: &Setting<'_>) -> String {
     format!("unknown key {}; {hint}", quote(name))
 }
 
-/// The key that was most likely meant: by its own name, whatever its section, but rather one of the same section.
+/// Return the key that was most likely meant. It compares leaf names in all sections; the same section wins a tie.
 fn nearest_key(name: &str) -> Option<&'static str> {
     let (section, leaf) = name.split_once('.').unwrap_or(("", name));
     KEYS.iter()
@@ -168,7 +168,7 @@ fn nearest_key(name: &str) -> Option<&'static str> {
         .map(|(_, name)| name)
 }
 
-/// The keys of the section that `name` is in.
+/// List the keys in the section of `name`.
 fn siblings(name: &str) -> String {
     let section = name.split_once('.').map_or("", |(section, _)| section);
     let leaves: Vec<&str> = KEYS.iter().filter(|key| key.section() == section).map(Key::leaf).collect();

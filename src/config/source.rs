@@ -1,4 +1,4 @@
-//! Where a configuration comes from: a file, or none, and the command line on top of it.
+//! Sources of the configuration: an optional file, and the command line, which overrides it.
 
 use core::time::Duration;
 use std::fs::File;
@@ -11,41 +11,41 @@ use toml::de::{DeArray, DeValue};
 use super::reader::Reading;
 use super::{Config, Error};
 
-/// The file that is read when none is named, where it exists.
+/// Configuration file that is read by default, if it exists.
 pub const SYSTEM_FILE: &str = "/etc/nakodo/nakodo.toml";
 
-/// No configuration is longer, and who names a disk by mistake should not have to wait.
+/// Maximum length of a configuration file, in bytes. It keeps reading short if the path is a whole disk by mistake.
 const MOST_OCTETS: u64 = 1 << 20;
 
-/// What the command line says about the configuration. It can be loaded again later, to take over what has changed.
+/// Configuration options of the command line. [`Source::load`] can be called again later, to reload the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
-    /// The file; [`SYSTEM_FILE`] if it exists when none is named.
+    /// Configuration file; if `None`, [`SYSTEM_FILE`] if that exists.
     pub file: Option<PathBuf>,
-    /// Replaces `data_dir`.
+    /// Override of `data_dir`.
     pub data_dir: Option<String>,
-    /// Replaces `listen`, unless empty.
+    /// Override of `listen`, unless empty.
     pub listen: Vec<String>,
-    /// Replaces `memory`.
+    /// Override of `memory`.
     pub memory: Option<String>,
 }
 
-/// A configuration, and the words for where it came from.
+/// Configuration with a description of its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
-    /// The configuration.
+    /// Configuration.
     pub config: Config,
-    /// The file that was read, or that there was none.
+    /// Path of the file, or a note that the defaults are used.
     pub origin: String,
 }
 
 impl Source {
-    /// Read the file, and apply the command line on top of it.
+    /// Read the file, and apply the command line to it.
     pub fn load(&self) -> Result<Loaded, Error> {
         self.load_or(Path::new(SYSTEM_FILE))
     }
 
-    /// The same, with `system` as the file that is read when none is named and it exists.
+    /// Load the configuration, with `system` in place of [`SYSTEM_FILE`].
     fn load_or(&self, system: &Path) -> Result<Loaded, Error> {
         let file = self.file.as_deref().unwrap_or(system);
         let name = file.display().to_string();
@@ -56,7 +56,7 @@ impl Source {
                 name.clone()
             }
             Err(error) if error.kind() == ErrorKind::NotFound && self.file.is_none() => {
-                format!("built-in defaults (there is no {name})")
+                format!("built-in defaults ({name} does not exist)")
             }
             Err(error) => return Err(unreadable(&name, &error)),
         };
@@ -79,14 +79,14 @@ impl Source {
     }
 }
 
-/// The value of `--retire-after`, under the rules of the key that it stands in for.
+/// Parse the value of `--retire-after` by the rules of the key `access.retire_after`.
 pub(crate) fn retire_after(text: &str) -> Result<Duration, Error> {
     let mut reading = Reading::new("");
     reading.flag("access.retire_after", DeValue::String(text.into()))?;
     Ok(reading.finish()?.access.retire_after)
 }
 
-/// The text of a file that is not absurdly long.
+/// Read a text file, up to the maximum length.
 fn read(file: &Path) -> io::Result<String> {
     let mut text = String::new();
     let read = File::open(file)?.take(MOST_OCTETS).read_to_string(&mut text)?;
@@ -98,11 +98,11 @@ fn read(file: &Path) -> io::Result<String> {
 
 fn unreadable(name: &str, error: &io::Error) -> Error {
     let why = match error.kind() {
-        ErrorKind::NotFound => "there is no such file; without --config nakodo runs with its defaults".into(),
+        ErrorKind::NotFound => "no such file; without --config nakodo uses its defaults".into(),
         ErrorKind::PermissionDenied => "permission denied; run this as root, or make the file readable".into(),
-        ErrorKind::IsADirectory => "it is a directory; name the file in it".into(),
+        ErrorKind::IsADirectory => "it is a directory; give the path of a file".into(),
         ErrorKind::InvalidData => "it is not UTF-8 text".into(),
-        ErrorKind::FileTooLarge => "it has more than 1 MiB, so it is no configuration".into(),
+        ErrorKind::FileTooLarge => "it is larger than 1 MiB, so it is not a configuration".into(),
         _ => error.to_string(),
     };
     Error(format!("cannot read {name}: {why}"))
@@ -114,7 +114,7 @@ mod tests {
 
     use super::*;
 
-    /// A directory of its own for a test, removed at its end.
+    /// Temporary directory of one test, removed on drop.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -142,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_file_there_are_defaults() {
+    fn a_missing_system_file_means_the_defaults() {
         let loaded = Source::default().load_or(Path::new("/nowhere/nakodo.toml")).expect("defaults are good");
         assert_eq!(loaded.config, Config::default());
-        assert_eq!(loaded.origin, "built-in defaults (there is no /nowhere/nakodo.toml)");
+        assert_eq!(loaded.origin, "built-in defaults (/nowhere/nakodo.toml does not exist)");
     }
 
     #[test]
-    fn the_named_file_goes_before_the_system_s() {
+    fn a_named_file_takes_precedence_over_the_system_file() {
         let folder = Folder::new("source");
         let system = folder.file("system.toml", b"memory = \"1 MiB\"");
         let own = folder.file("own.toml", b"memory = \"2 MiB\"");
@@ -160,18 +160,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_read_is_told_in_one_line() {
+    fn an_unreadable_file_is_reported_in_one_line() {
         let folder = Folder::new("unreadable");
         let long = folder.file("long.toml", &vec![b'#'; MOST_OCTETS as usize]);
         let latin = folder.file("latin.toml", b"# caf\xe9");
         for (file, why) in [
-            (
-                Path::new("/nowhere/nakodo.toml"),
-                "there is no such file; without --config nakodo runs with its defaults",
-            ),
-            (folder.0.as_path(), "it is a directory; name the file in it"),
+            (Path::new("/nowhere/nakodo.toml"), "no such file; without --config nakodo uses its defaults"),
+            (folder.0.as_path(), "it is a directory; give the path of a file"),
             (&latin, "it is not UTF-8 text"),
-            (&long, "it has more than 1 MiB, so it is no configuration"),
+            (&long, "it is larger than 1 MiB, so it is not a configuration"),
         ] {
             let error = named(file).load().expect_err(why).to_string();
             assert_eq!(error, format!("cannot read {}: {why}", file.display()));
@@ -179,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_replace_what_the_file_says() {
+    fn flags_override_the_file() {
         let folder = Folder::new("flags");
         let file = folder.file("nakodo.toml", b"memory = \"1 MiB\"\nlisten = [\"0.0.0.0:1\"]\ndata_dir = \"a\"");
         let source = Source {
@@ -195,12 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_that_does_not_fit_a_key_of_the_file_is_told() {
+    fn a_flag_that_conflicts_with_a_key_of_the_file_is_reported() {
         let folder = Folder::new("unfit");
         let file = folder.file("n.toml", b"[admin]\nlisten = \"[::1]:1\"\ntoken_file = \"t\"");
         let source = Source { listen: vec!["[::1]:1".into()], ..named(&file) };
         let error = source.load().expect_err("they are the same").to_string();
-        assert_eq!(error, format!("{}:2: admin.listen: [::1]:1 is taken by listen", file.display()));
+        assert_eq!(error, format!("{}:2: admin.listen: [::1]:1 is already used by listen", file.display()));
     }
 
     #[test]
@@ -222,7 +219,7 @@ mod tests {
             ),
             (
                 Source { listen: vec!["0.0.0.0:1".into(); 2], ..none.clone() },
-                "--listen: 0.0.0.0:1 is there twice".into(),
+                "--listen: 0.0.0.0:1 is listed twice".into(),
             ),
             (
                 Source { data_dir: Some(String::new()), ..none },

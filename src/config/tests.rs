@@ -3,7 +3,7 @@ use std::path::Path;
 
 use super::*;
 
-/// The one line that a text is refused with.
+/// Parse an invalid text, and return its error message of one line.
 fn error(text: &str) -> String {
     let line = Config::parse("nakodo.toml", text).expect_err(text).to_string();
     assert!(!line.contains('\n'), "{line}");
@@ -77,7 +77,7 @@ fn the_sample_s_examples_can_be_set() {
 }
 
 #[test]
-fn every_configuration_that_we_ship_is_good() {
+fn every_shipped_configuration_is_valid() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders = vec![root.join("boards")];
     let mut files = vec![root.join("nakodo.toml")];
@@ -98,7 +98,7 @@ fn every_configuration_that_we_ship_is_good() {
 }
 
 #[test]
-fn what_a_configuration_says_of_itself_reads_back() {
+fn a_printed_configuration_parses_back() {
     let text = r#"
         listen = ["127.0.0.1:0", "127.0.0.1:0", "[::1]:7000"]
         data_dir = "/srv/a \"quoted\\\" \u0007 data dir"
@@ -124,7 +124,7 @@ fn an_empty_file_means_the_defaults() {
 }
 
 #[test]
-fn a_value_that_is_not_allowed_is_told_with_those_that_are() {
+fn an_invalid_value_is_reported_with_the_valid_ones() {
     for (text, line) in [
         (
             "\n\n[announce]\n\n\n\ninterval = \"30 parsecs\"",
@@ -207,7 +207,7 @@ fn a_value_that_is_not_allowed_is_told_with_those_that_are() {
 }
 
 #[test]
-fn a_key_that_we_do_not_know_is_told_with_the_nearest_that_we_do() {
+fn an_unknown_key_is_reported_with_the_nearest_known_one() {
     for (text, line) in [
         ("\n\nmemori = \"8 MiB\"", r#"nakodo.toml:3: unknown key "memori"; did you mean "memory"?"#),
         ("interval = \"30m\"", r#"nakodo.toml:1: unknown key "interval"; did you mean "announce.interval"?"#),
@@ -237,7 +237,7 @@ fn a_key_that_we_do_not_know_is_told_with_the_nearest_that_we_do() {
         ),
         ("announce = 5", "nakodo.toml:1: announce: found the integer 5, expected a section [announce]"),
         ("[[announce]]\n", "nakodo.toml:1: announce: found a list of 1, expected a section [announce]"),
-        // The first mistake in the file is told, wherever its section stands in our table.
+        // The first error in the file is reported, independent of the order of the sections in the table.
         (
             "[http]\nx = 1\n[access]\ny = 2",
             r#"nakodo.toml:2: unknown key "http.x"; the keys here are connections, head_timeout, idle_timeout"#,
@@ -248,7 +248,7 @@ fn a_key_that_we_do_not_know_is_told_with_the_nearest_that_we_do() {
 }
 
 #[test]
-fn what_is_no_toml_is_told_with_its_line() {
+fn invalid_toml_is_reported_with_its_line() {
     for (text, line) in [
         ("memory = \"8 MiB\"\nmemory = \"8 MiB\"", "nakodo.toml:2: not valid TOML: duplicate key"),
         ("[http]\n[log]\n[http]", "nakodo.toml:3: not valid TOML: duplicate key"),
@@ -262,7 +262,7 @@ fn what_is_no_toml_is_told_with_its_line() {
 }
 
 #[test]
-fn keys_that_do_not_fit_each_other_are_both_named() {
+fn a_conflict_between_keys_names_both() {
     let long = "x".repeat(110);
     for (text, line) in [
         (
@@ -275,11 +275,11 @@ fn keys_that_do_not_fit_each_other_are_both_named() {
         ),
         (
             "[announce]\ninterval = \"40m\"",
-            "nakodo.toml:2: announce.peer_timeout: 45m is less than 1.2 times announce.interval (40m), so peers would be forgotten before they come back; set it to at least 48m",
+            "nakodo.toml:2: announce.peer_timeout: 45m is less than 1.2 times announce.interval (40m), so peers would be forgotten before their next announce; set it to at least 48m",
         ),
         (
             "[announce]\npeer_timeout = \"35m 59s\"",
-            "nakodo.toml:2: announce.peer_timeout: 35m 59s is less than 1.2 times announce.interval (30m), so peers would be forgotten before they come back; set it to at least 36m",
+            "nakodo.toml:2: announce.peer_timeout: 35m 59s is less than 1.2 times announce.interval (30m), so peers would be forgotten before their next announce; set it to at least 36m",
         ),
         (
             "[announce]\nmax_peers = 20",
@@ -287,28 +287,28 @@ fn keys_that_do_not_fit_each_other_are_both_named() {
         ),
         (
             "[network]\nexternal_v4 = \"192.168.1.7\"",
-            "nakodo.toml:2: network.external_v4: 192.168.1.7 is inside network.lan (192.168.0.0/16), so the world cannot reach it",
+            "nakodo.toml:2: network.external_v4: 192.168.1.7 is inside network.lan (192.168.0.0/16), so it cannot be reached from outside",
         ),
         (
             "[network]\nexternal_v6 = \"fd00::7\"",
-            "nakodo.toml:2: network.external_v6: fd00::7 is inside network.lan (fc00::/7), so the world cannot reach it",
+            "nakodo.toml:2: network.external_v6: fd00::7 is inside network.lan (fc00::/7), so it cannot be reached from outside",
         ),
         (
             "[admin]\nlisten = \"127.0.0.1:6970\"",
-            "nakodo.toml:2: admin.listen: 127.0.0.1:6970 needs admin.token_file, a file that holds the token to ask for",
+            "nakodo.toml:2: admin.listen: 127.0.0.1:6970 needs admin.token_file, a file with the token for requests",
         ),
-        ("listen = [\"127.0.0.1:1\", \"127.0.0.1:1\"]", "nakodo.toml:1: listen: 127.0.0.1:1 is there twice"),
+        ("listen = [\"127.0.0.1:1\", \"127.0.0.1:1\"]", "nakodo.toml:1: listen: 127.0.0.1:1 is listed twice"),
         (
             "[admin]\ntoken_file = \"t\"\nlisten = \"[::]:6969\"",
-            "nakodo.toml:3: admin.listen: [::]:6969 is taken by listen",
+            "nakodo.toml:3: admin.listen: [::]:6969 is already used by listen",
         ),
         (
             &format!("admin.socket = \"{long}\""),
-            "nakodo.toml:1: admin.socket: the socket's path would have 110 octets, more than the 107 that it can",
+            "nakodo.toml:1: admin.socket: the path of the socket would have 110 bytes; the maximum is 107",
         ),
         (
             &format!("data_dir = \"{long}\""),
-            "nakodo.toml:1: data_dir: the socket's path would have 122 octets, more than the 107 that it can; set admin.socket to a shorter one",
+            "nakodo.toml:1: data_dir: the path of the socket would have 122 bytes; the maximum is 107; set admin.socket to a shorter path",
         ),
     ] {
         assert_eq!(error(text), line);
@@ -358,7 +358,7 @@ fn any_bytes_are_read_or_refused() {
 }
 
 #[test]
-fn what_can_change_while_running() {
+fn keys_that_need_a_restart_are_reported() {
     let old = Config::default();
     let mut new = old.clone();
     new.announce.interval = minutes(20);
@@ -378,9 +378,9 @@ fn what_can_change_while_running() {
 }
 
 #[test]
-fn the_table_is_in_order() {
+fn the_keys_of_a_section_are_adjacent() {
     let sections: Vec<&str> = core::iter::once("").chain(keys::SECTIONS.iter().map(|(name, _)| *name)).collect();
     let rank = |key: &keys::Key| sections.iter().position(|section| *section == key.section());
     assert!(keys::KEYS.iter().all(|key| rank(key).is_some()));
-    assert!(keys::KEYS.is_sorted_by_key(rank), "the keys of a section stand together");
+    assert!(keys::KEYS.is_sorted_by_key(rank), "the keys of a section are adjacent");
 }

@@ -1,4 +1,4 @@
-//! Sizes and durations as people write them: a number and its unit, never a bare number.
+//! Sizes and durations as text: a number with its unit, never a bare number.
 
 use core::time::Duration;
 
@@ -10,32 +10,33 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// Octets in `n` KiB.
+/// Convert `n` KiB to bytes.
 pub const fn kib(n: u64) -> u64 {
     n * KIB
 }
 
-/// Octets in `n` MiB.
+/// Convert `n` MiB to bytes.
 pub const fn mib(n: u64) -> u64 {
     n * MIB
 }
 
-/// `n` seconds.
+/// Return a duration of `n` seconds.
 pub const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// `n` minutes.
+/// Return a duration of `n` minutes.
 pub const fn minutes(n: u64) -> Duration {
     Duration::from_secs(n * MINUTE)
 }
 
-/// `n` days of 24 hours.
+/// Return a duration of `n` days of 24 hours.
 pub const fn days(n: u64) -> Duration {
     Duration::from_secs(n * DAY)
 }
 
-/// Octets in a unit of size, whatever its case; a bare `M` could mean either million, so it is none.
+/// Return the number of bytes in a unit of size, ignoring case. A bare `M` is ambiguous (decimal or binary), so it is
+/// no unit.
 fn unit_octets(unit: &str) -> Option<u64> {
     let known =
         [("b", 1), ("kib", KIB), ("mib", MIB), ("gib", GIB), ("kb", 1_000), ("mb", 1_000_000), ("gb", 1_000_000_000)];
@@ -43,7 +44,7 @@ fn unit_octets(unit: &str) -> Option<u64> {
     Some(octets)
 }
 
-/// Read a size such as "8 MiB", "512KiB", "8 MB" (decimal) or "65536 B", in octets.
+/// Parse a size such as "8 MiB", "512KiB", "8 MB" (decimal) or "65536 B", and return it in bytes.
 pub fn parse_octets(text: &str) -> Option<u64> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit())?;
@@ -51,7 +52,7 @@ pub fn parse_octets(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(unit_octets(unit.trim_start())?)
 }
 
-/// Write a number of octets exactly, in the largest binary unit that divides it: "8 MiB", "1000 B".
+/// Format a number of bytes exactly, in the largest binary unit that divides it: "8 MiB", "1000 B".
 pub fn show_octets(octets: u64) -> String {
     [(GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")]
         .into_iter()
@@ -59,7 +60,7 @@ pub fn show_octets(octets: u64) -> String {
         .map_or_else(|| format!("{octets} B"), |(unit, name)| format!("{} {name}", octets / unit))
 }
 
-/// Write a number of octets for a glance, to a tenth: "1.4 MiB".
+/// Format a number of bytes briefly, rounded down to a tenth: "1.4 MiB".
 pub fn brief_octets(octets: u64) -> String {
     let Some((unit, name)) = [(GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")].into_iter().find(|(unit, _)| octets >= *unit)
     else {
@@ -69,20 +70,20 @@ pub fn brief_octets(octets: u64) -> String {
     format!("{}.{} {name}", tenths / 10, tenths % 10)
 }
 
-/// More digits than this in a duration are a mistake, and adding them up could overflow.
+/// Maximum number of digits in a duration. More are a mistake, and their sum could overflow.
 const MOST_DURATION_DIGITS: usize = 15;
 
-/// Read a duration in whole seconds such as "90s", "30m", "1h 30m" or "30d".
+/// Parse a duration in whole seconds such as "90s", "30m", "1h 30m" or "30d".
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    // humantime reads a lone "0", which has no unit, and overflows on a sum near the end of 64 bits.
+    // humantime accepts a lone "0" without a unit, and overflows when a sum exceeds 64 bits.
     if !text.is_ascii() || text.trim() == "0" || digits > MOST_DURATION_DIGITS {
         return None;
     }
     humantime::parse_duration(text).ok().filter(|duration| duration.subsec_nanos() == 0)
 }
 
-/// The days, hours, minutes and seconds of a duration that are not nothing, the largest first.
+/// Return the non-zero days, hours, minutes and seconds of a duration, the largest unit first.
 fn parts(duration: Duration) -> impl Iterator<Item = String> {
     let seconds = duration.as_secs();
     [(seconds / DAY, 'd'), (seconds % DAY / HOUR, 'h'), (seconds % HOUR / MINUTE, 'm'), (seconds % MINUTE, 's')]
@@ -91,19 +92,19 @@ fn parts(duration: Duration) -> impl Iterator<Item = String> {
         .map(|(count, unit)| format!("{count}{unit}"))
 }
 
-/// The first `most` parts of a duration.
+/// Format the first `most` parts of a duration.
 fn show_parts(duration: Duration, most: usize) -> String {
     let shown: Vec<String> = parts(duration).take(most).collect();
     if shown.is_empty() { "0s".into() } else { shown.join(" ") }
 }
 
-/// Write the whole seconds of a duration exactly, so that [`parse_duration`] reads it back: "30d", "1h 30m". Days are
-/// the largest unit: the months of 30.44 days that humantime writes would make "45d" unrecognizable.
+/// Format the whole seconds of a duration exactly, so that [`parse_duration`] can read them back: "30d", "1h 30m". Days
+/// are the largest unit: humantime would use months of 30.44 days, which makes "45d" unrecognizable.
 pub fn show_duration(duration: Duration) -> String {
     show_parts(duration, usize::MAX)
 }
 
-/// Write a duration for a glance, in its two largest units: "3h 2m".
+/// Format a duration briefly, in its two largest units: "3h 2m".
 pub fn brief_duration(duration: Duration) -> String {
     show_parts(duration, 2)
 }
@@ -113,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes() {
+    fn sizes_are_parsed() {
         for (text, octets) in [
             ("8 MiB", Some(8 << 20)),
             ("512KiB", Some(512 << 10)),
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn durations() {
+    fn durations_are_parsed() {
         for (text, seconds) in [
             ("90s", Some(90)),
             ("30m", Some(1_800)),
@@ -162,7 +163,7 @@ mod tests {
             ("-1s", None),
             ("", None),
             ("3 µs", None),
-            // These overflow, or nearly, inside humantime.
+            // These overflow inside humantime, or nearly do.
             ("18446744073709551615s 1000ms", None),
             ("584542046089y 1y", Some(584_542_046_090 * 31_557_600)),
             ("999999999999999y", None),
@@ -172,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_reads_back() {
+    fn formatted_values_parse_back() {
         for octets in [0, 1, 1_000, 1 << 10, 1_536, 8 << 20, 1 << 30, (1 << 30) + 1, u64::MAX] {
             assert_eq!(parse_octets(&show_octets(octets)), Some(octets));
         }
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn at_a_glance() {
+    fn brief_formats_are_short() {
         assert_eq!(brief_duration(seconds(10_939)), "3h 2m");
         assert_eq!(brief_duration(seconds(86_401)), "1d 1s");
         assert_eq!(brief_duration(seconds(0)), "0s");

@@ -1,4 +1,4 @@
-//! The kinds of value that keys have: how each is read, shown, and told to the person who got it wrong.
+//! Types of values: how each is parsed, printed, and described in an error message.
 
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
@@ -13,46 +13,46 @@ use super::units::{parse_duration, parse_octets, show_duration, show_octets};
 use super::{Config, Policy};
 use crate::access::prefix;
 
-/// A TOML value and where in the file it stands.
+/// TOML value with its position in the file.
 pub(super) type Value<'v> = Spanned<DeValue<'v>>;
 
-/// Where a key's value is kept.
+/// Access to the field of [`Config`] that holds a value.
 pub(super) type Field<T> = fn(&mut Config) -> &mut T;
 
-/// What a key's value may be, and where it is kept. Those with an `example` are absent by default.
+/// Type of a value, with its limits and its field. A value with an `example` is not set by default.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
-    /// A size.
+    /// Size in bytes.
     Octets { field: Field<u64>, from: u64, to: u64 },
-    /// A time span in whole seconds.
+    /// Duration in whole seconds.
     Duration { field: Field<Duration>, from: Duration, to: Duration },
-    /// A whole number.
+    /// Whole number.
     Count { field: Field<u32>, from: u32, to: u32 },
-    /// Who may announce.
+    /// Admission policy.
     Policy { field: Field<Policy>, allowed: &'static [Policy] },
-    /// What is worth a line in the log.
+    /// Log level.
     Level { field: Field<LevelFilter> },
-    /// One to `most` addresses with their ports.
+    /// List of one to `most` addresses with ports.
     Addresses { field: Field<Vec<SocketAddr>>, most: usize },
-    /// Networks; a bare address is one host.
+    /// List of networks; an address without a prefix length is one host.
     Prefixes { field: Field<Vec<IpNet>> },
-    /// An address with its port.
+    /// Address with a port.
     Address { field: Field<Option<SocketAddr>>, example: &'static str },
-    /// An IPv4 address.
+    /// IPv4 address.
     V4 { field: Field<Option<Ipv4Addr>>, example: &'static str },
-    /// An IPv6 address.
+    /// IPv6 address.
     V6 { field: Field<Option<Ipv6Addr>>, example: &'static str },
-    /// A network interface.
+    /// Name of a network interface.
     Interface { field: Field<Option<String>>, example: &'static str },
-    /// A file or a directory.
+    /// Path of a file or a directory.
     Path { field: Field<Option<PathBuf>>, example: &'static str },
 }
 
-/// Interface names have at most this many octets (IFNAMSIZ, less its NUL).
+/// Maximum length of an interface name, in bytes (IFNAMSIZ without its NUL).
 const MOST_INTERFACE_OCTETS: usize = 15;
 
 impl Kind {
-    /// Read `value` into its field, or return the part of it that is wrong.
+    /// Parse `value` into its field, or return the invalid part of it.
     pub(super) fn read<'v>(&self, value: &'v Value<'v>, config: &mut Config) -> Result<(), &'v Value<'v>> {
         let text = value.get_ref().as_str();
         let done = match *self {
@@ -85,9 +85,9 @@ impl Kind {
         done.ok_or(value)
     }
 
-    /// The field's value as TOML; `None` when it is absent.
+    /// Return the value of the field as TOML; `None` if it is not set.
     pub(super) fn show(&self, config: &Config) -> Option<String> {
-        // A field is found for writing, so we look it up in a copy: configurations are small, and shown seldom.
+        // `Field` returns a mutable reference, so use a copy. Configurations are small and rarely printed.
         let config = &mut config.clone();
         match *self {
             Kind::Octets { field, .. } => Some(string(&show_octets(*field(config)))),
@@ -105,7 +105,7 @@ impl Kind {
         }
     }
 
-    /// What a key of this kind takes, as in "expected …".
+    /// Describe the values that are valid, for an error message "expected …".
     pub(super) fn expected(&self) -> String {
         match self {
             Kind::Octets { .. } => format!(r#"a size with its unit such as "8 MiB" ({})"#, self.limits()),
@@ -126,7 +126,7 @@ impl Kind {
         }
     }
 
-    /// The values allowed, where the kind leaves a choice.
+    /// Describe the limits or the choices of the type; empty if it has none.
     pub(super) fn limits(&self) -> String {
         match *self {
             Kind::Octets { from, to, .. } => format!("from {} to {}", show_octets(from), show_octets(to)),
@@ -139,7 +139,7 @@ impl Kind {
         }
     }
 
-    /// A value to show where there is none by default.
+    /// Return the example of a value without a default; empty for all others.
     pub(super) fn example(&self) -> &'static str {
         match *self {
             Kind::Address { example, .. }
@@ -167,7 +167,7 @@ fn integer(value: &Value<'_>) -> Option<u32> {
     u32::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
-/// Read each string of a list, or return the first value that is wrong.
+/// Parse each string of a list, or return the first invalid value.
 fn each<'v, T>(value: &'v Value<'v>, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, &'v Value<'v>> {
     let values = value.get_ref().as_array().ok_or(value)?;
     values.iter().map(|value| value.get_ref().as_str().and_then(&read).ok_or(value)).collect()
@@ -189,7 +189,7 @@ fn is_path(path: &str) -> bool {
     !path.is_empty() && !path.contains('\0')
 }
 
-/// `"a", "b" or "c"`.
+/// Join words as a choice: `"a", "b" or "c"`.
 fn either(words: Vec<String>) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
     match quoted.split_last() {
@@ -199,13 +199,13 @@ fn either(words: Vec<String>) -> String {
     }
 }
 
-/// A TOML list of strings.
+/// Return `values` as a TOML list of strings.
 fn list<T: ToString>(values: &[T]) -> String {
     let strings: Vec<String> = values.iter().map(|value| string(&value.to_string())).collect();
     format!("[{}]", strings.join(", "))
 }
 
-/// A TOML string.
+/// Return `text` as a TOML string.
 pub(super) fn string(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {
