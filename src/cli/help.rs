@@ -3,7 +3,7 @@
 use super::commands::{Flag, VERBS, Verb};
 use crate::config;
 
-/// What all commands do.
+/// Return the overview of all commands.
 pub(super) fn overview() -> String {
     let rows: Vec<(String, String)> =
         VERBS.iter().map(|verb| (format!("{} {}", verb.name, verb.operand), verb.summary.into())).collect();
@@ -11,13 +11,13 @@ pub(super) fn overview() -> String {
         "nakodo {}: a BitTorrent tracker for the edge\n\n\
          Usage: nakodo [COMMAND] [OPTIONS]\n\n\
          Commands:\n{}\n\
-         `nakodo help COMMAND` tells the options of a command, `nakodo --version` the version.\n",
+         `nakodo help COMMAND` prints the options of a command, `nakodo --version` prints the version.\n",
         env!("CARGO_PKG_VERSION"),
         aligned(&rows)
     )
 }
 
-/// What one command does and takes.
+/// Return the help text of one command.
 pub(super) fn of(verb: &Verb) -> String {
     let rows: Vec<(String, String)> = verb.flags().map(|flag| (usage(flag), meaning(flag))).collect();
     let operand = if verb.operand.is_empty() { String::new() } else { format!(" {}", verb.operand) };
@@ -41,7 +41,7 @@ fn meaning(flag: &Flag) -> String {
     }
 }
 
-/// Two columns, the second aligned.
+/// Format rows as two aligned columns.
 fn aligned(rows: &[(String, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.trim_end().len()).max().unwrap_or(0);
     rows.iter().map(|(name, meaning)| format!("  {:width$}  {meaning}\n", name.trim_end())).collect()

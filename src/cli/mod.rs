@@ -1,4 +1,4 @@
-//! The command line: what it may say, and what is then done.
+//! Command line: its parser, and the execution of its commands.
 
 mod commands;
 mod help;
@@ -14,26 +14,26 @@ use crate::config::{Source, is_daemons, quote};
 use crate::exit::{self, Failure};
 use crate::run;
 
-/// What the command line asks for.
+/// Parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Print this text.
+    /// Print a text.
     Print(String),
     /// Run the tracker.
     Serve(Source),
-    /// Read the configuration and print what it comes to.
+    /// Read the configuration, and print the result.
     Check(Source),
-    /// Ask the running tracker.
+    /// Send a request to the running tracker.
     Ask(Source, client::Request),
 }
 
-/// Do what the command line asks for.
+/// Execute a command, and return its exit code.
 pub fn run(command: Command) -> ExitCode {
     match command {
         Command::Print(text) => print(&text),
         Command::Serve(source) => match source.load() {
             Ok(loaded) => {
-                // Nobody need be listening.
+                // Standard error may be closed; that is no reason to stop.
                 let _ = writeln!(io::stderr(), "nakodo: configuration: {}", loaded.origin);
                 run::serve(loaded.config, &source)
             }
@@ -62,7 +62,7 @@ fn print(text: &str) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => ExitCode::from(exit::OK),
-        // `nakodo list | head -1` has seen enough.
+        // The reader has closed the pipe on purpose, as in `nakodo list | head -1`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(exit::OK),
         Err(error) => Failure::new(exit::IOERR, format_args!("cannot write: {error}")).report(),
     }

@@ -1,4 +1,4 @@
-//! From arguments to a command.
+//! Parser of the command line.
 
 use core::fmt;
 use std::ffi::OsString;
@@ -16,7 +16,7 @@ use crate::client::Request;
 use crate::config::{self, Source};
 use crate::suggest::nearest;
 
-/// Why a command line makes no sense, in one line.
+/// Error in the command line, as one line of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake(String);
 
@@ -28,18 +28,18 @@ impl fmt::Display for Mistake {
 
 impl core::error::Error for Mistake {}
 
-/// Arguments, sorted.
+/// Arguments, separated into options and words.
 #[derive(Debug, Default)]
 struct Given {
-    /// The options, and their values if they take any.
+    /// Options with their values; the value is empty if the option takes none.
     flags: Vec<(&'static Flag, OsString)>,
-    /// The rest, the command first.
+    /// All other arguments; the first is the command.
     words: Vec<String>,
-    /// Whether the version was asked for.
+    /// Whether the version is requested.
     version: bool,
 }
 
-/// Read the arguments, without the program's name.
+/// Parse the arguments, which do not include the name of the program.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Mistake> {
     let given = sort(lexopt::Parser::from_args(arguments))?;
     if given.version {
@@ -70,7 +70,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, M
     }
 }
 
-/// Tell options from words.
+/// Separate options from words.
 fn sort(mut parser: lexopt::Parser) -> Result<Given, Mistake> {
     let mut given = Given::default();
     while let Some(argument) = parser.next().map_err(|error| Mistake(error.to_string()))? {
@@ -112,7 +112,7 @@ impl Given {
         Ok(self.all(name)?.pop())
     }
 
-    /// Whether `verb` takes all the options.
+    /// Check that `verb` takes all the options.
     fn belong_to(&self, verb: &Verb) -> Result<(), Mistake> {
         let strange = self.flags.iter().find(|(given, _)| verb.flags().all(|flag| flag.name != given.name));
         strange.map_or(Ok(()), |(flag, _)| {
@@ -180,7 +180,7 @@ fn prefix(text: &str) -> Result<IpNet, Mistake> {
     access::prefix::parse(text).map_err(|error| Mistake(error.to_string()))
 }
 
-/// The end that `text` means, in seconds since 1970. A date without a time includes the whole day.
+/// Parse an end date, and return it in seconds since 1970. A date without a time includes the whole day.
 fn until(text: &str) -> Result<u64, Mistake> {
     end_since_1970(text).ok_or_else(|| {
         let time = "a day such as 2027-01-31 (to its end, UTC) or a time such as 2027-01-31T18:00:00Z";
@@ -197,19 +197,21 @@ fn end_since_1970(text: &str) -> Option<u64> {
             let ahead = if let Offset::Custom { minutes } = offset { minutes } else { 0 };
             (day * 24 + i64::from(time.hour)) * 60 + i64::from(time.minute) - i64::from(ahead)
         }
-        // Whose clock is meant would have to be guessed.
+        // Without an offset, the time zone is unknown.
         (Some(_), None) => return None,
     };
     let second = time.and_then(|time| time.second).unwrap_or(0);
     u64::try_from(minute * 60 + i64::from(second)).ok()
 }
 
-/// By the Gregorian calendar, in years that begin in March, so that a leap day is the last of its year.
+/// Return the number of days from 1970 to `date`, by the Gregorian calendar. Years begin in March here, so that a leap
+/// day is the last day of its year.
 fn days_since_1970(date: Date) -> i64 {
     let (year, month, day) = (i64::from(date.year), i64::from(date.month), i64::from(date.day));
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    // The months' lengths repeat every five months, which have 153 days; 1970 begins 719,468 days after the first of all.
+    // The lengths of the months repeat every five months, which have 153 days. 1970-01-01 is 719,468 days after the
+    // origin, 0000-03-01.
     year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468
 }
 

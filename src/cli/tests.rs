@@ -27,7 +27,7 @@ fn revoke(revoke: Revoke) -> Command {
 }
 
 #[test]
-fn what_a_line_asks_for() {
+fn valid_command_lines_are_parsed() {
     let home = || source(|source| source.file = Some("/home/n.toml".into()));
     let all = source(|source| {
         source.file = Some("f".into());
@@ -58,7 +58,7 @@ fn what_a_line_asks_for() {
             "allow 192.0.2.7 --retire-after 30d",
             allow("192.0.2.7", |allow| allow.retire_after_seconds = Some(30 * 86_400)),
         ),
-        // The day is included; 1801440000 is 2027-02-01T00:00:00Z.
+        // A date includes its day: 1801440000 is 2027-02-01T00:00:00Z.
         ("allow 192.0.2.7 --until 2027-01-31", allow("192.0.2.7", |allow| allow.until_unix = Some(1_801_440_000))),
         (
             "allow 192.0.2.7 --until 2027-01-31T18:00:00Z",
@@ -68,7 +68,7 @@ fn what_a_line_asks_for() {
             "allow 192.0.2.7 --until 2027-01-31T18:00:00+02:00",
             allow("192.0.2.7", |allow| allow.until_unix = Some(1_801_440_000 - 8 * 3_600)),
         ),
-        // Leap years and none, and more seconds than 31 bits hold.
+        // Leap years and other years, and times beyond 31 bits of seconds.
         ("allow 192.0.2.7 --until 1970-01-01", allow("192.0.2.7", |allow| allow.until_unix = Some(86_400))),
         ("allow 192.0.2.7 --until 2028-02-29", allow("192.0.2.7", |allow| allow.until_unix = Some(1_835_481_600))),
         ("allow 192.0.2.7 --until 2038-01-19", allow("192.0.2.7", |allow| allow.until_unix = Some(2_147_558_400))),
@@ -84,7 +84,7 @@ fn what_a_line_asks_for() {
 }
 
 #[test]
-fn what_makes_no_sense_is_told_in_one_line() {
+fn each_mistake_is_reported_in_one_line() {
     for (line, mistake) in [
         ("serv", "unknown command \"serv\"; did you mean `nakodo serve`?"),
         ("statsu", "unknown command \"statsu\"; did you mean `nakodo status`?"),
@@ -156,7 +156,7 @@ fn what_makes_no_sense_is_told_in_one_line() {
 }
 
 #[test]
-fn arguments_that_are_not_utf8_are_told() {
+fn arguments_that_are_not_utf8_are_reported() {
     use std::os::unix::ffi::OsStringExt as _;
     let latin = || OsString::from_vec(b"caf\xe9".to_vec());
     for (arguments, mistake) in [
@@ -166,7 +166,7 @@ fn arguments_that_are_not_utf8_are_told() {
         assert_eq!(parse(arguments).map_err(|mistake| mistake.to_string()), Err(mistake.into()));
     }
     let file = Source { file: Some(latin().into()), ..Source::default() };
-    assert_eq!(parse(["--config".into(), latin()]), Ok(Command::Serve(file)), "a file may be called anything");
+    assert_eq!(parse(["--config".into(), latin()]), Ok(Command::Serve(file)), "a file may have any name");
 }
 
 fn printed(line: &str) -> String {
@@ -185,7 +185,7 @@ fn help_is_aligned_and_states_defaults() {
     }
     let (overview, serve) = (printed("help"), printed("help serve"));
     assert!(commands::VERBS.iter().all(|verb| overview.contains(verb.summary)));
-    assert!(serve.contains("--memory SIZE       for all swarms and peers (default: 8 MiB)\n"), "{serve}");
+    assert!(serve.contains("--memory SIZE       memory for all swarms and peers (default: 8 MiB)\n"), "{serve}");
     assert!(serve.contains(crate::config::SYSTEM_FILE), "{serve}");
     for verb in commands::VERBS {
         assert!(verb.flags.iter().all(|name| commands::flag(name).is_some()), "{}", verb.name);
