@@ -1,57 +1,58 @@
-//! The two clocks, as plain numbers that the shell hands to the core.
+//! The two clocks, as plain numbers that the outer layers pass to the core.
 //!
-//! Everything that the tracker measures (timeouts, idle customers, connection ids) is measured in [`Running`] time, for a
-//! router has no clock battery: it boots in 1970 and jumps decades when NTP answers. The wall clock only serves to
-//! enforce end dates, and only once it is sane.
+//! All timeouts, idle times and connection ids use [`Running`] time, because a router has no clock battery: it boots in
+//! 1970, and its wall clock jumps by decades when NTP answers. The wall clock is used only for end dates, and only
+//! while it is sane.
 
 use core::time::Duration;
 
-/// How long the tracker has been running, summed over all its runs, in milliseconds. It never goes back and does not
-/// count the time that the box was off.
+/// Time for which the tracker has been running, summed over all its runs, in milliseconds. It never goes back, and it
+/// excludes the time while the tracker was off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Running(u64);
 
 impl Running {
-    /// The clock when it shows `millis` milliseconds.
+    /// Return the running time of `millis` milliseconds.
     pub const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
-    /// The clock when it shows `seconds` seconds.
+    /// Return the running time of `seconds` seconds.
     pub const fn from_seconds(seconds: u64) -> Self {
         Self(seconds * 1000)
     }
 
-    /// What the clock shows, in milliseconds.
+    /// Return this time in milliseconds.
     pub const fn millis(self) -> u64 {
         self.0
     }
 
-    /// What the clock shows, in whole seconds.
+    /// Return this time in whole seconds.
     pub const fn seconds(self) -> u64 {
         self.0 / 1000
     }
 
-    /// The time that passed between `earlier` and now; nothing if `earlier` is later.
+    /// Return the duration from `earlier` to this time; zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// The clock `duration` later.
+    /// Return the time `duration` after this one.
     pub const fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration.as_millis() as u64))
     }
 }
 
-/// Seconds since 1970 by the wall clock.
+/// Time of the wall clock, in seconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixSeconds(pub u64);
 
 impl UnixSeconds {
-    /// No correct clock shows less than when this version was made (2026-11-01): one that does has not heard from NTP.
+    /// Earliest time that a correct clock can show: the time of this release (2026-11-01). A clock that shows less is
+    /// not yet set by NTP.
     pub const EARLIEST_SANE: Self = Self(1_793_491_200);
 
-    /// This time, unless the clock it was read from cannot be right.
+    /// Return this time, or `None` if the clock is not sane.
     pub fn if_sane(self) -> Option<Self> {
         (self >= Self::EARLIEST_SANE).then_some(self)
     }

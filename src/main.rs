@@ -1,4 +1,4 @@
-//! The tracker's binary.
+//! Binary of the tracker.
 
 #![forbid(unsafe_code)]
 

@@ -1,9 +1,9 @@
-//! "Did you mean …?": how near a mistyped word is to one that we know.
+//! Suggestions for mistyped words: "did you mean …?".
 
-/// Longer words than this are no slips of a finger, and comparing them would cost time.
+/// Maximum length of a word, in bytes. Longer words are not typing errors, and comparing them takes too much time.
 const LONGEST_OCTETS: usize = 64;
 
-/// How many slips lie between `word` and `known`, unless there are too many for a slip: one in three letters.
+/// Return the edit distance from `word` to `known`, or `None` if more than one letter in three differs.
 pub(crate) fn slips(word: &str, known: &str) -> Option<usize> {
     if word.len() > LONGEST_OCTETS {
         return None;
@@ -12,7 +12,7 @@ pub(crate) fn slips(word: &str, known: &str) -> Option<usize> {
     (slips * 3 <= known.chars().count()).then_some(slips)
 }
 
-/// The word of `known` that `word` was most likely meant to be.
+/// Return the word in `known` that was most likely meant by `word`, if any is near enough.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     known
         .into_iter()
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_slips_are_corrected() {
+    fn only_small_typing_errors_are_corrected() {
         let known = ["listen", "memory", "lan", "interval"];
         for (word, meant) in [
             ("memori", Some("memory")),

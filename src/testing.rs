@@ -1,4 +1,4 @@
-//! What tests of several modules need.
+//! Fixtures for the tests of several modules.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::shared::Shared;
 use crate::store::Store;
 use crate::tracker::{Admission, External, HashKey, Policy, Seeds, Settings, Tracker};
 
-/// A directory that is gone at the end of the test.
+/// Temporary directory that is removed at the end of the test.
 pub(crate) struct TempDir(PathBuf);
 
 impl TempDir {
@@ -37,7 +37,8 @@ impl Drop for TempDir {
     }
 }
 
-/// This program, to be run again; on another architecture's machine by what `boards/toolchain` names.
+/// Return a command that runs this program again. For a foreign architecture it uses the emulator that
+/// `boards/toolchain` names.
 pub(crate) fn this_program() -> Command {
     let program = std::env::current_exe().expect("it has a path");
     let Some(emulator) = std::env::var_os("NAKODO_TEST_EMULATOR") else { return Command::new(program) };
@@ -46,7 +47,7 @@ pub(crate) fn this_program() -> Command {
     command
 }
 
-/// Settings with little memory, whose LAN is open and whose WAN is whitelisted.
+/// Return settings with little memory, an open LAN and a whitelisted WAN.
 pub(crate) fn settings(whitelist_capacity: usize) -> Settings {
     Settings {
         memory_octets: 256 << 10,
@@ -68,13 +69,13 @@ pub(crate) fn settings(whitelist_capacity: usize) -> Settings {
     }
 }
 
-/// A tracker that chooses the same peers in every run.
+/// Return a tracker with fixed seeds, so that it selects the same peers in every run.
 pub(crate) fn tracker(settings: Settings) -> Tracker {
     let (hash, connection_ids) = (HashKey(1, 2), HashKey(3, 4));
     Tracker::new(settings, Seeds { hash, connection_ids, random: 5 }).expect("memory")
 }
 
-/// A daemon with nobody on its whitelist but who is in the store of `dir`.
+/// Return the shared state of a daemon. Its whitelist has the entries from the store in `dir`.
 pub(crate) fn shared(dir: &TempDir, settings: Settings) -> Shared {
     let opened = Store::open(dir.path()).expect("a store");
     let mut tracker = tracker(settings);
