@@ -302,7 +302,7 @@ fn a_reload_applies_changes_and_reports_keys_that_need_a_restart() {
     }
     fs::remove_file(folder.path("nakodo.toml")).expect("the file exists");
     daemon.signal(Signal::SIGHUP);
-    daemon.logged("there is no such file");
+    daemon.logged("no such file");
     assert!((3600..=3960).contains(&interval()));
 
     folder.write("nakodo.toml", config("127.0.0.1:0", "30m"));
