@@ -155,7 +155,7 @@ pub fn parse(datagram: &[u8]) -> Result<Request<'_>, Malformed> {
     }
 }
 
-/// Return the announce in a datagram, for the prefetch. This reads only the action and the length, so [`parse`] may
+/// Return the announce in a datagram, for the prefetch. It checks only the action and the length, so [`parse`] may
 /// still reject the datagram.
 #[inline]
 pub fn peek_announce(datagram: &[u8]) -> Option<Announce> {

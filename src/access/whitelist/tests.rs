@@ -185,7 +185,6 @@ fn each_entry_can_set_its_own_idle_time() {
 
 #[test]
 fn end_dates_are_ignored_until_the_clock_is_sane() {
-    // An entry that ended long before this release. A clock that is not sane must neither remove nor revive it.
     let mut list = list_of(&[Entry { until: Some(SANE), retire: Retire::Never, ..entry("192.0.2.1") }]);
     let now = Running::from_seconds(1);
     for wall in [None, Some(UnixSeconds(0)), Some(UnixSeconds(SANE.0 - 1))] {
@@ -194,6 +193,7 @@ fn end_dates_are_ignored_until_the_clock_is_sane() {
     }
     assert_eq!(retire(&mut list, now, Some(SANE)), [net("192.0.2.1")]);
 
+    // This end is long before the earliest sane time: only a sane clock may remove the entry.
     let long_ago = Some(UnixSeconds(1_000_000_000));
     assert_eq!(list.put(Entry { until: long_ago, ..entry("192.0.2.1") }), Ok(Put::Added));
     assert_eq!(retire(&mut list, now, Some(UnixSeconds(1_000_000_001))), [], "the clock is not sane");

@@ -51,7 +51,7 @@ pub enum AnnounceError {
     DownloadedNotANumber,
     /// `numwant` is not a number.
     NumWantNotANumber,
-    /// One of the parameters above has a bad escape.
+    /// A parameter that the tracker reads has a bad escape.
     BadEscape,
 }
 
