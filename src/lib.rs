@@ -130,6 +130,8 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod exit;
+pub mod hash_key;
+pub mod horizon;
 pub mod http;
 pub mod net;
 pub mod run;

@@ -3,15 +3,18 @@
 use core::net::IpAddr;
 
 use super::chain::Place;
-use super::counters::Transport;
-use super::horizon::{Horizon, Reach};
+use super::endpoint::{address_of, endpoint};
 use super::kind::{Family, V4, V6};
-use super::line::{LineIndex, Role, Stamp};
+use super::line::LineIndex;
+use super::look_ahead::Ahead;
 use super::pool::{Pool, Stored};
+use super::quanta::Stamp;
+use super::role::Role;
 use super::select::{Asker, Shows, external_octets};
 use super::{Caller, Refusal, Tracker};
 use crate::clock::Running;
-use crate::wire::{Announce, AnnounceReply, Event, SwarmCounts, udp};
+use crate::horizon::{Horizon, Reach};
+use crate::wire::{Announce, AnnounceReply, Event, SwarmCounts, Transport, udp};
 
 /// Peers that a client gets which comes back before its time.
 const PEERS_FOR_THE_EARLY: usize = 8;
@@ -78,7 +81,7 @@ impl Tracker {
         let counted = self.tell(stamp, caller, announce, transport, &kept);
         let mut counts = counted.unwrap_or_else(|| self.counts(stamp, kept.swarms));
         if kept.outcome == Outcome::NotStored {
-            count(&mut counts, role(announce));
+            count(&mut counts, Role::of(announce));
         }
         Ok(AnnounceReply {
             interval_seconds: self.interval_seconds(),
@@ -88,6 +91,13 @@ impl Tracker {
             peers6: self.peers6[..self.peers6_told].as_flattened(),
             external_ip: caller.address,
         })
+    }
+
+    /// Look up the swarms and the peers of announces that are about to be made, of the first [`super::LOOK_AHEAD`]. Nothing
+    /// depends on it but speed.
+    pub fn look_ahead(&mut self, announces: &[Ahead]) {
+        let Self { pool, networks, .. } = self;
+        pool.prefetch(announces, |address| networks.horizon(address));
     }
 
     fn may_announce(&mut self, now: Running, caller: &Caller, announce: &Announce) -> Result<(), Refusal> {
@@ -121,7 +131,7 @@ impl Tracker {
         }
         self.pool.private_beyond_lan |= caller.horizon == Horizon::Wan && caller.reach != Reach::Public;
         self.pool.host_on_lan |= caller.horizon == Horizon::Lan && caller.reach == Reach::Host;
-        let role = role(announce);
+        let role = Role::of(announce);
         let mut upserted = upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, role, stamp);
         if upserted.stored == Stored::Full {
             upserted = self.store_where_full::<N, F>(stamp, caller, announce, endpoint);
@@ -142,14 +152,13 @@ impl Tracker {
         announce: &Announce,
         endpoint: [u8; N],
     ) -> Upserted {
-        let (address, _) = endpoint.split_at(N - 2);
-        let evicted = self.pool.make_room(stamp, address, self.pace.stale_after_quanta);
+        let evicted = self.pool.make_room(stamp, address_of(&endpoint), self.pace.stale_after_quanta);
         self.counters.evicted(evicted);
         if self.pool.lines.available() == 0 && !evicted.any() {
             let swarm = self.pool.find_swarm(&announce.info_hash, caller.horizon);
             return Upserted { stored: Stored::Full, swarm, place: None };
         }
-        upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, role(announce), stamp)
+        upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, Role::of(announce), stamp)
     }
 
     fn outcome(&mut self, announce: &Announce, stored: Stored, swarm: Option<LineIndex>) -> Outcome {
@@ -198,7 +207,7 @@ impl Tracker {
         if let [Some(swarm), None] = kept.swarms
             && self.pool.shows(caller.horizon, caller.horizon, caller.reach) == Shows::All
         {
-            let complete = role(announce) != Role::Leecher;
+            let complete = Role::of(announce) != Role::Leecher;
             let all = match caller.address {
                 IpAddr::V4(_) => {
                     let (out, wanted) = (&mut self.peers4[..], wanted.min(udp::MAX_PEERS4));
@@ -236,7 +245,7 @@ impl Tracker {
             IpAddr::V4(v4) => (endpoint(&v4.octets(), announce.port), [0; 18]),
             IpAddr::V6(v6) => ([0; 6], endpoint(&v6.octets(), announce.port)),
         };
-        let (Caller { horizon, reach, .. }, complete) = (*caller, role(announce) != Role::Leecher);
+        let (Caller { horizon, reach, .. }, complete) = (*caller, Role::of(announce) != Role::Leecher);
         let swarms = kept.swarms;
         let stored = swarms[0].zip(kept.place);
         if transport == Transport::Http || caller.address.is_ipv4() {
@@ -265,7 +274,7 @@ impl Tracker {
     /// The interval with up to a tenth added, so that clients that came together do not come back together (rule 11).
     fn interval_seconds(&mut self) -> u32 {
         // A fraction of the range, in 32 bits after the point.
-        let random = u64::from(self.pool.random.u32(..));
+        let random = u64::from(self.random.u32(..));
         self.pace.interval_seconds + ((random * (u64::from(self.pace.jitter_seconds) + 1)) >> u32::BITS) as u32
     }
 }
@@ -319,29 +328,9 @@ fn select<const N: usize, F: Family<N>>(
     told
 }
 
-/// Rule 2: only a peer that lacks nothing is a seeder; rule 7: `paused` marks one that lacks nothing it wants.
-#[inline(always)]
-pub(super) fn role(announce: &Announce) -> Role {
-    match announce.event {
-        _ if announce.left == 0 => Role::Seeder,
-        Event::Paused => Role::PartialSeed,
-        _ => Role::Leecher,
-    }
-}
-
 /// Rule 8: the counts include the asker, and one that is not stored has not been counted with the others.
 fn count(counts: &mut SwarmCounts, asker: Role) {
     counts.seeders += u32::from(asker == Role::Seeder);
     counts.leechers += u32::from(asker != Role::Seeder);
     counts.partial_seeds += u32::from(asker == Role::PartialSeed);
-}
-
-/// An address and a port as they stand in a reply (BEP 23, BEP 7).
-pub(super) fn endpoint<const N: usize>(address: &[u8], port: u16) -> [u8; N] {
-    let mut endpoint = [0; N];
-    if let Some((octets, of_port)) = endpoint.split_last_chunk_mut::<2>() {
-        octets.copy_from_slice(address);
-        *of_port = port.to_be_bytes();
-    }
-    endpoint
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use super::chain;
 use super::columns::Items;
-use super::horizon::Horizon;
 use super::kind::{Family, V4, V6};
-use super::line::{Counted, FORK_CHILDREN, Few, Line, LineIndex, Role, Swarm};
+use super::line::{Counted, FORK_CHILDREN, Few, Line, LineIndex, Swarm};
 use super::pool::{Pool, Population};
+use super::role::Role;
 use super::tree;
+use crate::horizon::Horizon;
 
 /// What a walk of the whole pool came upon.
 struct Seen {

@@ -6,9 +6,10 @@
 
 use heapless::Vec;
 
-use super::line::{Few, Line, LineIndex, Peers, Stamp, Swarm};
+use super::endpoint::address_of;
+use super::line::{Few, Line, LineIndex, Peers, Swarm};
 use super::pool::Pool;
-use super::sweep::address_of;
+use super::quanta::Stamp;
 
 /// Lines looked at in one try.
 const SAMPLES: usize = 32;

@@ -13,14 +13,12 @@
 
 use core::net::IpAddr;
 
-use ipnet::IpNet;
-
-use super::horizon::Horizon;
 use super::kind::{Family, V4, V6};
-use super::line::{Line, LineIndex, Stamp};
+use super::line::{Line, LineIndex};
 use super::pool::Pool;
+use super::quanta::Stamp;
 use super::tree;
-use crate::access::PrefixFilter;
+use crate::horizon::Horizon;
 
 /// Lines that a step visits at most, plus those of one leaf. Most are not in the cache, and hold up to seven peers to check.
 const LINES_A_STEP: usize = if cfg!(test) { 4 } else { 512 };
@@ -64,8 +62,6 @@ pub struct ForgetStep {
 /// The walk.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
-    /// The prefixes taken off the whitelist since the walk began.
-    removed: PrefixFilter,
     next: Milestone,
     /// The part to visit next of the swarm in the next line.
     part: Part,
@@ -73,9 +69,8 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// Go round once, from here on, for this prefix as well.
-    pub(super) fn add(&mut self, prefix: &IpNet) {
-        self.removed.add(prefix);
+    /// Go round once, from here on.
+    pub(super) fn go_round(&mut self) {
         let is_within_a_swarm = self.part != Part::Own;
         self.end = Milestone { round: self.next.round + 1, line: self.next.line + usize::from(is_within_a_swarm) };
     }
@@ -90,6 +85,11 @@ impl Walk {
         self.next >= milestone
     }
 
+    /// Has the walk ended?
+    pub(super) fn has_ended(&self) -> bool {
+        self.has_reached(self.end)
+    }
+
     /// Go on with the next part of the swarm, or with the next line.
     fn go_on(&mut self, part: Option<Part>) {
         self.part = part.unwrap_or_default();
@@ -98,18 +98,18 @@ impl Walk {
 }
 
 impl Pool {
-    /// Make a step of the walk, if it has not ended. On sides that are `on_whitelist`, peers at the addresses that were
-    /// removed go unless they are `covered`.
+    /// Make a step of the walk, if it has not ended. It visits the swarms on the sides that are `affected`, and removes the
+    /// peers at the addresses that `goes` picks.
     pub(super) fn forget(
         &mut self,
         walk: &mut Walk,
         now: Stamp,
-        on_whitelist: impl Fn(Horizon) -> bool,
-        covered: impl Fn(IpAddr) -> bool,
+        affected: impl Fn(Horizon) -> bool,
+        goes: impl Fn(IpAddr) -> bool,
     ) -> ForgetStep {
         let mut step = ForgetStep::default();
         let peers_before = self.peers.total();
-        while !walk.has_reached(walk.end)
+        while !walk.has_ended()
             && step.visited < LINES_A_STEP
             && step.passed < PASSED_A_STEP
             && step.removed < REMOVALS_A_STEP
@@ -119,24 +119,17 @@ impl Pool {
                 continue;
             }
             let line = LineIndex::new(walk.next.line);
-            let is_to_be_visited = matches!(&self.lines[line], Line::Swarm(swarm) if on_whitelist(swarm.horizon));
+            let is_to_be_visited = matches!(&self.lines[line], Line::Swarm(swarm) if affected(swarm.horizon));
             if !is_to_be_visited {
                 walk.go_on(None);
                 step.passed += 1;
                 continue;
             }
             let part = walk.part;
-            let goes = |address: &[u8], _| {
-                let address = ip_address(address);
-                walk.removed.may_cover(address) && !covered(address)
-            };
-            let (visited, next) = self.forget_part(line, part, now, goes);
+            let (visited, next) = self.forget_part(line, part, now, |address, _| goes(ip_address(address)));
             walk.go_on(next);
             step.visited += visited;
             step.removed = peers_before - self.peers.total();
-        }
-        if walk.has_reached(walk.end) {
-            walk.removed.clear();
         }
         step
     }

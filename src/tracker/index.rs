@@ -6,14 +6,13 @@
 
 use std::collections::TryReserveError;
 
-use siphasher::sip::SipHasher13;
-
 use super::chain::{self, Place};
 use super::columns::{Columns, Items};
-use super::horizon::Horizon;
 use super::kind::Buckets;
 use super::line::{Indexed, Line, LineIndex, SWARMS_PER_BUCKET};
 use super::lines::Lines;
+use crate::hash_key::HashKey;
+use crate::horizon::Horizon;
 use crate::wire::InfoHash;
 
 /// Mean load at which the next bucket is split. Just after a round of splits a bucket holds half as many; at twice as
@@ -28,17 +27,6 @@ const LINES_FOR_A_SPLIT: usize = 2;
 
 /// The end of a bucket's chain.
 const END: LineIndex = LineIndex::NONE;
-
-/// A secret of this run, so that nobody outside can choose info-hashes or ports that fall together.
-#[derive(Clone, Copy, Debug)]
-pub struct HashKey(pub u64, pub u64);
-
-impl HashKey {
-    /// Hash `bytes` under this key.
-    pub(super) fn hash(self, bytes: &[u8]) -> u64 {
-        SipHasher13::new_with_keys(self.0, self.1).hash(bytes)
-    }
-}
 
 /// The keyed hash of an info-hash seen from one side of the horizon: the LAN's swarm and the WAN's are two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,7 +267,8 @@ const fn slots_equal(tags: u128, tag: u8) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::line::{Stamp, Swarm};
+    use super::super::line::Swarm;
+    use super::super::quanta::Stamp;
     use super::*;
 
     fn info_hash(number: u32) -> InfoHash {

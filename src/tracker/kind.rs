@@ -152,9 +152,10 @@ impl Kind for Buckets {
 
 #[cfg(test)]
 mod tests {
-    use super::super::horizon::Horizon;
-    use super::super::line::{Role, Stamp};
+    use super::super::quanta::Stamp;
+    use super::super::role::Role;
     use super::*;
+    use crate::horizon::Horizon;
     use crate::wire::InfoHash;
 
     #[test]

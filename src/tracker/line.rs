@@ -5,8 +5,10 @@
 //! keeps its alignment at 1 and its size where the assertions below want it.
 
 use super::columns::{Columns, Items, Pair};
-use super::horizon::Horizon;
-use super::roll::{ROLL_PEERS, Roll};
+use super::quanta::Stamp;
+use super::role::Role;
+use super::roll::{Meta, ROLL_PEERS, Roll};
+use crate::horizon::Horizon;
 use crate::wire::{InfoHash, SwarmCounts};
 
 /// IPv4 peers that a line holds: 8 × 7 octets, a length, and where the chain goes on.
@@ -47,69 +49,6 @@ impl LineIndex {
     /// `Some` unless it is `NONE`.
     pub(super) fn some(self) -> Option<Self> {
         (!self.is_none()).then_some(self)
-    }
-}
-
-/// What a peer has of the torrent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    Leecher,
-    /// It has all that it wants, which is not all (BEP 21).
-    PartialSeed,
-    Seeder,
-}
-
-/// When, counted in quanta of time modulo 64. A record's stamp is only meaningful while the sweeper visits it at least
-/// once before the count comes round: see [`super::quanta`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp(u8);
-
-impl Stamp {
-    pub(super) const MODULUS: u64 = 64;
-
-    pub(super) const fn of_quantum(quantum: u64) -> Self {
-        Self((quantum % Self::MODULUS) as u8)
-    }
-
-    /// Below [`Self::MODULUS`].
-    #[inline]
-    pub(super) const fn get(self) -> u8 {
-        self.0
-    }
-
-    /// Quanta that went by since this stamp.
-    #[inline]
-    pub(super) const fn age(self, now: Self) -> u8 {
-        now.0.wrapping_sub(self.0) % Self::MODULUS as u8
-    }
-}
-
-/// What is known of a peer besides its endpoint, in one octet: when it was last heard (6 bits) and its role (2 bits).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Meta(u8);
-
-impl Meta {
-    /// Where there is no peer: a fourth role, which nobody has.
-    pub(super) const VACANT: Self = Self(3);
-
-    pub(super) const fn new(role: Role, seen: Stamp) -> Self {
-        Self((seen.0 << 2) | role as u8)
-    }
-
-    #[inline]
-    pub(super) const fn octet(self) -> u8 {
-        self.0
-    }
-
-    #[inline]
-    pub(super) const fn role(self) -> Role {
-        const ROLES: [Role; 4] = [Role::Leecher, Role::PartialSeed, Role::Seeder, Role::Seeder];
-        ROLES[self.0 as usize % ROLES.len()]
-    }
-
-    #[inline]
-    pub(super) const fn seen(self) -> Stamp {
-        Stamp(self.0 >> 2)
     }
 }
 
@@ -335,7 +274,7 @@ mod tests {
     #[test]
     fn a_peer_keeps_its_role_and_its_stamp() {
         for role in [Role::Leecher, Role::PartialSeed, Role::Seeder] {
-            assert_ne!(Meta::new(role, Stamp(0)), Meta::VACANT);
+            assert_ne!(Meta::new(role, Stamp::of_quantum(0)), Meta::VACANT);
             for quantum in 0..200 {
                 let peer = Peer::new([1, 2, 3, 4, 5, 6], role, Stamp::of_quantum(quantum));
                 assert_eq!((peer.role(), peer.seen()), (role, Stamp::of_quantum(quantum)));

@@ -11,9 +11,9 @@ mod columns;
 mod connection_id;
 mod counters;
 mod datagram;
+mod endpoint;
 mod evict;
 mod forget;
-mod horizon;
 mod index;
 mod kind;
 mod line;
@@ -22,7 +22,9 @@ mod look_ahead;
 mod pool;
 mod quanta;
 mod request;
+mod role;
 mod roll;
+mod scrape;
 mod select;
 mod settings;
 mod sources;
@@ -37,23 +39,25 @@ use std::collections::TryReserveError;
 use ipnet::IpNet;
 
 pub use connection_id::{ConnectionIds, LIFETIME_SECONDS as CONNECTION_ID_LIFETIME_SECONDS};
-pub use counters::{Counters, Transport};
+pub use counters::Counters;
 use forget::Walk;
 pub use forget::{ForgetStep, Milestone};
-pub use horizon::{External, Horizon, LocalNetworks};
-pub use index::HashKey;
 pub use look_ahead::{Ahead, LOOK_AHEAD};
 pub use request::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS};
 use settings::Pace;
 pub use settings::{Admission, Policy, Seeds, Settings};
 
-use crate::access::{Entry, Whitelist};
+use crate::access::{Entry, PrefixFilter, Whitelist};
 use crate::clock::{Running, UnixSeconds};
-use crate::wire::{InfoHash, SwarmCounts, udp};
-use horizon::{Reach, reach};
-use line::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE, Role, Stamp};
+pub use crate::hash_key::HashKey;
+pub use crate::horizon::{External, Horizon, LocalNetworks};
+use crate::horizon::{Reach, reach};
+pub use crate::wire::Transport;
+use crate::wire::udp;
+use line::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE};
 use pool::Pool;
 use quanta::Quanta;
+use role::Role;
 use select::SLACK;
 use sources::Sources;
 
@@ -70,12 +74,16 @@ pub struct Tracker {
     budget_octets: usize,
     pool: Pool,
     whitelist: Whitelist,
-    walk: Box<Walk>,
+    /// The walk that removes the peers of revoked and retired prefixes, and those prefixes since it began.
+    walk: Walk,
+    revoked: Box<PrefixFilter>,
     networks: LocalNetworks,
     policy: Policy,
     pace: Pace,
     sources: Sources,
     connection_ids: ConnectionIds,
+    /// Jitter of the announce interval.
+    random: fastrand::Rng,
     /// What happened since the start; the shell adds what only it sees.
     pub counters: Counters,
     /// The peers of the reply at hand, as endpoints, and how many of them it has.
@@ -181,16 +189,19 @@ impl Tracker {
     /// When the system does not have that much.
     pub fn new(settings: Settings, seeds: Seeds) -> Result<Self, TryReserveError> {
         let quanta = Quanta::of_lifetime(settings.peer_timeout);
+        let mut random = fastrand::Rng::with_seed(seeds.random);
         Ok(Self {
             budget_octets: settings.memory_octets,
-            pool: Pool::reserve(settings.memory_octets, quanta, seeds.hash, seeds.random)?,
+            pool: Pool::reserve(settings.memory_octets, quanta, seeds.hash, random.u64(..))?,
             whitelist: Whitelist::with_capacity(settings.whitelist_capacity, settings.policy.retire_after)?,
-            walk: Box::default(),
+            walk: Walk::default(),
+            revoked: Box::default(),
             networks: LocalNetworks::new(&settings.lan),
             pace: Pace::new(&settings.policy, quanta),
             policy: settings.policy,
             sources: Sources::default(),
             connection_ids: ConnectionIds::new(seeds.connection_ids),
+            random,
             counters: Counters::default(),
             peers4: Box::new([[0; 6]; udp::MAX_PEERS4 + SLACK]),
             peers4_told: 0,
@@ -257,11 +268,6 @@ impl Tracker {
         }
     }
 
-    /// How many peers of which kind a swarm has, on both sides of the horizon; zeros when it is unknown.
-    fn scrape(&self, now: Stamp, info_hash: &InfoHash) -> SwarmCounts {
-        self.counts(now, [Horizon::Wan, Horizon::Lan].map(|horizon| self.pool.find_swarm(info_hash, horizon)))
-    }
-
     /// Remove some of the peers that are dead by now and return how long to wait before the next call.
     pub fn sweep(&mut self, now: Running) -> Duration {
         self.pool.sweep(now);
@@ -273,9 +279,10 @@ impl Tracker {
     /// many, 0 when none is due. It is a bounded step, as [`Whitelist::retire`] makes it; the peers leave with
     /// [`Tracker::forget`]. `wall` is the wall clock, if it is sane.
     pub fn retire(&mut self, now: Running, wall: Option<UnixSeconds>, mut each: impl FnMut(Entry)) -> usize {
-        let Self { whitelist, walk, .. } = self;
+        let Self { whitelist, walk, revoked, .. } = self;
         whitelist.retire(now, wall, |entry| {
-            walk.add(&entry.prefix);
+            revoked.add(&entry.prefix);
+            walk.go_round();
             each(entry);
         })
     }
@@ -283,20 +290,27 @@ impl Tracker {
     /// Take the entries of exactly these prefixes, of which there may be [`crate::access::REMOVALS_A_CALL`], off the
     /// whitelist; return how many there were. Their peers leave with [`Tracker::forget`].
     pub fn revoke(&mut self, prefixes: &[IpNet]) -> usize {
-        let Self { whitelist, walk, .. } = self;
-        whitelist.remove_all(prefixes, |entry| walk.add(&entry.prefix))
+        let Self { whitelist, walk, revoked, .. } = self;
+        whitelist.remove_all(prefixes, |entry| {
+            revoked.add(&entry.prefix);
+            walk.go_round();
+        })
     }
 
     /// Make a bounded step of the walk that removes the peers of addresses that were retired or revoked and are not
     /// admitted any more. To be called until [`Tracker::has_forgotten`] says that all of them are gone.
     pub fn forget(&mut self, now: Running) -> ForgetStep {
-        let Self { pool, walk, whitelist, policy, .. } = self;
+        let Self { pool, walk, revoked, whitelist, policy, .. } = self;
         let stamp = pool.quanta.stamp(now);
         let on_whitelist = |horizon| {
             let admission = if horizon == Horizon::Lan { policy.lan } else { policy.wan };
             admission == Admission::Whitelist
         };
-        let step = pool.forget(walk, stamp, on_whitelist, |address| whitelist.covers(address));
+        let goes = |address| revoked.may_cover(address) && !whitelist.covers(address);
+        let step = pool.forget(walk, stamp, on_whitelist, goes);
+        if walk.has_ended() {
+            revoked.clear();
+        }
         self.counters.peers_revoked += step.removed as u64;
         step
     }

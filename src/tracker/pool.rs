@@ -12,16 +12,18 @@ use std::collections::TryReserveError;
 
 use super::chain::{self, Place};
 use super::columns::Items;
-use super::horizon::Horizon;
-use super::index::{HashKey, Index};
+use super::index::Index;
 use super::kind::{Family, V4, V6};
-use super::line::{Counted, Few, LINE_OCTETS, Line, LineIndex, Peer, Peers, Role, Stamp, Swarm};
+use super::line::{Counted, Few, LINE_OCTETS, Line, LineIndex, Peer, Peers, Swarm};
 use super::lines::Lines;
-use super::quanta::{Moment, Quanta};
+use super::quanta::{Moment, Quanta, Stamp};
+use super::role::Role;
 use super::roll::{Roll, Slots, Tally};
 use super::starts::Starts;
 use super::tree::{self, Search};
 use crate::clock::Running;
+use crate::hash_key::HashKey;
+use crate::horizon::Horizon;
 use crate::wire::{InfoHash, SwarmCounts};
 
 /// All swarms and their peers.

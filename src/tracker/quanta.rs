@@ -6,7 +6,6 @@
 
 use core::time::Duration;
 
-use super::line::Stamp;
 use crate::clock::Running;
 
 /// Quanta after which a peer that has not announced is dead.
@@ -20,6 +19,31 @@ pub(super) const LATE_QUANTA: u64 = 8;
 
 /// Quanta by which the sweeper may be late (the process was stopped, the machine slept) before stamps come round.
 pub(super) const SLACK_QUANTA: u64 = Stamp::MODULUS - LIFETIME_QUANTA as u64 - 2 * SWEEP_QUANTA - LATE_QUANTA;
+
+/// When, counted in quanta of time modulo 64. A record's stamp is only meaningful while the sweeper visits it at least
+/// once before the count comes round: see [`SWEEP_QUANTA`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp(u8);
+
+impl Stamp {
+    pub(super) const MODULUS: u64 = 64;
+
+    pub(super) const fn of_quantum(quantum: u64) -> Self {
+        Self((quantum % Self::MODULUS) as u8)
+    }
+
+    /// Below [`Self::MODULUS`].
+    #[inline]
+    pub(super) const fn get(self) -> u8 {
+        self.0
+    }
+
+    /// Quanta that went by since this stamp.
+    #[inline]
+    pub(super) const fn age(self, now: Self) -> u8 {
+        now.0.wrapping_sub(self.0) % Self::MODULUS as u8
+    }
+}
 
 /// How long a quantum is.
 #[derive(Clone, Copy, Debug)]

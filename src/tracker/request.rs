@@ -2,12 +2,11 @@
 
 use core::net::IpAddr;
 
-use super::counters::Transport;
 use super::{Ahead, Caller, Refusal, Tracker};
 use crate::clock::Running;
 use crate::http::{ForwardedFor, Head, HeadStatus, Method, Status, forwarded_client, parse_head};
 use crate::wire::http::{self, RetryIn, Target};
-use crate::wire::{Announce, Full, InfoHash, SwarmCounts};
+use crate::wire::{Announce, Full, InfoHash, SwarmCounts, Transport};
 
 /// Octets that the longest response takes: a scrape of 74 swarms.
 pub const MAX_RESPONSE_OCTETS: usize = {

@@ -1,8 +1,8 @@
 //! The roll of a line: what is known of up to eight peers besides their endpoints, in one word, so that who is alive and
 //! who is a seeder is answered for all of them at once, and without a branch for any.
 
-use super::line::{Meta, Role, Stamp};
-use super::quanta::LIFETIME_QUANTA;
+use super::quanta::{LIFETIME_QUANTA, Stamp};
+use super::role::Role;
 use crate::wire::SwarmCounts;
 
 /// Peers on a roll.
@@ -12,6 +12,35 @@ pub(super) const ROLL_PEERS: usize = 8;
 const EACH: u64 = 0x0101_0101_0101_0101;
 /// The top bit of each octet.
 const TOP: u64 = EACH << 7;
+
+/// What is known of a peer besides its endpoint, in one octet: when it was last heard (6 bits) and its role (2 bits).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Meta(u8);
+
+impl Meta {
+    /// Where there is no peer: a fourth role, which nobody has.
+    pub(super) const VACANT: Self = Self(3);
+
+    pub(super) const fn new(role: Role, seen: Stamp) -> Self {
+        Self((seen.get() << 2) | role as u8)
+    }
+
+    #[inline]
+    pub(super) const fn octet(self) -> u8 {
+        self.0
+    }
+
+    #[inline]
+    pub(super) const fn role(self) -> Role {
+        const ROLES: [Role; 4] = [Role::Leecher, Role::PartialSeed, Role::Seeder, Role::Seeder];
+        ROLES[self.0 as usize % ROLES.len()]
+    }
+
+    #[inline]
+    pub(super) const fn seen(self) -> Stamp {
+        Stamp::of_quantum((self.0 >> 2) as u64)
+    }
+}
 
 /// The [`Meta`] of each peer of a line, the first in the lowest octet; [`Meta::VACANT`] where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

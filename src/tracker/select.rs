@@ -4,13 +4,16 @@
 //! no more than that.
 
 use super::chain::{self, Place};
-use super::horizon::{External, Horizon, Reach, reach};
+use super::endpoint::address_of;
 use super::kind::Family;
-use super::line::{Line, LineIndex, Peers, Role, Stamp};
+use super::line::{Line, LineIndex, Peers};
 use super::lines::Lines;
 use super::pool::Pool;
+use super::quanta::Stamp;
+use super::role::Role;
 use super::roll::{ROLL_PEERS, Roll, Slots, Tally};
 use super::tree;
+use crate::horizon::{External, Horizon, Reach, reach};
 use crate::wire::SwarmCounts;
 
 /// Lines that one selection looks at, at most.
@@ -185,7 +188,7 @@ impl<const N: usize> Asker<N> {
 }
 
 fn reach_of<const N: usize>(endpoint: &[u8; N]) -> Reach {
-    endpoint.split_last_chunk::<2>().map_or(Reach::Host, |(address, _)| reach(address))
+    reach(address_of(endpoint))
 }
 
 /// The octets of the gateway's external address of the family whose endpoints have `N` octets.

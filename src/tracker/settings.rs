@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use ipnet::IpNet;
 
-use super::horizon::External;
-use super::index::HashKey;
 use super::quanta::Quanta;
+use crate::hash_key::HashKey;
+use crate::horizon::External;
 
 /// Everything that the tracker is built from.
 #[derive(Clone, Debug)]

@@ -1,7 +1,5 @@
 //! Where a selection starts in a swarm with forks: at a leaf that chance chooses, and that can be known before.
 
-use super::look_ahead::LOOK_AHEAD;
-
 /// Selections that an announce makes at most: of either family, on either side of the horizon.
 const SELECTIONS_AN_ANNOUNCE: usize = 4;
 
@@ -17,7 +15,6 @@ pub(super) struct Starts {
 impl Starts {
     /// Draw a number for the selections of so many announces, which [`Self::ahead`] then knows.
     pub(super) fn draw_for(&mut self, announces: usize, random: &mut fastrand::Rng) {
-        debug_assert!(announces <= LOOK_AHEAD);
         *self = Self { drawn: random.u64(..), selections_left: announces * SELECTIONS_AN_ANNOUNCE };
     }
 
@@ -50,6 +47,7 @@ const fn mix(state: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::line::FORK_CHILDREN;
+    use super::super::look_ahead::LOOK_AHEAD;
     use super::super::tree::child_of;
     use super::*;
 

@@ -10,11 +10,12 @@ use core::time::Duration;
 
 use super::chain::Place;
 use super::columns::Columns;
+use super::endpoint::address_of;
 use super::kind::{V4, V6};
-use super::line::{Few, Line, LineIndex, Peers, Stamp, Swarm};
+use super::line::{Few, Line, LineIndex, Peers, Swarm};
 use super::lines::Lines;
 use super::pool::Pool;
-use super::quanta::{LATE_QUANTA, LIFETIME_QUANTA, Moment, SLACK_QUANTA, SWEEP_QUANTA};
+use super::quanta::{LATE_QUANTA, LIFETIME_QUANTA, Moment, SLACK_QUANTA, SWEEP_QUANTA, Stamp};
 use super::tree;
 use crate::clock::Running;
 
@@ -190,11 +191,6 @@ impl Pool {
     }
 }
 
-/// The address in an endpoint.
-pub(super) fn address_of<const N: usize>(endpoint: &[u8; N]) -> &[u8] {
-    endpoint.split_last_chunk::<2>().map_or(&[], |(address, _)| address)
-}
-
 /// The slot of the first peer of a line that goes.
 fn first(line: &Line, goes: impl Fn(&[u8], Stamp) -> bool) -> Option<usize> {
     fn of<const N: usize>(peers: &impl Peers<N>, goes: impl Fn(&[u8], Stamp) -> bool) -> Option<usize> {
@@ -224,11 +220,11 @@ pub(super) fn owner(lines: &Lines, line: LineIndex) -> Option<LineIndex> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::horizon::Horizon;
-    use super::super::index::HashKey;
-    use super::super::line::Role;
     use super::super::quanta::Quanta;
+    use super::super::role::Role;
     use super::*;
+    use crate::hash_key::HashKey;
+    use crate::horizon::Horizon;
     use crate::wire::InfoHash;
 
     #[test]

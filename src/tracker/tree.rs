@@ -7,10 +7,10 @@
 
 use super::chain::{self, Place};
 use super::columns::Items;
-use super::index::HashKey;
 use super::kind::Family;
 use super::line::{FORK_CHILDREN, Fork, Line, LineIndex, Peer, Peers, Swarm};
 use super::lines::Lines;
+use crate::hash_key::HashKey;
 
 /// Lines of a leaf at which it is split. Leaves of 6 to 12 lines waste half a line in nine; a peer is found in six.
 pub(super) const LEAF_LINES: usize = 12;

@@ -3,15 +3,18 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
+use ipnet::IpNet;
+
+use super::super::endpoint::address_of;
 use super::super::line::{Few, Peers, Swarm};
-use super::super::sweep::{address_of, owner};
+use super::super::sweep::owner;
 use super::super::tree::LEAF_LINES;
-use super::super::{Admission, Tracker, Transport};
 use super::*;
 use crate::access::{Entry, Retire, User};
 use crate::clock::{Running, UnixSeconds};
 use crate::testing;
-use crate::wire::{Announce, Event, InfoHash};
+use crate::tracker::{Admission, Tracker};
+use crate::wire::{Announce, Event, InfoHash, Transport};
 
 /// Peers that a line holds at most.
 const PEERS_A_LINE: usize = 8;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::clock::Running;
-use crate::tracker::horizon::Reach;
+use crate::horizon::Reach;
 use crate::tracker::quanta::LIFETIME_QUANTA;
 use crate::tracker::select::{Asker, SLACK};
 
