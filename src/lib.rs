@@ -67,7 +67,7 @@
 //! answers. So the disk never knows less than what was acknowledged. After a failure of the disk the database is let go
 //! of, and [`shared::Daemon::mend_disk`] has a new one written of the table, so that a refused change stays refused. A
 //! revocation goes the same way as `allow`, in batches where it is of many entries, and is answered when the peers of
-//! the addresses have left the swarms: a walk in bounded steps removes them (`tracker/forget.rs`), with a turn of the
+//! the addresses have left the swarms: a walk in bounded steps removes them (`pool/forget.rs`), with a turn of the
 //! server after each ([`shared::Turns`]). Entries that are retired share that walk. Announces only touch the table; how
 //! long customers have been idle is written in rare batches, by the housekeeping of [`run`].
 //!
@@ -88,12 +88,12 @@
 //!
 //! | for | see |
 //! |---|---|
-//! | how a peer is kept in 7 octets, and a line in 64 | `tracker/line.rs`, `columns.rs`, `roll.rs`, then `pool.rs`, `tree.rs`, `index.rs` |
-//! | why an announce seldom waits for memory | `tracker/look_ahead.rs` |
+//! | how a peer is kept in 7 octets, and a line in 64 | `pool/line.rs`, `columns.rs`, `meta_word.rs`, then `swarms.rs`, `tree.rs`, `index.rs` |
+//! | why an announce seldom waits for memory | `pool/prefetch.rs` |
 //! | what it costs, and what the system itself costs | `benches/`; `benches/instructions` for callgrind's count |
-//! | what happens when memory is used up | `tracker/evict.rs`, `tracker/sweep.rs` |
-//! | how the peers of a revoked address leave, and why none is missed | `tracker/forget.rs` |
-//! | who is told of whom | `tracker/select.rs`, `tracker/horizon.rs` |
+//! | what happens when memory is used up | `pool/evict.rs`, `pool/sweep.rs` |
+//! | how the peers of a revoked address leave, and why none is missed | `pool/forget.rs` |
+//! | who is told of whom | `pool/select.rs`, `horizon.rs` |
 //! | the rules that trackers get wrong, by number | `tests/rules.rs`; the code cites them as "rule 17" |
 //! | what survives a power cut, and why | `store/database.rs`, `store/snapshots.rs` |
 //! | a disk that fails | `store/durable_copy.rs`, `store/tests/failing_disk.rs` |
@@ -134,6 +134,7 @@ pub mod hash_key;
 pub mod horizon;
 pub mod http;
 pub mod net;
+pub mod pool;
 pub mod run;
 pub mod shared;
 pub mod store;

@@ -9,7 +9,7 @@ const FUNCTION_LINES: usize = 60;
 const FILE_LINES: usize = 400;
 
 /// The layers that know nothing of the world outside.
-const CORE: [&str; 7] = ["tracker", "wire", "http", "access", "horizon.rs", "hash_key.rs", "clock.rs"];
+const CORE: [&str; 8] = ["tracker", "pool", "wire", "http", "access", "horizon.rs", "hash_key.rs", "clock.rs"];
 
 /// What nothing in the core names, and why.
 const IMPURE: [(&str, &str); 20] = [
@@ -36,11 +36,12 @@ const IMPURE: [(&str, &str); 20] = [
 ];
 
 /// What each layer of the core may name of the crate.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("http", &["http"]),
     ("wire", &["wire", "http"]),
     ("access", &["access", "clock"]),
-    ("tracker", &["tracker", "wire", "http", "access", "clock", "horizon", "hash_key"]),
+    ("pool", &["pool", "wire", "clock", "horizon", "hash_key"]),
+    ("tracker", &["tracker", "pool", "wire", "http", "access", "clock", "horizon", "hash_key"]),
     ("horizon.rs", &[]),
     ("hash_key.rs", &[]),
     ("clock.rs", &[]),

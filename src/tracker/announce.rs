@@ -2,18 +2,18 @@
 
 use core::net::IpAddr;
 
-use super::chain::Place;
-use super::endpoint::{address_of, endpoint};
-use super::kind::{Family, V4, V6};
-use super::line::LineIndex;
-use super::look_ahead::Ahead;
-use super::pool::{Pool, Stored};
-use super::quanta::Stamp;
-use super::role::Role;
-use super::select::{Asker, Shows, external_octets};
 use super::{Caller, Refusal, Tracker};
 use crate::clock::Running;
 use crate::horizon::{Horizon, Reach};
+use crate::pool::age::Stamp;
+use crate::pool::chain::Place;
+use crate::pool::endpoint::{address_of, endpoint};
+use crate::pool::family::{Family, V4, V6};
+use crate::pool::line::LineIndex;
+use crate::pool::prefetch::Ahead;
+use crate::pool::role::Role;
+use crate::pool::select::{Asker, Shows, external_octets};
+use crate::pool::swarms::{Pool, Stored};
 use crate::wire::{Announce, AnnounceReply, Event, SwarmCounts, Transport, udp};
 
 /// Peers that a client gets which comes back before its time.

@@ -5,32 +5,13 @@
 //! [`Tracker::answer_request`]) and sends what comes out.
 
 mod announce;
-mod chain;
-mod check;
-mod columns;
 mod connection_id;
 mod counters;
-mod datagram;
-mod endpoint;
-mod evict;
-mod forget;
-mod index;
-mod kind;
-mod line;
-mod lines;
-mod look_ahead;
-mod pool;
-mod quanta;
-mod request;
-mod role;
-mod roll;
+mod http;
+mod nat_detector;
 mod scrape;
-mod select;
 mod settings;
-mod sources;
-mod starts;
-mod sweep;
-mod tree;
+mod udp;
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -38,12 +19,12 @@ use std::collections::TryReserveError;
 
 use ipnet::IpNet;
 
+use crate::pool::forget::Walk;
+pub use crate::pool::forget::{ForgetStep, Milestone};
+pub use crate::pool::prefetch::{Ahead, LOOK_AHEAD};
 pub use connection_id::{ConnectionIds, LIFETIME_SECONDS as CONNECTION_ID_LIFETIME_SECONDS};
 pub use counters::Counters;
-use forget::Walk;
-pub use forget::{ForgetStep, Milestone};
-pub use look_ahead::{Ahead, LOOK_AHEAD};
-pub use request::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS};
+pub use http::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS};
 use settings::Pace;
 pub use settings::{Admission, Policy, Seeds, Settings};
 
@@ -52,21 +33,21 @@ use crate::clock::{Running, UnixSeconds};
 pub use crate::hash_key::HashKey;
 pub use crate::horizon::{External, Horizon, LocalNetworks};
 use crate::horizon::{Reach, reach};
+use crate::pool::age::Quanta;
+use crate::pool::line::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE};
+use crate::pool::role::Role;
+use crate::pool::select::SLACK;
+use crate::pool::swarms::Pool;
 pub use crate::wire::Transport;
-use crate::wire::udp;
-use line::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE};
-use pool::Pool;
-use quanta::Quanta;
-use role::Role;
-use select::SLACK;
-use sources::Sources;
+use crate::wire::udp::MAX_PEERS4;
+use nat_detector::Sources;
 
 /// Octets that an entry of the whitelist takes, its places in the lookup tables included.
 pub const WHITELIST_ENTRY_OCTETS: usize = crate::access::ENTRY_OCTETS;
 
 /// Octets of peers in a reply, by family.
-const PEERS4_OCTETS: usize = udp::MAX_PEERS4 * 6;
-const PEERS6_OCTETS: usize = udp::MAX_PEERS4 * 18;
+const PEERS4_OCTETS: usize = MAX_PEERS4 * 6;
+const PEERS6_OCTETS: usize = MAX_PEERS4 * 18;
 
 /// All state there is: the swarms, the whitelist, the counters.
 #[derive(Debug)]
@@ -87,9 +68,9 @@ pub struct Tracker {
     /// What happened since the start; the shell adds what only it sees.
     pub counters: Counters,
     /// The peers of the reply at hand, as endpoints, and how many of them it has.
-    peers4: Box<[[u8; 6]; udp::MAX_PEERS4 + SLACK]>,
+    peers4: Box<[[u8; 6]; MAX_PEERS4 + SLACK]>,
     peers4_told: usize,
-    peers6: Box<[[u8; 18]; udp::MAX_PEERS4 + SLACK]>,
+    peers6: Box<[[u8; 18]; MAX_PEERS4 + SLACK]>,
     peers6_told: usize,
 }
 
@@ -203,9 +184,9 @@ impl Tracker {
             connection_ids: ConnectionIds::new(seeds.connection_ids),
             random,
             counters: Counters::default(),
-            peers4: Box::new([[0; 6]; udp::MAX_PEERS4 + SLACK]),
+            peers4: Box::new([[0; 6]; MAX_PEERS4 + SLACK]),
             peers4_told: 0,
-            peers6: Box::new([[0; 18]; udp::MAX_PEERS4 + SLACK]),
+            peers6: Box::new([[0; 18]; MAX_PEERS4 + SLACK]),
             peers6_told: 0,
         })
     }
@@ -240,6 +221,16 @@ impl Tracker {
     /// The whitelist, to read.
     pub const fn whitelisted(&self) -> &Whitelist {
         &self.whitelist
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     fn who(&self, from: IpAddr) -> Caller {

@@ -1,9 +1,9 @@
 //! A scrape: the counts of swarms, for both transports (BEP 15, BEP 48).
 
-use super::quanta::Stamp;
 use super::{Caller, Refusal, Tracker};
 use crate::clock::Running;
 use crate::horizon::Horizon;
+use crate::pool::age::Stamp;
 use crate::wire::{InfoHash, SwarmCounts};
 
 impl Tracker {

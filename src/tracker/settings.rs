@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use ipnet::IpNet;
 
-use super::quanta::Quanta;
 use crate::hash_key::HashKey;
 use crate::horizon::External;
+use crate::pool::age::Quanta;
 
 /// Everything that the tracker is built from.
 #[derive(Clone, Debug)]

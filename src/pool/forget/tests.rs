@@ -108,7 +108,7 @@ impl World {
     /// All peers: those that stay, and those that have to go.
     fn stored(&self) -> (BTreeSet<Stored>, BTreeSet<Stored>) {
         let (mut stay, mut go) = (BTreeSet::new(), BTreeSet::new());
-        let lines = &self.tracker.pool.lines;
+        let lines = &self.tracker.pool().lines;
         for line in (0..lines.touched()).map(LineIndex::new) {
             let endpoints: Vec<Vec<u8>> = match &lines[line] {
                 Line::Peers4(chained) => endpoints(&chained.items),
@@ -119,11 +119,11 @@ impl World {
             };
             let swarm = owner(lines, line).expect("each line of peers is a swarm's");
             let horizon = tree::swarm_at(lines, swarm).expect("it is a swarm").horizon;
-            let policy = &self.tracker.policy;
+            let policy = self.tracker.policy();
             let admission = if horizon == Horizon::Lan { policy.lan } else { policy.wan };
             for endpoint in endpoints {
                 let address = ip_address(&endpoint[..endpoint.len() - 2]);
-                let stays = admission != Admission::Whitelist || self.tracker.whitelist.covers(address);
+                let stays = admission != Admission::Whitelist || self.tracker.whitelisted().covers(address);
                 let of_kind = if stays { &mut stay } else { &mut go };
                 of_kind.insert((horizon == Horizon::Lan, swarm.get(), endpoint));
             }
@@ -196,14 +196,14 @@ fn a_giant_swarm_is_gone_through_leaf_by_leaf() {
     let prefixes: Vec<IpNet> = (0..CUSTOMERS).flat_map(World::prefixes).collect();
     world.tracker.revoke(&prefixes[..100]);
     world.tracker.revoke(&prefixes[100..]);
-    let lines = world.tracker.pool.lines.in_use();
+    let lines = world.tracker.pool().lines.in_use();
     let (mut visited, mut passed) = (0, 0);
     while !world.has_forgotten() {
         let step = world.tracker.forget(world.now);
         (visited, passed) = (visited + step.visited, passed + step.passed);
     }
     assert!(visited <= lines + lines / 4 && passed <= lines, "{visited} visited, {passed} passed of {lines}");
-    assert_eq!(world.tracker.pool.peers.total(), 0);
+    assert_eq!(world.tracker.pool().peers.total(), 0);
     world.tracker.check_invariants().expect("the invariants hold");
 }
 

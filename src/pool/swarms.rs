@@ -10,16 +10,16 @@
 
 use std::collections::TryReserveError;
 
+use super::age::{Moment, Quanta, Stamp};
 use super::chain::{self, Place};
 use super::columns::Items;
+use super::family::{Family, V4, V6};
 use super::index::Index;
-use super::kind::{Family, V4, V6};
 use super::line::{Counted, Few, LINE_OCTETS, Line, LineIndex, Peer, Peers, Swarm};
 use super::lines::Lines;
-use super::quanta::{Moment, Quanta, Stamp};
+use super::meta_word::{Roll, Slots, Tally};
 use super::role::Role;
-use super::roll::{Roll, Slots, Tally};
-use super::starts::Starts;
+use super::selection_start::Starts;
 use super::tree::{self, Search};
 use crate::clock::Running;
 use crate::hash_key::HashKey;
@@ -28,23 +28,23 @@ use crate::wire::{InfoHash, SwarmCounts};
 
 /// All swarms and their peers.
 #[derive(Debug)]
-pub(super) struct Pool {
-    pub(super) lines: Lines,
-    pub(super) index: Index,
+pub(crate) struct Pool {
+    pub(crate) lines: Lines,
+    pub(crate) index: Index,
     pub(super) key: HashKey,
-    pub(super) quanta: Quanta,
+    pub(crate) quanta: Quanta,
     pub(super) moment: Moment,
-    pub(super) peers: Population,
+    pub(crate) peers: Population,
     /// Swarms on the LAN's side: while there are none, or no others, nobody needs to look for them.
     pub(super) lan_swarms: usize,
     pub(super) sweep: super::sweep::Position,
     /// Whether any peer outside the local networks ever had an address that not everybody there can reach. Hardly ever,
     /// and until then nobody needs to look.
-    pub(super) private_beyond_lan: bool,
+    pub(crate) private_beyond_lan: bool,
     /// Whether any peer on the local networks ever was on this very host, where only those who are, too, can reach it.
-    pub(super) host_on_lan: bool,
+    pub(crate) host_on_lan: bool,
     /// Peers that the sweeper has found dead so far.
-    pub(super) expired: u64,
+    pub(crate) expired: u64,
     /// Newcomers to let go by before the next try to make room: see [`super::evict`].
     pub(super) barren: u32,
     pub(super) random: fastrand::Rng,
@@ -53,14 +53,14 @@ pub(super) struct Pool {
 
 /// Peers by role.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Population([usize; 3]);
+pub(crate) struct Population([usize; 3]);
 
 impl Population {
-    pub(super) fn of(self, role: Role) -> usize {
+    pub(crate) fn of(self, role: Role) -> usize {
         self.0[role as usize]
     }
 
-    pub(super) fn total(self) -> usize {
+    pub(crate) fn total(self) -> usize {
         self.0.iter().sum()
     }
 
@@ -75,7 +75,7 @@ impl Population {
 
 /// What became of a peer that was to be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stored {
+pub(crate) enum Stored {
     /// It is new.
     Added,
     /// It was here, as what, and heard from how many quanta ago.
@@ -90,7 +90,7 @@ const LINES_FOR_A_FIRST_FORK: usize = 8;
 
 impl Pool {
     /// Lines that a budget of `octets` holds, the directory of the index taken off.
-    pub(super) fn lines_in(octets: usize) -> usize {
+    pub(crate) fn lines_in(octets: usize) -> usize {
         let mut lines = (octets / LINE_OCTETS).min(LineIndex::LIMIT);
         while lines > 0 && lines * LINE_OCTETS + Index::directory_len(lines) * Index::ENTRY_OCTETS > octets {
             lines -= lines.div_ceil(1024);
@@ -98,7 +98,7 @@ impl Pool {
         lines
     }
 
-    pub(super) fn reserve(octets: usize, quanta: Quanta, key: HashKey, seed: u64) -> Result<Self, TryReserveError> {
+    pub(crate) fn reserve(octets: usize, quanta: Quanta, key: HashKey, seed: u64) -> Result<Self, TryReserveError> {
         let lines = Self::lines_in(octets);
         Ok(Self {
             lines: Lines::reserve(lines)?,
@@ -119,7 +119,7 @@ impl Pool {
     }
 
     #[inline]
-    pub(super) fn find_swarm(&self, info_hash: &InfoHash, horizon: Horizon) -> Option<LineIndex> {
+    pub(crate) fn find_swarm(&self, info_hash: &InfoHash, horizon: Horizon) -> Option<LineIndex> {
         let there = match horizon {
             Horizon::Lan => self.lan_swarms,
             Horizon::Wan => self.index.swarms() - self.lan_swarms,
@@ -132,7 +132,7 @@ impl Pool {
 
     /// The swarm's line, made if need be; `None` when there is no line for it.
     #[inline]
-    pub(super) fn find_or_add_swarm(
+    pub(crate) fn find_or_add_swarm(
         &mut self,
         info_hash: &InfoHash,
         horizon: Horizon,
@@ -166,7 +166,7 @@ impl Pool {
     /// Store a peer, or refresh it if its endpoint is known, and tell where it stands: that is good until the pool is
     /// changed again.
     #[inline]
-    pub(super) fn upsert<const N: usize, F: Family<N>>(
+    pub(crate) fn upsert<const N: usize, F: Family<N>>(
         &mut self,
         swarm: LineIndex,
         endpoint: [u8; N],
@@ -207,7 +207,7 @@ impl Pool {
     }
 
     /// Count a finished download.
-    pub(super) fn count_completed(&mut self, swarm: Option<LineIndex>) {
+    pub(crate) fn count_completed(&mut self, swarm: Option<LineIndex>) {
         if let Some(swarm) = swarm.and_then(|swarm| tree::swarm_at_mut(&mut self.lines, swarm)) {
             swarm.count_completed();
         }
@@ -283,7 +283,7 @@ impl Pool {
     }
 
     /// Remove a peer; false when it was not there.
-    pub(super) fn remove<const N: usize, F: Family<N>>(
+    pub(crate) fn remove<const N: usize, F: Family<N>>(
         &mut self,
         swarm: LineIndex,
         endpoint: &[u8; N],
@@ -333,7 +333,7 @@ impl Pool {
 
     /// How many peers a swarm has, by role. Of a small swarm, those still alive; of a forked one, those stored, which
     /// includes for one sweep those that have just died.
-    pub(super) fn counts(&self, swarm: LineIndex, now: Stamp) -> SwarmCounts {
+    pub(crate) fn counts(&self, swarm: LineIndex, now: Stamp) -> SwarmCounts {
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return SwarmCounts::default() };
         let mut counts = match own.few {
             Few::Counted(counted) => counted.into(),

@@ -13,7 +13,7 @@ use super::line::{Line, LineIndex};
 /// Invariants: `lines.len() <= limit <= lines.capacity()`; every line below `lines.len()` is either in use or `Free` and
 /// on the free list exactly once; `in_use` counts the former.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     lines: Vec<Line>,
     limit: usize,
     free: LineIndex,
@@ -29,15 +29,15 @@ impl Lines {
         Ok(Self { lines, limit, free: LineIndex::NONE, in_use: 0 })
     }
 
-    pub(super) fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
-    pub(super) fn in_use(&self) -> usize {
+    pub(crate) fn in_use(&self) -> usize {
         self.in_use
     }
 
-    pub(super) fn available(&self) -> usize {
+    pub(crate) fn available(&self) -> usize {
         self.limit - self.in_use
     }
 
@@ -119,7 +119,7 @@ impl IndexMut<LineIndex> for Lines {
 
 #[cfg(test)]
 mod tests {
-    use super::super::kind::{Buckets, Kind};
+    use super::super::family::{Buckets, Kind};
     use super::*;
 
     #[test]

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::clock::Running;
 use crate::horizon::Reach;
-use crate::tracker::quanta::LIFETIME_QUANTA;
-use crate::tracker::select::{Asker, SLACK};
+use crate::pool::age::LIFETIME_QUANTA;
+use crate::pool::select::{Asker, SLACK};
 
 const TIMEOUT: Duration = Duration::from_secs(40 * 60);
 

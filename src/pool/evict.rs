@@ -6,10 +6,10 @@
 
 use heapless::Vec;
 
+use super::age::Stamp;
 use super::endpoint::address_of;
 use super::line::{Few, Line, LineIndex, Peers, Swarm};
-use super::pool::Pool;
-use super::quanta::Stamp;
+use super::swarms::Pool;
 
 /// Lines looked at in one try.
 const SAMPLES: usize = 32;
@@ -25,16 +25,16 @@ const TURNED_AWAY_AFTER_A_BARREN_TRY: u32 = 15;
 
 /// What a try evicted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Evicted {
+pub(crate) struct Evicted {
     /// Peers that had missed their announce.
-    pub(super) stale: u64,
+    pub(crate) stale: u64,
     /// Peers of an address that held too much.
-    pub(super) greedy: u64,
+    pub(crate) greedy: u64,
 }
 
 impl Evicted {
     /// Was anything evicted at all?
-    pub(super) fn any(self) -> bool {
+    pub(crate) fn any(self) -> bool {
         self != Self::default()
     }
 }
@@ -44,7 +44,7 @@ type AddressKey = [u8; 8];
 
 impl Pool {
     /// Try to free lines by evicting; `stale_after` is the age, in quanta, from which a peer has missed its announce.
-    pub(super) fn make_room(&mut self, now: Stamp, newcomer: &[u8], stale_after: u8) -> Evicted {
+    pub(crate) fn make_room(&mut self, now: Stamp, newcomer: &[u8], stale_after: u8) -> Evicted {
         let mut evicted = Evicted::default();
         if self.barren > 0 {
             self.barren -= 1;

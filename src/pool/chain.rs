@@ -1,13 +1,13 @@
 //! Chains of lines: every line full but the head, so that a chain wastes half a line on average, however long it is.
 
 use super::columns::Items;
-use super::kind::Kind;
+use super::family::Kind;
 use super::line::{Line, LineIndex};
 use super::lines::Lines;
 
 /// An item of a chain: its line, and its place in there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pub(super) line: LineIndex,
     pub(super) slot: usize,
 }
@@ -69,7 +69,7 @@ pub(super) fn swap_remove<K: Kind>(lines: &mut Lines, head: LineIndex, end: Line
 
 #[cfg(test)]
 mod tests {
-    use super::super::kind::Buckets;
+    use super::super::family::Buckets;
     use super::super::line::{Indexed, SWARMS_PER_BUCKET};
     use super::*;
 

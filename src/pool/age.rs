@@ -23,7 +23,7 @@ pub(super) const SLACK_QUANTA: u64 = Stamp::MODULUS - LIFETIME_QUANTA as u64 - 2
 /// When, counted in quanta of time modulo 64. A record's stamp is only meaningful while the sweeper visits it at least
 /// once before the count comes round: see [`SWEEP_QUANTA`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp(u8);
+pub(crate) struct Stamp(u8);
 
 impl Stamp {
     pub(super) const MODULUS: u64 = 64;
@@ -47,13 +47,13 @@ impl Stamp {
 
 /// How long a quantum is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Quanta {
+pub(crate) struct Quanta {
     millis: u64,
 }
 
 impl Quanta {
     /// Divide `peer_timeout` into quanta.
-    pub(super) fn of_lifetime(peer_timeout: Duration) -> Self {
+    pub(crate) fn of_lifetime(peer_timeout: Duration) -> Self {
         Self { millis: (peer_timeout.as_millis() as u64 / u64::from(LIFETIME_QUANTA)).max(1) }
     }
 
@@ -62,7 +62,7 @@ impl Quanta {
         now.millis() / self.millis
     }
 
-    pub(super) const fn stamp(self, now: Running) -> Stamp {
+    pub(crate) const fn stamp(self, now: Running) -> Stamp {
         Stamp::of_quantum(self.count(now))
     }
 
@@ -72,20 +72,20 @@ impl Quanta {
     }
 
     /// Whole quanta in `duration`, rounded up, and at most what a stamp can tell.
-    pub(super) fn rounded_up(self, duration: Duration) -> u8 {
+    pub(crate) fn rounded_up(self, duration: Duration) -> u8 {
         (duration.as_millis() as u64).div_ceil(self.millis).min(Stamp::MODULUS) as u8
     }
 
     /// The age from which a record may be as old as `duration`, known as ages are to one quantum only: what is younger
     /// than that is so for certain.
-    pub(super) fn rounded_down(self, duration: Duration) -> u8 {
+    pub(crate) fn rounded_down(self, duration: Duration) -> u8 {
         (duration.as_millis() as u64 / self.millis).min(Stamp::MODULUS) as u8
     }
 }
 
 /// The quantum that it is, so that an announce need not divide to know its stamp.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(crate) struct Moment {
     begins_millis: u64,
     ends_millis: u64,
     stamp: Stamp,
@@ -98,7 +98,7 @@ impl Moment {
     }
 
     /// The stamp for `now`, if this is its quantum.
-    pub(super) fn stamp(&self, now: Running) -> Option<Stamp> {
+    pub(crate) fn stamp(&self, now: Running) -> Option<Stamp> {
         (now.millis() >= self.begins_millis && now.millis() < self.ends_millis).then_some(self.stamp)
     }
 }

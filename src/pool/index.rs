@@ -8,7 +8,7 @@ use std::collections::TryReserveError;
 
 use super::chain::{self, Place};
 use super::columns::{Columns, Items};
-use super::kind::Buckets;
+use super::family::Buckets;
 use super::line::{Indexed, Line, LineIndex, SWARMS_PER_BUCKET};
 use super::lines::Lines;
 use crate::hash_key::HashKey;
@@ -30,7 +30,7 @@ const END: LineIndex = LineIndex::NONE;
 
 /// The keyed hash of an info-hash seen from one side of the horizon: the LAN's swarm and the WAN's are two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SwarmHash(u64);
+pub(crate) struct SwarmHash(u64);
 
 impl SwarmHash {
     const fn new(info_hash: u64, horizon: Horizon) -> Self {
@@ -57,7 +57,7 @@ impl SwarmHash {
 /// Invariants: a swarm stands in the bucket that its hash and the number of buckets tell, and nowhere else; the
 /// directory's memory is reserved at once.
 #[derive(Debug)]
-pub(super) struct Index {
+pub(crate) struct Index {
     buckets: Vec<LineIndex>,
     swarms: usize,
     key: HashKey,
@@ -117,7 +117,7 @@ impl Index {
         self.remembered[remembered_at(info_hash)].swarm = swarm;
     }
 
-    pub(super) fn swarms(&self) -> usize {
+    pub(crate) fn swarms(&self) -> usize {
         self.swarms
     }
 
@@ -267,8 +267,8 @@ const fn slots_equal(tags: u128, tag: u8) -> u128 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::age::Stamp;
     use super::super::line::Swarm;
-    use super::super::quanta::Stamp;
     use super::*;
 
     fn info_hash(number: u32) -> InfoHash {

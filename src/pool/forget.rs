@@ -13,10 +13,10 @@
 
 use core::net::IpAddr;
 
-use super::kind::{Family, V4, V6};
+use super::age::Stamp;
+use super::family::{Family, V4, V6};
 use super::line::{Line, LineIndex};
-use super::pool::Pool;
-use super::quanta::Stamp;
+use super::swarms::Pool;
 use super::tree;
 use crate::horizon::Horizon;
 
@@ -61,7 +61,7 @@ pub struct ForgetStep {
 
 /// The walk.
 #[derive(Debug, Default)]
-pub(super) struct Walk {
+pub(crate) struct Walk {
     next: Milestone,
     /// The part to visit next of the swarm in the next line.
     part: Part,
@@ -70,23 +70,23 @@ pub(super) struct Walk {
 
 impl Walk {
     /// Go round once, from here on.
-    pub(super) fn go_round(&mut self) {
+    pub(crate) fn go_round(&mut self) {
         let is_within_a_swarm = self.part != Part::Own;
         self.end = Milestone { round: self.next.round + 1, line: self.next.line + usize::from(is_within_a_swarm) };
     }
 
     /// Where the walk will end, if nothing is added.
-    pub(super) const fn end(&self) -> Milestone {
+    pub(crate) const fn end(&self) -> Milestone {
         self.end
     }
 
     /// Has the walk come as far as that?
-    pub(super) fn has_reached(&self, milestone: Milestone) -> bool {
+    pub(crate) fn has_reached(&self, milestone: Milestone) -> bool {
         self.next >= milestone
     }
 
     /// Has the walk ended?
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.has_reached(self.end)
     }
 
@@ -100,7 +100,7 @@ impl Walk {
 impl Pool {
     /// Make a step of the walk, if it has not ended. It visits the swarms on the sides that are `affected`, and removes the
     /// peers at the addresses that `goes` picks.
-    pub(super) fn forget(
+    pub(crate) fn forget(
         &mut self,
         walk: &mut Walk,
         now: Stamp,

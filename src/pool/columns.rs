@@ -6,7 +6,7 @@ use core::fmt::Debug;
 use heapless::Vec;
 
 /// What is stored in two columns: a large half that is compared and copied, and a small one that is counted.
-pub(super) trait Pair: Copy {
+pub(crate) trait Pair: Copy {
     type First: Copy + Debug;
     type Second: Copy + Debug;
 
@@ -21,13 +21,13 @@ pub(super) trait Pair: Copy {
 ///
 /// Invariant: `seconds` is [`Pair::VACANT`] from `firsts.len()` on.
 #[derive(Clone, Debug)]
-pub(super) struct Columns<P: Pair, const N: usize> {
+pub(crate) struct Columns<P: Pair, const N: usize> {
     firsts: Vec<P::First, N, u8>,
     pub(super) seconds: [P::Second; N],
 }
 
 /// [`Columns`] of any capacity.
-pub(super) trait Items {
+pub(crate) trait Items {
     type Item: Pair;
 
     const CAPACITY: usize;

@@ -6,7 +6,7 @@ const SELECTIONS_AN_ANNOUNCE: usize = 4;
 /// Draws the starts: a number that nobody knows, mixed with who asks, and drawn anew for each selection, or for all those
 /// of a batch that is looked ahead at.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Starts {
+pub(crate) struct Starts {
     drawn: u64,
     /// Selections that this number is still good for.
     selections_left: usize,
@@ -47,7 +47,7 @@ const fn mix(state: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::line::FORK_CHILDREN;
-    use super::super::look_ahead::LOOK_AHEAD;
+    use super::super::prefetch::LOOK_AHEAD;
     use super::super::tree::child_of;
     use super::*;
 

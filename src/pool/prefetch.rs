@@ -8,12 +8,12 @@
 use core::net::IpAddr;
 
 use super::endpoint::endpoint;
+use super::family::{Family, V4, V6};
 use super::index::SwarmHash;
-use super::kind::{Family, V4, V6};
 use super::line::{Fork, Line, LineIndex};
-use super::pool::Pool;
 use super::role::Role;
-use super::starts::Starts;
+use super::selection_start::Starts;
+use super::swarms::Pool;
 use super::tree;
 use crate::hash_key::HashKey;
 use crate::horizon::Horizon;
@@ -78,7 +78,7 @@ type Walks<'a> = heapless::Vec<Walk<'a>, { 3 * LOOK_AHEAD }>;
 impl Pool {
     /// Look up the swarms and the peers of announces that are about to be made, of the first [`LOOK_AHEAD`]. Nothing
     /// depends on it but speed.
-    pub(super) fn prefetch(&mut self, announces: &[Ahead], horizon: impl Fn(IpAddr) -> Horizon) {
+    pub(crate) fn prefetch(&mut self, announces: &[Ahead], horizon: impl Fn(IpAddr) -> Horizon) {
         let announces = announces.get(..LOOK_AHEAD).unwrap_or(announces);
         self.starts.draw_for(announces.len(), &mut self.random);
         let mut hashes = Batch::<SwarmHash>::new();

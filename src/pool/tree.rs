@@ -7,7 +7,7 @@
 
 use super::chain::{self, Place};
 use super::columns::Items;
-use super::kind::Family;
+use super::family::Family;
 use super::line::{FORK_CHILDREN, Fork, Line, LineIndex, Peer, Peers, Swarm};
 use super::lines::Lines;
 use crate::hash_key::HashKey;
@@ -23,14 +23,14 @@ const MAX_DEPTH: u32 = u64::BITS / FORK_BITS;
 
 /// Where a chain hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Above {
+pub(crate) enum Above {
     Swarm,
     Fork { line: LineIndex, child: usize },
 }
 
 /// A leaf of the tree: the only chain that can hold a certain endpoint.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Leaf {
+pub(crate) struct Leaf {
     pub(super) above: Above,
     /// The head of its chain, or `NONE`.
     pub(super) head: LineIndex,
@@ -39,7 +39,7 @@ pub(super) struct Leaf {
 
 /// What a search ended with.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Search {
+pub(crate) struct Search {
     pub(super) leaf: Leaf,
     pub(super) place: Option<Place>,
     /// Lines of the leaf, where the search went through all of them.

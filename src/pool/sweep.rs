@@ -8,14 +8,14 @@
 
 use core::time::Duration;
 
+use super::age::{LATE_QUANTA, LIFETIME_QUANTA, Moment, SLACK_QUANTA, SWEEP_QUANTA, Stamp};
 use super::chain::Place;
 use super::columns::Columns;
 use super::endpoint::address_of;
-use super::kind::{V4, V6};
+use super::family::{V4, V6};
 use super::line::{Few, Line, LineIndex, Peers, Swarm};
 use super::lines::Lines;
-use super::pool::Pool;
-use super::quanta::{LATE_QUANTA, LIFETIME_QUANTA, Moment, SLACK_QUANTA, SWEEP_QUANTA, Stamp};
+use super::swarms::Pool;
 use super::tree;
 use crate::clock::Running;
 
@@ -37,7 +37,7 @@ const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// How far the sweep has come.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Position {
+pub(crate) struct Position {
     next: usize,
     /// When the last step was made, and what it left undone, in lines × milliseconds of a pass: the fraction of a line,
     /// and more if it had to stop.
@@ -47,7 +47,7 @@ pub(super) struct Position {
 
 impl Pool {
     /// Visit the lines that are due. Call it again after [`Pool::sweep_wait`].
-    pub(super) fn sweep(&mut self, now: Running) {
+    pub(crate) fn sweep(&mut self, now: Running) {
         let stamp = self.stamp(now);
         let peers_before = self.peers.total();
         let pass_millis = self.quanta.length().as_millis() as u64 * SWEEP_QUANTA;
@@ -79,7 +79,7 @@ impl Pool {
 
     /// The stamp of what is stored `now`. When a quantum begins, this sees to it that the sweep has not fallen behind.
     #[inline]
-    pub(super) fn stamp(&mut self, now: Running) -> Stamp {
+    pub(crate) fn stamp(&mut self, now: Running) -> Stamp {
         self.moment.stamp(now).unwrap_or_else(|| self.begin_quantum(now))
     }
 
@@ -109,7 +109,7 @@ impl Pool {
     }
 
     /// How long to wait before the next call.
-    pub(super) fn sweep_wait(&self) -> Duration {
+    pub(crate) fn sweep_wait(&self) -> Duration {
         let pass = self.quanta.length() * SWEEP_QUANTA as u32;
         if self.sweep.remainder >= pass.as_millis() as u64 {
             return MIN_WAIT;
@@ -220,7 +220,7 @@ pub(super) fn owner(lines: &Lines, line: LineIndex) -> Option<LineIndex> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::quanta::Quanta;
+    use super::super::age::Quanta;
     use super::super::role::Role;
     use super::*;
     use crate::hash_key::HashKey;

@@ -3,15 +3,15 @@
 //! What is looked at is bounded ([`LINES_LOOKED_AT`]), so that a seeder in a swarm of a hundred thousand seeders costs
 //! no more than that.
 
+use super::age::Stamp;
 use super::chain::{self, Place};
 use super::endpoint::address_of;
-use super::kind::Family;
+use super::family::Family;
 use super::line::{Line, LineIndex, Peers};
 use super::lines::Lines;
-use super::pool::Pool;
-use super::quanta::Stamp;
+use super::meta_word::{ROLL_PEERS, Roll, Slots, Tally};
 use super::role::Role;
-use super::roll::{ROLL_PEERS, Roll, Slots, Tally};
+use super::swarms::Pool;
 use super::tree;
 use crate::horizon::{External, Horizon, Reach, reach};
 use crate::wire::SwarmCounts;
@@ -27,23 +27,23 @@ const _: () = assert!(LINES_OF_A_CHAIN <= Tally::ROLLS, "a chain is counted in o
 
 /// Who asks, as far as it matters to what may be handed out.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asker<const N: usize> {
+pub(crate) struct Asker<const N: usize> {
     /// Its endpoint; zeros, which is nobody's, where it is not of the family that is selected.
-    pub(super) endpoint: [u8; N],
+    pub(crate) endpoint: [u8; N],
     /// Where it has just been stored: its swarm, and its place there.
-    pub(super) stored: Option<(LineIndex, Place)>,
-    pub(super) horizon: Horizon,
+    pub(crate) stored: Option<(LineIndex, Place)>,
+    pub(crate) horizon: Horizon,
     /// How far its own address reaches: a peer on this host is only told to those on this host.
-    pub(super) reach: Reach,
+    pub(crate) reach: Reach,
     /// It downloads nothing more, so that only those who do are of use to it.
-    pub(super) complete: bool,
+    pub(crate) complete: bool,
     /// The address that stands for LAN peers when a WAN asker is told of them.
-    pub(super) external: Option<[u8; 16]>,
+    pub(crate) external: Option<[u8; 16]>,
 }
 
 /// Endpoints that a selection may write beyond those that are wanted: it copies whole lines, and then takes out who does
 /// not belong there.
-pub(super) const SLACK: usize = ROLL_PEERS;
+pub(crate) const SLACK: usize = ROLL_PEERS;
 
 /// Half of the peers of a full line.
 const HALF: usize = ROLL_PEERS / 2;
@@ -99,7 +99,7 @@ impl<'a, const N: usize> Row<'a, N> {
 
 /// What an asker may be told of the peers on one side of the horizon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shows {
+pub(crate) enum Shows {
     /// Each of them, as it is stored.
     All,
     /// Those with public addresses: the others are behind a carrier's NAT, or in a provider's own network.
@@ -192,7 +192,7 @@ fn reach_of<const N: usize>(endpoint: &[u8; N]) -> Reach {
 }
 
 /// The octets of the gateway's external address of the family whose endpoints have `N` octets.
-pub(super) fn external_octets<const N: usize>(external: External) -> Option<[u8; 16]> {
+pub(crate) fn external_octets<const N: usize>(external: External) -> Option<[u8; 16]> {
     let mut octets = [0; 16];
     if N == 6 {
         octets[..4].copy_from_slice(&external.v4?.octets());
@@ -205,7 +205,7 @@ pub(super) fn external_octets<const N: usize>(external: External) -> Option<[u8;
 impl Pool {
     /// Write the endpoints of up to `wanted` peers of `swarm` to the start of `out`, which is [`SLACK`] longer than that,
     /// and return how many there were.
-    pub(super) fn select<const N: usize, F: Family<N>>(
+    pub(crate) fn select<const N: usize, F: Family<N>>(
         &mut self,
         swarm: LineIndex,
         asker: &Asker<N>,
@@ -246,7 +246,7 @@ impl Pool {
 
     /// What an asker may be told of those on the side `peers_of`. Most pools hold nobody whom that must be thought over
     /// for.
-    pub(super) fn shows(&self, peers_of: Horizon, asker: Horizon, reach: Reach) -> Shows {
+    pub(crate) fn shows(&self, peers_of: Horizon, asker: Horizon, reach: Reach) -> Shows {
         match (peers_of, asker) {
             (Horizon::Wan, Horizon::Wan) if self.private_beyond_lan && reach == Reach::Public => Shows::Public,
             (Horizon::Wan, _) => Shows::All,
@@ -258,7 +258,7 @@ impl Pool {
     /// Select from a swarm that shows all its peers, who are of one family and fit what is wanted, and count them in
     /// passing: most swarms, and so worth a way of their own. The asker stands at `own_place`, and looks for leechers
     /// only if it is `complete`. `out` is as for [`Pool::select`]. `None` where the swarm is another.
-    pub(super) fn select_all<const N: usize, F: Family<N>>(
+    pub(crate) fn select_all<const N: usize, F: Family<N>>(
         &self,
         swarm: LineIndex,
         own_place: Option<Place>,

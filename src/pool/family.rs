@@ -7,7 +7,7 @@ use super::line::{
 };
 
 /// What a chain is made of: the variant of [`Line`] that holds its items.
-pub(super) trait Kind {
+pub(crate) trait Kind {
     type Item: Pair;
     type Items: Items<Item = Self::Item> + 'static;
 
@@ -20,7 +20,7 @@ pub(super) trait Kind {
 }
 
 /// A kind that holds peers. `N` is the length of an endpoint: address, then port, as on the wire.
-pub(super) trait Family<const N: usize>: Kind<Item = Peer<N>, Items: Peers<N>> {
+pub(crate) trait Family<const N: usize>: Kind<Item = Peer<N>, Items: Peers<N>> {
     /// The peers in a swarm's own line.
     type Few: Peers<N>;
 
@@ -37,13 +37,13 @@ pub(super) trait Family<const N: usize>: Kind<Item = Peer<N>, Items: Peers<N>> {
 
 /// IPv4.
 #[derive(Debug)]
-pub(super) struct V4;
+pub(crate) struct V4;
 /// IPv6.
 #[derive(Debug)]
-pub(super) struct V6;
+pub(crate) struct V6;
 /// The index.
 #[derive(Debug)]
-pub(super) struct Buckets;
+pub(crate) struct Buckets;
 
 impl Kind for V4 {
     type Item = Peer<6>;
@@ -152,7 +152,7 @@ impl Kind for Buckets {
 
 #[cfg(test)]
 mod tests {
-    use super::super::quanta::Stamp;
+    use super::super::age::Stamp;
     use super::super::role::Role;
     use super::*;
     use crate::horizon::Horizon;

@@ -1,7 +1,7 @@
 //! The roll of a line: what is known of up to eight peers besides their endpoints, in one word, so that who is alive and
 //! who is a seeder is answered for all of them at once, and without a branch for any.
 
-use super::quanta::{LIFETIME_QUANTA, Stamp};
+use super::age::{LIFETIME_QUANTA, Stamp};
 use super::role::Role;
 use crate::wire::SwarmCounts;
 
@@ -15,7 +15,7 @@ const TOP: u64 = EACH << 7;
 
 /// What is known of a peer besides its endpoint, in one octet: when it was last heard (6 bits) and its role (2 bits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Meta(u8);
+pub(crate) struct Meta(u8);
 
 impl Meta {
     /// Where there is no peer: a fourth role, which nobody has.
@@ -44,11 +44,11 @@ impl Meta {
 
 /// The [`Meta`] of each peer of a line, the first in the lowest octet; [`Meta::VACANT`] where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Roll(u64);
+pub(crate) struct Roll(u64);
 
 /// Some of the peers of a line: the top bit of the octet of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Slots(u64);
+pub(crate) struct Slots(u64);
 
 impl Roll {
     /// Nobody.
@@ -94,7 +94,7 @@ impl Roll {
 
 /// Peers of up to [`Tally::ROLLS`] rolls, counted by role: of each slot by itself, until the end.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     all: u64,
     seeders: u64,
     partial_seeds: u64,

@@ -4,17 +4,17 @@
 //! budget is never split between torrents and peers, or between IPv4 and IPv6. Everything in a line is bytes, which
 //! keeps its alignment at 1 and its size where the assertions below want it.
 
+use super::age::Stamp;
 use super::columns::{Columns, Items, Pair};
-use super::quanta::Stamp;
+use super::meta_word::{Meta, ROLL_PEERS, Roll};
 use super::role::Role;
-use super::roll::{Meta, ROLL_PEERS, Roll};
 use crate::horizon::Horizon;
 use crate::wire::{InfoHash, SwarmCounts};
 
 /// IPv4 peers that a line holds: 8 × 7 octets, a length, and where the chain goes on.
-pub(super) const PEERS4_PER_LINE: usize = 8;
+pub(crate) const PEERS4_PER_LINE: usize = 8;
 /// IPv6 peers that a line holds: 3 × 19 octets.
-pub(super) const PEERS6_PER_LINE: usize = 3;
+pub(crate) const PEERS6_PER_LINE: usize = 3;
 /// IPv4 peers that fit a swarm's own line, so that most swarms of the real world need no other.
 pub(super) const PEERS4_PER_SWARM: usize = 4;
 /// Children of a fork.
@@ -24,7 +24,7 @@ pub(super) const SWARMS_PER_BUCKET: usize = 14;
 
 /// Which line: 24 bits, so 16.7 million lines or 1 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LineIndex([u8; 3]);
+pub(crate) struct LineIndex([u8; 3]);
 
 impl LineIndex {
     /// No line: the end of a list that does not end at its swarm, a child that is not there.
@@ -55,7 +55,7 @@ impl LineIndex {
 /// One peer: where it listens (address and port as on the wire; 6 or 18 octets), and what is known of it. Its identity
 /// is the endpoint, never the client's peer id, which anybody could copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Peer<const N: usize> {
+pub(crate) struct Peer<const N: usize> {
     pub(super) endpoint: [u8; N],
     pub(super) meta: Meta,
 }
@@ -92,7 +92,7 @@ impl<const N: usize> Pair for Peer<N> {
 }
 
 /// The peers of a line, whatever its capacity.
-pub(super) trait Peers<const N: usize>: Items<Item = Peer<N>> {
+pub(crate) trait Peers<const N: usize>: Items<Item = Peer<N>> {
     /// What is known of them besides their endpoints.
     fn roll(&self) -> Roll;
 
@@ -115,14 +115,14 @@ impl<const N: usize, const CAPACITY: usize> Peers<N> for Columns<Peer<N>, CAPACI
 
 /// A line of a chain: items, and the next line of the chain. Every line of a chain is full but its head.
 #[derive(Clone, Debug)]
-pub(super) struct Chained<T: Pair, const N: usize> {
+pub(crate) struct Chained<T: Pair, const N: usize> {
     pub(super) items: Columns<T, N>,
     pub(super) next: LineIndex,
 }
 
 /// A swarm, and its first peers where it has few.
 #[derive(Clone, Debug)]
-pub(super) struct Swarm {
+pub(crate) struct Swarm {
     pub(super) info_hash: InfoHash,
     pub(super) horizon: Horizon,
     /// When its last peer left; only read while it is empty.
@@ -161,7 +161,7 @@ impl Swarm {
 /// What is left of a swarm's line: its first peers, or, once a root of it is a fork, the counts of all its peers (a
 /// swarm without a fork is counted by walking it).
 #[derive(Clone, Debug)]
-pub(super) enum Few {
+pub(crate) enum Few {
     Four(Columns<Peer<6>, PEERS4_PER_SWARM>),
     Six(Columns<Peer<18>, 1>),
     Counted(Counted),
@@ -169,7 +169,7 @@ pub(super) enum Few {
 
 /// Peers of a forked swarm by role.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counted([[u8; 4]; 3]);
+pub(crate) struct Counted([[u8; 4]; 3]);
 
 impl Counted {
     pub(super) fn get(&self, role: Role) -> u32 {
@@ -209,7 +209,7 @@ impl From<Counted> for SwarmCounts {
 
 /// A swarm in the index: its line, and 8 bits of its hash so that a miss seldom has to look at the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Indexed {
+pub(crate) struct Indexed {
     pub(super) swarm: LineIndex,
     pub(super) tag: u8,
 }
@@ -233,7 +233,7 @@ impl Pair for Indexed {
 /// Where a large swarm spreads its peers by 4 bits of a keyed hash of their endpoints. Neighbouring children may be the
 /// same chain: a power of two of them, aligned, so that a chain is split in two long before it needs a fork of its own.
 #[derive(Clone, Debug)]
-pub(super) struct Fork {
+pub(crate) struct Fork {
     pub(super) children: [LineIndex; FORK_CHILDREN],
     /// The fork above, or the swarm.
     pub(super) parent: LineIndex,
@@ -242,7 +242,7 @@ pub(super) struct Fork {
 /// One cache line.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
-pub(super) enum Line {
+pub(crate) enum Line {
     Free { next: LineIndex },
     Swarm(Swarm),
     Peers4(Chained<Peer<6>, PEERS4_PER_LINE>),
@@ -252,7 +252,7 @@ pub(super) enum Line {
 }
 
 /// Octets of a line.
-pub(super) const LINE_OCTETS: usize = 64;
+pub(crate) const LINE_OCTETS: usize = 64;
 const _: () = assert!(size_of::<Line>() == LINE_OCTETS, "a line is one cache line");
 const _: () = assert!(align_of::<Line>() == LINE_OCTETS, "a line never straddles two cache lines");
 const _: () = assert!(size_of::<Peer<6>>() == 7 && size_of::<Peer<18>>() == 19, "a peer is its endpoint and one octet");

@@ -1,13 +1,13 @@
-//! Whether the pool is what [`super::pool`] says it always is. For tests: it walks and allocates.
+//! Whether the pool is what [`super::swarms`] says it always is. For tests: it walks and allocates.
 
 use std::collections::BTreeSet;
 
 use super::chain;
 use super::columns::Items;
-use super::kind::{Family, V4, V6};
+use super::family::{Family, V4, V6};
 use super::line::{Counted, FORK_CHILDREN, Few, Line, LineIndex, Swarm};
-use super::pool::{Pool, Population};
 use super::role::Role;
+use super::swarms::{Pool, Population};
 use super::tree;
 use crate::horizon::Horizon;
 
@@ -31,7 +31,7 @@ impl Seen {
 
 impl Pool {
     /// Check every invariant; the error says which line broke which.
-    pub(super) fn check_invariants(&self) -> Result<(), String> {
+    pub(crate) fn check_invariants(&self) -> Result<(), String> {
         self.lines.check()?;
         let mut seen = Seen { lines: BTreeSet::new(), peers: 0, population: Population::default() };
         let swarms = self.index.check(&self.lines)?;

@@ -1,7 +1,7 @@
 //! The endpoint of a peer: its address and its port as they appear in a reply (BEP 23, BEP 7).
 
 /// The endpoint for an address, in bytes, and a port.
-pub(super) fn endpoint<const N: usize>(address: &[u8], port: u16) -> [u8; N] {
+pub(crate) fn endpoint<const N: usize>(address: &[u8], port: u16) -> [u8; N] {
     let mut endpoint = [0; N];
     if let Some((octets, of_port)) = endpoint.split_last_chunk_mut::<2>() {
         octets.copy_from_slice(address);
@@ -11,6 +11,6 @@ pub(super) fn endpoint<const N: usize>(address: &[u8], port: u16) -> [u8; N] {
 }
 
 /// The address of an endpoint, in bytes.
-pub(super) fn address_of<const N: usize>(endpoint: &[u8; N]) -> &[u8] {
+pub(crate) fn address_of<const N: usize>(endpoint: &[u8; N]) -> &[u8] {
     endpoint.split_last_chunk::<2>().map_or(&[], |(address, _)| address)
 }
