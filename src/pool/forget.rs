@@ -18,6 +18,7 @@ use super::family::{Family, V4, V6};
 use super::line::{Line, LineIndex};
 use super::swarms::Pool;
 use super::tree;
+use crate::clock::Running;
 use crate::horizon::Horizon;
 
 /// Lines that a step visits at most, plus those of one leaf. Most are not in the cache, and hold up to seven peers to check.
@@ -103,10 +104,11 @@ impl Pool {
     pub(crate) fn forget(
         &mut self,
         walk: &mut Walk,
-        now: Stamp,
+        now: Running,
         affected: impl Fn(Horizon) -> bool,
         goes: impl Fn(IpAddr) -> bool,
     ) -> ForgetStep {
+        let now = self.quanta.stamp(now);
         let mut step = ForgetStep::default();
         let peers_before = self.peers.total();
         while !walk.has_ended()

@@ -117,7 +117,7 @@ impl Index {
         self.remembered[remembered_at(info_hash)].swarm = swarm;
     }
 
-    pub(crate) fn swarms(&self) -> usize {
+    pub(super) fn swarms(&self) -> usize {
         self.swarms
     }
 

@@ -29,15 +29,15 @@ impl Lines {
         Ok(Self { lines, limit, free: LineIndex::NONE, in_use: 0 })
     }
 
-    pub(crate) fn limit(&self) -> usize {
+    pub(super) fn limit(&self) -> usize {
         self.limit
     }
 
-    pub(crate) fn in_use(&self) -> usize {
+    pub(super) fn in_use(&self) -> usize {
         self.in_use
     }
 
-    pub(crate) fn available(&self) -> usize {
+    pub(super) fn available(&self) -> usize {
         self.limit - self.in_use
     }
 

@@ -1,21 +1,48 @@
 //! The swarm pool: all swarms and their peers, in memory that is reserved once.
+//!
+//! Storage only: the pool knows neither the whitelist nor the policy, which hand in closures and plain values. The fields
+//! of `Pool` and of everything in it are private to this folder; the tracker uses these calls:
+//!
+//! | call | purpose |
+//! |---|---|
+//! | `Pool::find` | find a swarm |
+//! | `Pool::upsert`, `Pool::remove` | store, refresh or remove a peer |
+//! | `Pool::counts`, `Pool::count_completed` | read the counts of a swarm, count a finished download |
+//! | `Pool::select`, `Pool::select_all` | choose the peers of a reply |
+//! | `Pool::make_room` | evict peers when the memory is used up |
+//! | `Pool::sweep`, `Pool::stamp` | remove dead peers, and keep the time |
+//! | `Pool::forget` | remove the peers of addresses, in bounded steps |
+//! | `Pool::prefetch` | bring into the cache what a batch of announces will read |
 
-pub(crate) mod age;
-pub(crate) mod chain;
-pub(crate) mod columns;
-pub(crate) mod endpoint;
-pub(crate) mod evict;
-pub(crate) mod family;
-pub(crate) mod forget;
-pub(crate) mod index;
-pub(crate) mod invariants;
-pub(crate) mod line;
-pub(crate) mod lines;
-pub(crate) mod meta_word;
-pub(crate) mod prefetch;
-pub(crate) mod role;
-pub(crate) mod select;
-pub(crate) mod selection_start;
-pub(crate) mod swarms;
-pub(crate) mod sweep;
-pub(crate) mod tree;
+mod age;
+mod chain;
+mod columns;
+mod endpoint;
+mod evict;
+mod family;
+mod forget;
+mod index;
+mod invariants;
+mod line;
+mod lines;
+mod meta_word;
+mod prefetch;
+mod role;
+mod select;
+mod selection_start;
+mod swarms;
+mod sweep;
+mod tree;
+
+pub(crate) use age::{Quanta, Stamp};
+pub(crate) use chain::Place;
+pub(crate) use endpoint::{address_of, endpoint};
+pub(crate) use evict::Evicted;
+pub(crate) use family::{Family, V4, V6};
+pub(crate) use forget::Walk;
+pub use forget::{ForgetStep, Milestone};
+pub(crate) use line::{LINE_OCTETS, LineIndex, PEERS4_PER_LINE, PEERS6_PER_LINE};
+pub use prefetch::{Ahead, LOOK_AHEAD};
+pub(crate) use role::Role;
+pub(crate) use select::{Asker, SLACK, external_octets};
+pub(crate) use swarms::{Pool, Stored, Upserted};

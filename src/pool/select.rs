@@ -244,9 +244,15 @@ impl Pool {
         }
     }
 
+    /// May an asker be told of every peer on its own side, under the address that is stored?
+    #[inline]
+    pub(crate) fn shows_all(&self, horizon: Horizon, reach: Reach) -> bool {
+        self.shows(horizon, horizon, reach) == Shows::All
+    }
+
     /// What an asker may be told of those on the side `peers_of`. Most pools hold nobody whom that must be thought over
     /// for.
-    pub(crate) fn shows(&self, peers_of: Horizon, asker: Horizon, reach: Reach) -> Shows {
+    fn shows(&self, peers_of: Horizon, asker: Horizon, reach: Reach) -> Shows {
         match (peers_of, asker) {
             (Horizon::Wan, Horizon::Wan) if self.private_beyond_lan && reach == Reach::Public => Shows::Public,
             (Horizon::Wan, _) => Shows::All,

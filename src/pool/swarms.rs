@@ -23,28 +23,28 @@ use super::selection_start::Starts;
 use super::tree::{self, Search};
 use crate::clock::Running;
 use crate::hash_key::HashKey;
-use crate::horizon::Horizon;
+use crate::horizon::{Horizon, Reach};
 use crate::wire::{InfoHash, SwarmCounts};
 
 /// All swarms and their peers.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    pub(crate) lines: Lines,
-    pub(crate) index: Index,
+    pub(super) lines: Lines,
+    pub(super) index: Index,
     pub(super) key: HashKey,
-    pub(crate) quanta: Quanta,
+    pub(super) quanta: Quanta,
     pub(super) moment: Moment,
-    pub(crate) peers: Population,
+    pub(super) peers: Population,
     /// Swarms on the LAN's side: while there are none, or no others, nobody needs to look for them.
     pub(super) lan_swarms: usize,
     pub(super) sweep: super::sweep::Position,
     /// Whether any peer outside the local networks ever had an address that not everybody there can reach. Hardly ever,
     /// and until then nobody needs to look.
-    pub(crate) private_beyond_lan: bool,
+    pub(super) private_beyond_lan: bool,
     /// Whether any peer on the local networks ever was on this very host, where only those who are, too, can reach it.
-    pub(crate) host_on_lan: bool,
+    pub(super) host_on_lan: bool,
     /// Peers that the sweeper has found dead so far.
-    pub(crate) expired: u64,
+    pub(super) expired: u64,
     /// Newcomers to let go by before the next try to make room: see [`super::evict`].
     pub(super) barren: u32,
     pub(super) random: fastrand::Rng,
@@ -56,11 +56,11 @@ pub(crate) struct Pool {
 pub(crate) struct Population([usize; 3]);
 
 impl Population {
-    pub(crate) fn of(self, role: Role) -> usize {
+    pub(super) fn of(self, role: Role) -> usize {
         self.0[role as usize]
     }
 
-    pub(crate) fn total(self) -> usize {
+    pub(super) fn total(self) -> usize {
         self.0.iter().sum()
     }
 
@@ -82,6 +82,28 @@ pub(crate) enum Stored {
     Refreshed { before: Role, age: u8 },
     /// There is no line for it.
     Full,
+}
+
+/// The outcome of [`Pool::upsert`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Upserted {
+    pub(crate) stored: Stored,
+    /// The swarm, if there is a line for it.
+    pub(crate) swarm: Option<LineIndex>,
+    /// The place of the peer, until the pool changes again.
+    pub(crate) place: Option<Place>,
+}
+
+/// The use that is made of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Occupancy {
+    /// Lines that the budget holds.
+    pub(crate) lines: usize,
+    pub(crate) lines_in_use: usize,
+    pub(crate) swarms: usize,
+    pub(crate) seeders: usize,
+    /// Partial seeds included.
+    pub(crate) leechers: usize,
 }
 
 /// Lines that must be free for a swarm's first fork: those of a split, and one for each peer that leaves the swarm's own
@@ -118,8 +140,36 @@ impl Pool {
         })
     }
 
+    /// The use that is made of the pool.
+    pub(crate) fn occupancy(&self) -> Occupancy {
+        let seeders = self.peers.of(Role::Seeder);
+        Occupancy {
+            lines: self.lines.limit(),
+            lines_in_use: self.lines.in_use(),
+            swarms: self.index.swarms(),
+            seeders,
+            leechers: self.peers.total() - seeders,
+        }
+    }
+
+    /// Is no line left?
+    pub(crate) fn is_full(&self) -> bool {
+        self.lines.available() == 0
+    }
+
+    /// The length of a quantum.
+    pub(crate) const fn quanta(&self) -> Quanta {
+        self.quanta
+    }
+
+    /// Peers that the sweeper has found dead so far.
+    pub(crate) const fn expired(&self) -> u64 {
+        self.expired
+    }
+
+    /// The line of a swarm.
     #[inline]
-    pub(crate) fn find_swarm(&self, info_hash: &InfoHash, horizon: Horizon) -> Option<LineIndex> {
+    pub(crate) fn find(&self, info_hash: &InfoHash, horizon: Horizon) -> Option<LineIndex> {
         let there = match horizon {
             Horizon::Lan => self.lan_swarms,
             Horizon::Wan => self.index.swarms() - self.lan_swarms,
@@ -132,12 +182,7 @@ impl Pool {
 
     /// The swarm's line, made if need be; `None` when there is no line for it.
     #[inline]
-    pub(crate) fn find_or_add_swarm(
-        &mut self,
-        info_hash: &InfoHash,
-        horizon: Horizon,
-        now: Stamp,
-    ) -> Option<LineIndex> {
+    fn find_or_add_swarm(&mut self, info_hash: &InfoHash, horizon: Horizon, now: Stamp) -> Option<LineIndex> {
         let found = self.index.find(&self.lines, info_hash, horizon);
         found.or_else(|| self.add_swarm(info_hash, horizon, now))
     }
@@ -163,10 +208,35 @@ impl Pool {
         self.lan_swarms -= usize::from(horizon == Horizon::Lan);
     }
 
-    /// Store a peer, or refresh it if its endpoint is known, and tell where it stands: that is good until the pool is
-    /// changed again.
+    /// Note how far the address of a peer reaches, before it is stored on this side.
     #[inline]
+    pub(crate) fn note_reach(&mut self, horizon: Horizon, reach: Reach) {
+        self.private_beyond_lan |= horizon == Horizon::Wan && reach != Reach::Public;
+        self.host_on_lan |= horizon == Horizon::Lan && reach == Reach::Host;
+    }
+
+    /// Store a peer, or refresh it if its endpoint is known; its swarm is added if need be.
+    #[inline(always)]
     pub(crate) fn upsert<const N: usize, F: Family<N>>(
+        &mut self,
+        info_hash: &InfoHash,
+        horizon: Horizon,
+        endpoint: [u8; N],
+        role: Role,
+        now: Stamp,
+    ) -> Upserted {
+        match self.find_or_add_swarm(info_hash, horizon, now) {
+            Some(swarm) => {
+                let (stored, place) = self.upsert_in::<N, F>(swarm, endpoint, role, now);
+                Upserted { stored, swarm: Some(swarm), place }
+            }
+            None => Upserted { stored: Stored::Full, swarm: None, place: None },
+        }
+    }
+
+    /// Store or refresh a peer in `swarm`, and return its place.
+    #[inline]
+    fn upsert_in<const N: usize, F: Family<N>>(
         &mut self,
         swarm: LineIndex,
         endpoint: [u8; N],

@@ -233,10 +233,9 @@ mod tests {
         let mut pool = Pool::reserve(4 << 20, quanta, HashKey(1, 2), 3).expect("memory");
         let began = Running::from_seconds(100);
         let stamp = pool.stamp(began);
-        let swarm = pool.find_or_add_swarm(&InfoHash([1; 20]), Horizon::Wan, stamp).expect("room");
         for number in 0..100_000_u32 {
             let [a, b, c, d] = number.to_be_bytes();
-            pool.upsert::<6, V4>(swarm, [1, a, b, c, d, 1], Role::Leecher, stamp);
+            pool.upsert::<6, V4>(&InfoHash([1; 20]), Horizon::Wan, [1, a, b, c, d, 1], Role::Leecher, stamp);
         }
         while pool.sweep.last < began || pool.sweep_wait() == MIN_WAIT {
             pool.sweep(began);

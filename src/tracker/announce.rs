@@ -4,16 +4,10 @@ use core::net::IpAddr;
 
 use super::{Caller, Refusal, Tracker};
 use crate::clock::Running;
-use crate::horizon::{Horizon, Reach};
-use crate::pool::age::Stamp;
-use crate::pool::chain::Place;
-use crate::pool::endpoint::{address_of, endpoint};
-use crate::pool::family::{Family, V4, V6};
-use crate::pool::line::LineIndex;
-use crate::pool::prefetch::Ahead;
-use crate::pool::role::Role;
-use crate::pool::select::{Asker, Shows, external_octets};
-use crate::pool::swarms::{Pool, Stored};
+use crate::pool::{
+    Ahead, Asker, Family, LineIndex, Place, Pool, Role, Stamp, Stored, Upserted, V4, V6, address_of, endpoint,
+    external_octets,
+};
 use crate::wire::{Announce, AnnounceReply, Event, SwarmCounts, Transport, udp};
 
 /// Peers that a client gets which comes back before its time.
@@ -121,22 +115,21 @@ impl Tracker {
         announce: &Announce,
         endpoint: [u8; N],
     ) -> Kept {
-        let mut other = self.pool.find_swarm(&announce.info_hash, caller.other_horizon());
+        let mut other = self.pool.find(&announce.info_hash, caller.other_horizon());
         if announce.event == Event::Stopped {
-            let own = self.pool.find_swarm(&announce.info_hash, caller.horizon);
+            let own = self.pool.find(&announce.info_hash, caller.horizon);
             if let Some(own) = own {
                 self.pool.remove::<N, F>(own, &endpoint, stamp);
             }
             return Kept { outcome: Outcome::Left, swarms: [own, other], place: None };
         }
-        self.pool.private_beyond_lan |= caller.horizon == Horizon::Wan && caller.reach != Reach::Public;
-        self.pool.host_on_lan |= caller.horizon == Horizon::Lan && caller.reach == Reach::Host;
+        self.pool.note_reach(caller.horizon, caller.reach);
         let role = Role::of(announce);
-        let mut upserted = upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, role, stamp);
+        let mut upserted = self.pool.upsert::<N, F>(&announce.info_hash, caller.horizon, endpoint, role, stamp);
         if upserted.stored == Stored::Full {
             upserted = self.store_where_full::<N, F>(stamp, caller, announce, endpoint);
             // Making room may have taken the other swarm's last peers, and its line.
-            other = self.pool.find_swarm(&announce.info_hash, caller.other_horizon());
+            other = self.pool.find(&announce.info_hash, caller.other_horizon());
         }
         let Upserted { stored, swarm: own, place } = upserted;
         Kept { outcome: self.outcome(announce, stored, own), swarms: [own, other], place }
@@ -154,11 +147,11 @@ impl Tracker {
     ) -> Upserted {
         let evicted = self.pool.make_room(stamp, address_of(&endpoint), self.pace.stale_after_quanta);
         self.counters.evicted(evicted);
-        if self.pool.lines.available() == 0 && !evicted.any() {
-            let swarm = self.pool.find_swarm(&announce.info_hash, caller.horizon);
+        if self.pool.is_full() && !evicted.any() {
+            let swarm = self.pool.find(&announce.info_hash, caller.horizon);
             return Upserted { stored: Stored::Full, swarm, place: None };
         }
-        upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, Role::of(announce), stamp)
+        self.pool.upsert::<N, F>(&announce.info_hash, caller.horizon, endpoint, Role::of(announce), stamp)
     }
 
     fn outcome(&mut self, announce: &Announce, stored: Stored, swarm: Option<LineIndex>) -> Outcome {
@@ -205,7 +198,7 @@ impl Tracker {
             return None;
         }
         if let [Some(swarm), None] = kept.swarms
-            && self.pool.shows(caller.horizon, caller.horizon, caller.reach) == Shows::All
+            && self.pool.shows_all(caller.horizon, caller.reach)
         {
             let complete = Role::of(announce) != Role::Leecher;
             let all = match caller.address {
@@ -276,31 +269,6 @@ impl Tracker {
         // A fraction of the range, in 32 bits after the point.
         let random = u64::from(self.random.u32(..));
         self.pace.interval_seconds + ((random * (u64::from(self.pace.jitter_seconds) + 1)) >> u32::BITS) as u32
-    }
-}
-
-/// What became of a peer that was to be stored, and where it is.
-struct Upserted {
-    stored: Stored,
-    swarm: Option<LineIndex>,
-    place: Option<Place>,
-}
-
-#[inline(always)]
-fn upsert<const N: usize, F: Family<N>>(
-    pool: &mut Pool,
-    horizon: Horizon,
-    announce: &Announce,
-    endpoint: [u8; N],
-    role: Role,
-    now: Stamp,
-) -> Upserted {
-    match pool.find_or_add_swarm(&announce.info_hash, horizon, now) {
-        Some(swarm) => {
-            let (stored, place) = pool.upsert::<N, F>(swarm, endpoint, role, now);
-            Upserted { stored, swarm: Some(swarm), place }
-        }
-        None => Upserted { stored: Stored::Full, swarm: None, place: None },
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Refusal;
 use super::announce::Outcome;
-use crate::pool::evict::Evicted;
+use crate::pool::Evicted;
 use crate::wire::{Announce, Event, Transport};
 
 /// Everything that is counted since the start. The shell counts what only it sees (sockets) in here too.

@@ -19,9 +19,6 @@ use std::collections::TryReserveError;
 
 use ipnet::IpNet;
 
-use crate::pool::forget::Walk;
-pub use crate::pool::forget::{ForgetStep, Milestone};
-pub use crate::pool::prefetch::{Ahead, LOOK_AHEAD};
 pub use connection_id::{ConnectionIds, LIFETIME_SECONDS as CONNECTION_ID_LIFETIME_SECONDS};
 pub use counters::Counters;
 pub use http::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS};
@@ -33,11 +30,8 @@ use crate::clock::{Running, UnixSeconds};
 pub use crate::hash_key::HashKey;
 pub use crate::horizon::{External, Horizon, LocalNetworks};
 use crate::horizon::{Reach, reach};
-use crate::pool::age::Quanta;
-use crate::pool::line::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE};
-use crate::pool::role::Role;
-use crate::pool::select::SLACK;
-use crate::pool::swarms::Pool;
+pub use crate::pool::{Ahead, ForgetStep, LOOK_AHEAD, Milestone};
+use crate::pool::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE, Pool, Quanta, SLACK, Walk};
 pub use crate::wire::Transport;
 use crate::wire::udp::MAX_PEERS4;
 use nat_detector::Sources;
@@ -194,7 +188,7 @@ impl Tracker {
     /// Go on with another policy; what is stored stays.
     pub fn set_policy(&mut self, policy: Policy) {
         self.whitelist.set_retire_after(policy.retire_after);
-        self.pace = Pace::new(&policy, self.pool.quanta);
+        self.pace = Pace::new(&policy, self.pool.quanta());
         self.policy = policy;
     }
 
@@ -262,7 +256,7 @@ impl Tracker {
     /// Remove some of the peers that are dead by now and return how long to wait before the next call.
     pub fn sweep(&mut self, now: Running) -> Duration {
         self.pool.sweep(now);
-        self.counters.peers_expired = self.pool.expired;
+        self.counters.peers_expired = self.pool.expired();
         self.pool.sweep_wait()
     }
 
@@ -292,13 +286,12 @@ impl Tracker {
     /// admitted any more. To be called until [`Tracker::has_forgotten`] says that all of them are gone.
     pub fn forget(&mut self, now: Running) -> ForgetStep {
         let Self { pool, walk, revoked, whitelist, policy, .. } = self;
-        let stamp = pool.quanta.stamp(now);
         let on_whitelist = |horizon| {
             let admission = if horizon == Horizon::Lan { policy.lan } else { policy.wan };
             admission == Admission::Whitelist
         };
         let goes = |address| revoked.may_cover(address) && !whitelist.covers(address);
-        let step = pool.forget(walk, stamp, on_whitelist, goes);
+        let step = pool.forget(walk, now, on_whitelist, goes);
         if walk.has_ended() {
             revoked.clear();
         }
@@ -318,13 +311,14 @@ impl Tracker {
 
     /// How full everything is.
     pub fn usage(&self) -> Usage {
+        let pool = self.pool.occupancy();
         Usage {
             budget_octets: self.budget_octets,
-            lines: self.pool.lines.limit(),
-            lines_in_use: self.pool.lines.in_use(),
-            swarms: self.pool.index.swarms(),
-            seeders: self.pool.peers.of(Role::Seeder),
-            leechers: self.pool.peers.total() - self.pool.peers.of(Role::Seeder),
+            lines: pool.lines,
+            lines_in_use: pool.lines_in_use,
+            swarms: pool.swarms,
+            seeders: pool.seeders,
+            leechers: pool.leechers,
             whitelist_entries: self.whitelist.len(),
             whitelist_capacity: self.whitelist.capacity(),
         }

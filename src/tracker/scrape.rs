@@ -3,7 +3,7 @@
 use super::{Caller, Refusal, Tracker};
 use crate::clock::Running;
 use crate::horizon::Horizon;
-use crate::pool::age::Stamp;
+use crate::pool::Stamp;
 use crate::wire::{InfoHash, SwarmCounts};
 
 impl Tracker {
@@ -18,6 +18,6 @@ impl Tracker {
 
     /// Count the peers of a swarm by role, on both sides of the horizon; zeros for an unknown swarm.
     pub(super) fn scrape(&self, now: Stamp, info_hash: &InfoHash) -> SwarmCounts {
-        self.counts(now, [Horizon::Wan, Horizon::Lan].map(|horizon| self.pool.find_swarm(info_hash, horizon)))
+        self.counts(now, [Horizon::Wan, Horizon::Lan].map(|horizon| self.pool.find(info_hash, horizon)))
     }
 }

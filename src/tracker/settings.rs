@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::hash_key::HashKey;
 use crate::horizon::External;
-use crate::pool::age::Quanta;
+use crate::pool::Quanta;
 
 /// Everything that the tracker is built from.
 #[derive(Clone, Debug)]

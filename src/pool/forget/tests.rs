@@ -11,7 +11,7 @@ use super::super::sweep::owner;
 use super::super::tree::LEAF_LINES;
 use super::*;
 use crate::access::{Entry, Retire, User};
-use crate::clock::{Running, UnixSeconds};
+use crate::clock::UnixSeconds;
 use crate::testing;
 use crate::tracker::{Admission, Tracker};
 use crate::wire::{Announce, Event, InfoHash, Transport};

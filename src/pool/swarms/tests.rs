@@ -4,10 +4,8 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::clock::Running;
-use crate::horizon::Reach;
 use crate::pool::age::LIFETIME_QUANTA;
-use crate::pool::select::{Asker, SLACK};
+use crate::pool::{Asker, SLACK};
 
 const TIMEOUT: Duration = Duration::from_secs(40 * 60);
 
@@ -54,9 +52,9 @@ impl Model {
             return Stored::Full;
         };
         let stored = if v6 {
-            self.pool.upsert::<18, V6>(line, endpoint(number), role, stamp)
+            self.pool.upsert_in::<18, V6>(line, endpoint(number), role, stamp)
         } else {
-            self.pool.upsert::<6, V4>(line, endpoint(number), role, stamp)
+            self.pool.upsert_in::<6, V4>(line, endpoint(number), role, stamp)
         };
         let (stored, place) = stored;
         if stored != Stored::Full {
@@ -75,7 +73,7 @@ impl Model {
         let stamp = self.stamp();
         let known = self.alive(swarm).any(|peer| (peer.0, peer.1) == (v6, number));
         self.twin.remove(&(swarm, v6, number));
-        let Some(line) = self.pool.find_swarm(&info_hash(swarm), horizon(swarm)) else {
+        let Some(line) = self.pool.find(&info_hash(swarm), horizon(swarm)) else {
             assert!(!known, "the swarm of a living peer is gone");
             return false;
         };
@@ -119,7 +117,7 @@ impl Model {
         let stamp = self.stamp();
         for swarm in 0..4 {
             let alive: Vec<_> = self.alive(swarm).collect();
-            let Some(line) = self.pool.find_swarm(&info_hash(swarm), horizon(swarm)) else {
+            let Some(line) = self.pool.find(&info_hash(swarm), horizon(swarm)) else {
                 assert!(alive.is_empty(), "swarm {swarm} is gone, its peers are not");
                 continue;
             };
@@ -228,7 +226,7 @@ fn an_address_that_holds_most_of_the_pool_makes_room_for_others() {
     let line = model.pool.find_or_add_swarm(&info_hash(0), Horizon::Wan, stamp).expect("room");
     for port in 1.. {
         let [high, low] = u16::to_be_bytes(port);
-        if model.pool.upsert::<6, V4>(line, [6, 6, 6, 6, high, low], Role::Leecher, stamp).0 == Stored::Full {
+        if model.pool.upsert_in::<6, V4>(line, [6, 6, 6, 6, high, low], Role::Leecher, stamp).0 == Stored::Full {
             break;
         }
     }
@@ -327,7 +325,7 @@ fn rule_08_the_asker_is_never_among_its_peers_and_seeders_get_leechers_only() {
     for number in 0..3000 {
         model.upsert(0, false, number, ROLES[number as usize % 3]);
     }
-    let line = model.pool.find_swarm(&info_hash(0), Horizon::Wan).expect("stored");
+    let line = model.pool.find(&info_hash(0), Horizon::Wan).expect("stored");
     let leechers: BTreeSet<_> = (0..3000).filter(|n| n % 3 == 0).map(endpoint::<6>).collect();
     for number in 0..3000 {
         let complete = number % 3 != 0;
@@ -348,7 +346,7 @@ fn every_peer_of_a_swarm_is_handed_out_in_the_long_run() {
         for number in 0..size {
             model.upsert(0, false, number, Role::Leecher);
         }
-        let line = model.pool.find_swarm(&info_hash(0), Horizon::Wan).expect("stored");
+        let line = model.pool.find(&info_hash(0), Horizon::Wan).expect("stored");
         let mut told = BTreeMap::<[u8; 6], u32>::new();
         let asks = 40 * size;
         for _ in 0..asks {
