@@ -6,8 +6,8 @@ use super::chain;
 use super::columns::Items;
 use super::family::{Family, V4, V6};
 use super::line::{Counted, FORK_CHILDREN, Few, Line, LineIndex, Swarm};
-use super::role::Role;
-use super::swarms::{Pool, Population};
+use super::role::{Population, Role};
+use super::swarms::Pool;
 use super::tree;
 use crate::horizon::Horizon;
 

@@ -17,6 +17,7 @@
 mod age;
 mod chain;
 mod columns;
+mod counts;
 mod endpoint;
 mod evict;
 mod family;

@@ -1,4 +1,4 @@
-//! The role of a peer in its swarm.
+//! The role of a peer in its swarm, and the number of peers by role.
 
 use crate::wire::{Announce, Event};
 
@@ -21,5 +21,27 @@ impl Role {
             Event::Paused => Self::PartialSeed,
             _ => Self::Leecher,
         }
+    }
+}
+
+/// Peers by role.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Population([usize; 3]);
+
+impl Population {
+    pub(super) fn of(self, role: Role) -> usize {
+        self.0[role as usize]
+    }
+
+    pub(super) fn total(self) -> usize {
+        self.0.iter().sum()
+    }
+
+    pub(super) fn change(&mut self, before: Option<Role>, after: Option<Role>) {
+        if before == after {
+            return;
+        }
+        before.into_iter().for_each(|role| self.0[role as usize] -= 1);
+        after.into_iter().for_each(|role| self.0[role as usize] += 1);
     }
 }

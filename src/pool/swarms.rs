@@ -11,20 +11,20 @@
 use std::collections::TryReserveError;
 
 use super::age::{Moment, Quanta, Stamp};
-use super::chain::{self, Place};
+use super::chain::Place;
 use super::columns::Items;
 use super::family::{Family, V4, V6};
 use super::index::Index;
 use super::line::{Counted, Few, LINE_OCTETS, Line, LineIndex, Peer, Peers, Swarm};
 use super::lines::Lines;
-use super::meta_word::{Roll, Slots, Tally};
-use super::role::Role;
+use super::meta_word::Roll;
+use super::role::{Population, Role};
 use super::selection_start::Starts;
 use super::tree::{self, Search};
 use crate::clock::Running;
 use crate::hash_key::HashKey;
 use crate::horizon::{Horizon, Reach};
-use crate::wire::{InfoHash, SwarmCounts};
+use crate::wire::InfoHash;
 
 /// All swarms and their peers.
 #[derive(Debug)]
@@ -51,28 +51,6 @@ pub(crate) struct Pool {
     pub(super) starts: Starts,
 }
 
-/// Peers by role.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Population([usize; 3]);
-
-impl Population {
-    pub(super) fn of(self, role: Role) -> usize {
-        self.0[role as usize]
-    }
-
-    pub(super) fn total(self) -> usize {
-        self.0.iter().sum()
-    }
-
-    pub(super) fn change(&mut self, before: Option<Role>, after: Option<Role>) {
-        if before == after {
-            return;
-        }
-        before.into_iter().for_each(|role| self.0[role as usize] -= 1);
-        after.into_iter().for_each(|role| self.0[role as usize] += 1);
-    }
-}
-
 /// What became of a peer that was to be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
@@ -92,18 +70,6 @@ pub(crate) struct Upserted {
     pub(crate) swarm: Option<LineIndex>,
     /// The place of the peer, until the pool changes again.
     pub(crate) place: Option<Place>,
-}
-
-/// The use that is made of a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Occupancy {
-    /// Lines that the budget holds.
-    pub(crate) lines: usize,
-    pub(crate) lines_in_use: usize,
-    pub(crate) swarms: usize,
-    pub(crate) seeders: usize,
-    /// Partial seeds included.
-    pub(crate) leechers: usize,
 }
 
 /// Lines that must be free for a swarm's first fork: those of a split, and one for each peer that leaves the swarm's own
@@ -140,18 +106,6 @@ impl Pool {
         })
     }
 
-    /// The use that is made of the pool.
-    pub(crate) fn occupancy(&self) -> Occupancy {
-        let seeders = self.peers.of(Role::Seeder);
-        Occupancy {
-            lines: self.lines.limit(),
-            lines_in_use: self.lines.in_use(),
-            swarms: self.index.swarms(),
-            seeders,
-            leechers: self.peers.total() - seeders,
-        }
-    }
-
     /// Is no line left?
     pub(crate) fn is_full(&self) -> bool {
         self.lines.available() == 0
@@ -160,11 +114,6 @@ impl Pool {
     /// The length of a quantum.
     pub(crate) const fn quanta(&self) -> Quanta {
         self.quanta
-    }
-
-    /// Peers that the sweeper has found dead so far.
-    pub(crate) const fn expired(&self) -> u64 {
-        self.expired
     }
 
     /// The line of a swarm.
@@ -276,13 +225,6 @@ impl Pool {
         }
     }
 
-    /// Count a finished download.
-    pub(crate) fn count_completed(&mut self, swarm: Option<LineIndex>) {
-        if let Some(swarm) = swarm.and_then(|swarm| tree::swarm_at_mut(&mut self.lines, swarm)) {
-            swarm.count_completed();
-        }
-    }
-
     #[inline(never)]
     fn insert<const N: usize, F: Family<N>>(
         &mut self,
@@ -342,16 +284,6 @@ impl Pool {
         })
     }
 
-    /// Keep the counts of a forked swarm.
-    pub(super) fn recount(&mut self, swarm: LineIndex, before: Option<Role>, after: Option<Role>) {
-        if let Some(Swarm { few: Few::Counted(counted), .. }) = tree::swarm_at_mut(&mut self.lines, swarm)
-            && before != after
-        {
-            before.into_iter().for_each(|role| counted.subtract(role));
-            after.into_iter().for_each(|role| counted.add(role));
-        }
-    }
-
     /// Remove a peer; false when it was not there.
     pub(crate) fn remove<const N: usize, F: Family<N>>(
         &mut self,
@@ -399,37 +331,6 @@ impl Pool {
         {
             swarm.emptied = now;
         }
-    }
-
-    /// How many peers a swarm has, by role. Of a small swarm, those still alive; of a forked one, those stored, which
-    /// includes for one sweep those that have just died.
-    pub(crate) fn counts(&self, swarm: LineIndex, now: Stamp) -> SwarmCounts {
-        let Some(own) = tree::swarm_at(&self.lines, swarm) else { return SwarmCounts::default() };
-        let mut counts = match own.few {
-            Few::Counted(counted) => counted.into(),
-            _ => self.walk_counts(swarm, own, |roll| roll.alive(now)),
-        };
-        counts.completed = own.completed();
-        counts
-    }
-
-    /// Count those peers of a swarm without forks that `counting` picks from each roll.
-    fn walk_counts(&self, swarm: LineIndex, own: &Swarm, counting: impl Fn(Roll) -> Slots) -> SwarmCounts {
-        let mut counts = SwarmCounts::default();
-        let mut add = |roll: Roll| {
-            // A chain may have grown for want of lines to split it with, longer than a tally can count.
-            let mut tally = Tally::default();
-            tally.add(roll, counting(roll));
-            counts += tally.into();
-        };
-        match &own.few {
-            Few::Four(few) => add(few.roll()),
-            Few::Six(few) => add(few.roll()),
-            Few::Counted(_) => {}
-        }
-        chain::walk::<V4>(&self.lines, own.roots[V4::ROOT], swarm).for_each(|(_, peers)| add(peers.roll()));
-        chain::walk::<V6>(&self.lines, own.roots[V6::ROOT], swarm).for_each(|(_, peers)| add(peers.roll()));
-        counts
     }
 }
 
