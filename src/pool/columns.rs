@@ -19,11 +19,11 @@ pub(crate) trait Pair: Copy {
 
 /// Up to `N` pairs, in no order that is kept.
 ///
-/// Invariant: `seconds` is [`Pair::VACANT`] from `firsts.len()` on.
+/// Invariant: `metas` is [`Pair::VACANT`] from `endpoints.len()` on.
 #[derive(Clone, Debug)]
 pub(crate) struct Columns<P: Pair, const N: usize> {
-    firsts: Vec<P::First, N, u8>,
-    pub(super) seconds: [P::Second; N],
+    endpoints: Vec<P::First, N, u8>,
+    pub(super) metas: [P::Second; N],
 }
 
 /// [`Columns`] of any capacity.
@@ -33,7 +33,7 @@ pub(crate) trait Items {
     const CAPACITY: usize;
 
     /// The first halves of the items there are.
-    fn firsts(&self) -> &[<Self::Item as Pair>::First];
+    fn endpoints(&self) -> &[<Self::Item as Pair>::First];
     fn get(&self, slot: usize) -> Option<Self::Item>;
     /// Put `item` in the place of the one at `slot`, which is returned.
     fn replace(&mut self, slot: usize, item: Self::Item) -> Option<Self::Item>;
@@ -42,11 +42,11 @@ pub(crate) trait Items {
     fn pop(&mut self) -> Option<Self::Item>;
 
     fn len(&self) -> usize {
-        self.firsts().len()
+        self.endpoints().len()
     }
 
     fn is_empty(&self) -> bool {
-        self.firsts().is_empty()
+        self.endpoints().is_empty()
     }
 
     /// Remove and return the item at `slot`; the last one takes its place.
@@ -65,7 +65,7 @@ pub(crate) trait Items {
 
 impl<P: Pair, const N: usize> Columns<P, N> {
     pub(super) const fn new() -> Self {
-        Self { firsts: Vec::new(), seconds: [P::VACANT; N] }
+        Self { endpoints: Vec::new(), metas: [P::VACANT; N] }
     }
 }
 
@@ -75,18 +75,18 @@ impl<P: Pair, const N: usize> Items for Columns<P, N> {
     const CAPACITY: usize = N;
 
     #[inline]
-    fn firsts(&self) -> &[P::First] {
-        &self.firsts
+    fn endpoints(&self) -> &[P::First] {
+        &self.endpoints
     }
 
     #[inline]
     fn get(&self, slot: usize) -> Option<P> {
-        Some(P::join(*self.firsts.get(slot)?, *self.seconds.get(slot)?))
+        Some(P::join(*self.endpoints.get(slot)?, *self.metas.get(slot)?))
     }
 
     #[inline]
     fn replace(&mut self, slot: usize, item: P) -> Option<P> {
-        let (first, second) = (self.firsts.get_mut(slot)?, self.seconds.get_mut(slot)?);
+        let (first, second) = (self.endpoints.get_mut(slot)?, self.metas.get_mut(slot)?);
         let replaced = P::join(*first, *second);
         (*first, *second) = item.split();
         Some(replaced)
@@ -94,17 +94,17 @@ impl<P: Pair, const N: usize> Items for Columns<P, N> {
 
     fn push(&mut self, item: P) -> bool {
         let (first, second) = item.split();
-        let slot = self.firsts.len();
-        if self.firsts.push(first).is_err() {
+        let slot = self.endpoints.len();
+        if self.endpoints.push(first).is_err() {
             return false;
         }
-        self.seconds[slot] = second;
+        self.metas[slot] = second;
         true
     }
 
     fn pop(&mut self) -> Option<P> {
-        let first = self.firsts.pop()?;
-        let second = core::mem::replace(&mut self.seconds[self.firsts.len()], P::VACANT);
+        let first = self.endpoints.pop()?;
+        let second = core::mem::replace(&mut self.metas[self.endpoints.len()], P::VACANT);
         Some(P::join(first, second))
     }
 }
@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn is_vacant_beyond_its_items<const N: usize>(columns: &Columns<Indexed, N>) -> bool {
-        columns.seconds[columns.len()..].iter().all(|second| *second == Indexed::VACANT)
+        columns.metas[columns.len()..].iter().all(|second| *second == Indexed::VACANT)
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! The numbers of a swarm's peers, and of all that a pool holds.
 
-use super::age::Stamp;
+use super::age::Tick;
 use super::chain;
 use super::family::{Family, V4, V6};
-use super::line::{Few, LineIndex, Peers, Swarm};
-use super::meta_word::{Roll, Slots, Tally};
+use super::line::{Inline, LineIndex, Peers, Swarm};
+use super::meta_word::{MetaWord, RoleCounts, SlotMask};
 use super::role::Role;
 use super::swarms::Pool;
 use super::tree;
@@ -49,7 +49,7 @@ impl Pool {
 
     /// Keep the counts of a forked swarm.
     pub(super) fn recount(&mut self, swarm: LineIndex, before: Option<Role>, after: Option<Role>) {
-        if let Some(Swarm { few: Few::Counted(counted), .. }) = tree::swarm_at_mut(&mut self.lines, swarm)
+        if let Some(Swarm { inline: Inline::Counted(counted), .. }) = tree::swarm_at_mut(&mut self.lines, swarm)
             && before != after
         {
             before.into_iter().for_each(|role| counted.subtract(role));
@@ -59,32 +59,37 @@ impl Pool {
 
     /// How many peers a swarm has, by role. Of a small swarm, those still alive; of a forked one, those stored, which
     /// includes for one sweep those that have just died.
-    pub(crate) fn counts(&self, swarm: LineIndex, now: Stamp) -> SwarmCounts {
+    pub(crate) fn counts(&self, swarm: LineIndex, now: Tick) -> SwarmCounts {
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return SwarmCounts::default() };
-        let mut counts = match own.few {
-            Few::Counted(counted) => counted.into(),
-            _ => self.walk_counts(swarm, own, |roll| roll.alive(now)),
+        let mut counts = match own.inline {
+            Inline::Counted(counted) => counted.into(),
+            _ => self.walk_counts(swarm, own, |meta_word| meta_word.alive(now)),
         };
         counts.completed = own.completed();
         counts
     }
 
-    /// Count those peers of a swarm without forks that `counting` picks from each roll.
-    pub(super) fn walk_counts(&self, swarm: LineIndex, own: &Swarm, counting: impl Fn(Roll) -> Slots) -> SwarmCounts {
+    /// Count the peers of a swarm without forks, those that `counting` picks from each word.
+    pub(super) fn walk_counts(
+        &self,
+        swarm: LineIndex,
+        own: &Swarm,
+        counting: impl Fn(MetaWord) -> SlotMask,
+    ) -> SwarmCounts {
         let mut counts = SwarmCounts::default();
-        let mut add = |roll: Roll| {
-            // A chain may have grown for want of lines to split it with, longer than a tally can count.
-            let mut tally = Tally::default();
-            tally.add(roll, counting(roll));
-            counts += tally.into();
+        let mut add = |meta_word: MetaWord| {
+            // A chain may have grown for want of lines to split it with, longer than one `RoleCounts` can count.
+            let mut role_counts = RoleCounts::default();
+            role_counts.add(meta_word, counting(meta_word));
+            counts += role_counts.into();
         };
-        match &own.few {
-            Few::Four(few) => add(few.roll()),
-            Few::Six(few) => add(few.roll()),
-            Few::Counted(_) => {}
+        match &own.inline {
+            Inline::Peers4(inline) => add(inline.meta_word()),
+            Inline::Peers6(inline) => add(inline.meta_word()),
+            Inline::Counted(_) => {}
         }
-        chain::walk::<V4>(&self.lines, own.roots[V4::ROOT], swarm).for_each(|(_, peers)| add(peers.roll()));
-        chain::walk::<V6>(&self.lines, own.roots[V6::ROOT], swarm).for_each(|(_, peers)| add(peers.roll()));
+        chain::walk::<V4>(&self.lines, own.roots[V4::ROOT], swarm).for_each(|(_, peers)| add(peers.meta_word()));
+        chain::walk::<V6>(&self.lines, own.roots[V6::ROOT], swarm).for_each(|(_, peers)| add(peers.meta_word()));
         counts
     }
 }

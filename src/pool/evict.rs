@@ -6,9 +6,9 @@
 
 use heapless::Vec;
 
-use super::age::Stamp;
+use super::age::Tick;
 use super::endpoint::address_of;
-use super::line::{Few, Line, LineIndex, Peers, Swarm};
+use super::line::{Inline, Line, LineIndex, Peers, Swarm};
 use super::swarms::Pool;
 
 /// Lines looked at in one try.
@@ -43,8 +43,8 @@ impl Evicted {
 type AddressKey = [u8; 8];
 
 impl Pool {
-    /// Try to free lines by evicting; `stale_after` is the age, in quanta, from which a peer has missed its announce.
-    pub(crate) fn make_room(&mut self, now: Stamp, newcomer: &[u8], stale_after: u8) -> Evicted {
+    /// Try to free lines by evicting; `stale_after` is the age, in ticks, from which a peer has missed its announce.
+    pub(crate) fn make_room(&mut self, now: Tick, newcomer: &[u8], stale_after: u8) -> Evicted {
         let mut evicted = Evicted::default();
         if self.barren > 0 {
             self.barren -= 1;
@@ -82,12 +82,12 @@ impl Pool {
         evicted
     }
 
-    fn stalest(&self, line: LineIndex, now: Stamp) -> Option<Stalest> {
+    fn stalest(&self, line: LineIndex, now: Tick) -> Option<Stalest> {
         match &self.lines[line] {
             Line::Peers4(chained) => stalest_of(&chained.items, now),
             Line::Peers6(chained) => stalest_of(&chained.items, now),
-            Line::Swarm(Swarm { few: Few::Four(few), .. }) => stalest_of(few, now),
-            Line::Swarm(Swarm { few: Few::Six(few), .. }) => stalest_of(few, now),
+            Line::Swarm(Swarm { inline: Inline::Peers4(inline), .. }) => stalest_of(inline, now),
+            Line::Swarm(Swarm { inline: Inline::Peers6(inline), .. }) => stalest_of(inline, now),
             _ => None,
         }
     }
@@ -100,7 +100,7 @@ struct Stalest {
     address: AddressKey,
 }
 
-fn stalest_of<const N: usize>(peers: &impl Peers<N>, now: Stamp) -> Option<Stalest> {
+fn stalest_of<const N: usize>(peers: &impl Peers<N>, now: Tick) -> Option<Stalest> {
     let stalest = peers.iter().max_by_key(|peer| peer.seen().age(now))?;
     Some(Stalest { age: stalest.seen().age(now), address: key_of(address_of(&stalest.endpoint)) })
 }

@@ -2,7 +2,7 @@
 
 use super::columns::{Columns, Items, Pair};
 use super::line::{
-    Chained, Few, Indexed, Line, LineIndex, PEERS4_PER_LINE, PEERS4_PER_SWARM, PEERS6_PER_LINE, Peer, Peers,
+    Chained, Indexed, Inline, Line, LineIndex, PEERS4_PER_LINE, PEERS4_PER_SWARM, PEERS6_PER_LINE, Peer, Peers,
     SWARMS_PER_BUCKET, Swarm,
 };
 
@@ -22,7 +22,7 @@ pub(crate) trait Kind {
 /// A kind that holds peers. `N` is the length of an endpoint: address, then port, as on the wire.
 pub(crate) trait Family<const N: usize>: Kind<Item = Peer<N>, Items: Peers<N>> {
     /// The peers in a swarm's own line.
-    type Few: Peers<N>;
+    type Inline: Peers<N>;
 
     /// Which of a swarm's roots is this family's.
     const ROOT: usize;
@@ -30,9 +30,9 @@ pub(crate) trait Family<const N: usize>: Kind<Item = Peer<N>, Items: Peers<N>> {
     /// Are all peers of the swarm of this family, in its own line and one chain at most?
     fn is_only_family(swarm: &Swarm) -> bool;
     /// The peers in the swarm's own line, unless that holds something else.
-    fn few(swarm: &Swarm) -> Option<&Self::Few>;
+    fn inline(swarm: &Swarm) -> Option<&Self::Inline>;
     /// Those peers to change. An empty list changes its family.
-    fn few_mut(swarm: &mut Swarm) -> Option<&mut Self::Few>;
+    fn inline_mut(swarm: &mut Swarm) -> Option<&mut Self::Inline>;
 }
 
 /// IPv4.
@@ -65,26 +65,26 @@ impl Kind for V4 {
 }
 
 impl Family<6> for V4 {
-    type Few = Columns<Peer<6>, PEERS4_PER_SWARM>;
+    type Inline = Columns<Peer<6>, PEERS4_PER_SWARM>;
 
     const ROOT: usize = 0;
 
     #[inline]
     fn is_only_family(swarm: &Swarm) -> bool {
-        matches!(swarm.few, Few::Four(_)) && swarm.roots[V6::ROOT].is_none()
+        matches!(swarm.inline, Inline::Peers4(_)) && swarm.roots[V6::ROOT].is_none()
     }
 
     #[inline]
-    fn few(swarm: &Swarm) -> Option<&Self::Few> {
-        if let Few::Four(few) = &swarm.few { Some(few) } else { None }
+    fn inline(swarm: &Swarm) -> Option<&Self::Inline> {
+        if let Inline::Peers4(inline) = &swarm.inline { Some(inline) } else { None }
     }
 
     #[inline]
-    fn few_mut(swarm: &mut Swarm) -> Option<&mut Self::Few> {
-        if matches!(&swarm.few, Few::Six(six) if six.is_empty()) {
-            swarm.few = Few::Four(Columns::new());
+    fn inline_mut(swarm: &mut Swarm) -> Option<&mut Self::Inline> {
+        if matches!(&swarm.inline, Inline::Peers6(six) if six.is_empty()) {
+            swarm.inline = Inline::Peers4(Columns::new());
         }
-        if let Few::Four(few) = &mut swarm.few { Some(few) } else { None }
+        if let Inline::Peers4(inline) = &mut swarm.inline { Some(inline) } else { None }
     }
 }
 
@@ -108,26 +108,26 @@ impl Kind for V6 {
 }
 
 impl Family<18> for V6 {
-    type Few = Columns<Peer<18>, 1>;
+    type Inline = Columns<Peer<18>, 1>;
 
     const ROOT: usize = 1;
 
     #[inline]
     fn is_only_family(swarm: &Swarm) -> bool {
-        matches!(swarm.few, Few::Six(_)) && swarm.roots[V4::ROOT].is_none()
+        matches!(swarm.inline, Inline::Peers6(_)) && swarm.roots[V4::ROOT].is_none()
     }
 
     #[inline]
-    fn few(swarm: &Swarm) -> Option<&Self::Few> {
-        if let Few::Six(few) = &swarm.few { Some(few) } else { None }
+    fn inline(swarm: &Swarm) -> Option<&Self::Inline> {
+        if let Inline::Peers6(inline) = &swarm.inline { Some(inline) } else { None }
     }
 
     #[inline]
-    fn few_mut(swarm: &mut Swarm) -> Option<&mut Self::Few> {
-        if matches!(&swarm.few, Few::Four(four) if four.is_empty()) {
-            swarm.few = Few::Six(Columns::new());
+    fn inline_mut(swarm: &mut Swarm) -> Option<&mut Self::Inline> {
+        if matches!(&swarm.inline, Inline::Peers4(four) if four.is_empty()) {
+            swarm.inline = Inline::Peers6(Columns::new());
         }
-        if let Few::Six(few) = &mut swarm.few { Some(few) } else { None }
+        if let Inline::Peers6(inline) = &mut swarm.inline { Some(inline) } else { None }
     }
 }
 
@@ -152,19 +152,19 @@ impl Kind for Buckets {
 
 #[cfg(test)]
 mod tests {
-    use super::super::age::Stamp;
+    use super::super::age::Tick;
     use super::super::role::Role;
     use super::*;
     use crate::horizon::Horizon;
     use crate::wire::InfoHash;
 
     #[test]
-    fn an_empty_few_serves_the_family_that_comes_first() {
-        let mut swarm = Swarm::new(InfoHash([7; 20]), Horizon::Wan, Stamp::of_quantum(0));
-        let peer6 = Peer::new([6; 18], Role::Seeder, Stamp::of_quantum(0));
-        assert!(V6::few_mut(&mut swarm).is_some_and(|few| few.push(peer6)));
-        assert!(V4::few_mut(&mut swarm).is_none(), "what holds an IPv6 peer has no room for IPv4");
-        assert_eq!(V6::few(&swarm).map(Items::len), Some(1));
-        assert!(V4::few(&swarm).is_none());
+    fn an_empty_inline_serves_the_family_that_comes_first() {
+        let mut swarm = Swarm::new(InfoHash([7; 20]), Horizon::Wan, Tick::of_count(0));
+        let peer6 = Peer::new([6; 18], Role::Seeder, Tick::of_count(0));
+        assert!(V6::inline_mut(&mut swarm).is_some_and(|inline| inline.push(peer6)));
+        assert!(V4::inline_mut(&mut swarm).is_none(), "what holds an IPv6 peer has no room for IPv4");
+        assert_eq!(V6::inline(&swarm).map(Items::len), Some(1));
+        assert!(V4::inline(&swarm).is_none());
     }
 }

@@ -13,7 +13,7 @@
 
 use core::net::IpAddr;
 
-use super::age::Stamp;
+use super::age::Tick;
 use super::family::{Family, V4, V6};
 use super::line::{Line, LineIndex};
 use super::swarms::Pool;
@@ -108,7 +108,7 @@ impl Pool {
         affected: impl Fn(Horizon) -> bool,
         goes: impl Fn(IpAddr) -> bool,
     ) -> ForgetStep {
-        let now = self.quanta.stamp(now);
+        let now = self.tick_length.tick(now);
         let mut step = ForgetStep::default();
         let peers_before = self.peers.total();
         while !walk.has_ended()
@@ -141,8 +141,8 @@ impl Pool {
         &mut self,
         swarm: LineIndex,
         part: Part,
-        now: Stamp,
-        goes: impl Fn(&[u8], Stamp) -> bool,
+        now: Tick,
+        goes: impl Fn(&[u8], Tick) -> bool,
     ) -> (usize, Option<Part>) {
         let has = |pool: &Self, root: usize| {
             tree::swarm_at(&pool.lines, swarm).is_some_and(|swarm| !swarm.roots[root].is_none())
@@ -173,8 +173,8 @@ impl Pool {
         &mut self,
         swarm: LineIndex,
         hash: u64,
-        now: Stamp,
-        goes: impl Fn(&[u8], Stamp) -> bool,
+        now: Tick,
+        goes: impl Fn(&[u8], Tick) -> bool,
     ) -> (usize, Option<u64>) {
         let (leaf, last_hash) = tree::leaf_of_hash::<N, F>(&self.lines, swarm, hash);
         let (mut at, mut visited) = (leaf.head, 1);

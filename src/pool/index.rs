@@ -169,7 +169,7 @@ impl Index {
         let bucket = hash.bucket(self.buckets.len());
         let head = self.buckets[bucket];
         let place = chain::walk::<Buckets>(lines, head, END).find_map(|(line, items)| {
-            items.firsts().iter().position(|other| *other == swarm).map(|slot| Place { line, slot })
+            items.endpoints().iter().position(|other| *other == swarm).map(|slot| Place { line, slot })
         });
         debug_assert!(place.is_some(), "a swarm that is not in the index");
         if let Some(place) = place {
@@ -239,14 +239,14 @@ impl Columns<Indexed, SWARMS_PER_BUCKET> {
     #[inline]
     fn tagged(&self, tag: u8) -> impl Iterator<Item = LineIndex> {
         let mut tags = [0; 16];
-        tags[..SWARMS_PER_BUCKET].copy_from_slice(&self.seconds);
+        tags[..SWARMS_PER_BUCKET].copy_from_slice(&self.metas);
         let mut equal = slots_equal(u128::from_le_bytes(tags), tag);
         core::iter::from_fn(move || {
             while equal != 0 {
                 let slot = equal.trailing_zeros() as usize / 8;
                 equal &= equal - 1;
                 // Beyond the last swarm there are tags of nobody.
-                if let Some(swarm) = self.firsts().get(slot) {
+                if let Some(swarm) = self.endpoints().get(slot) {
                     return Some(*swarm);
                 }
             }
@@ -267,7 +267,7 @@ const fn slots_equal(tags: u128, tag: u8) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::age::Stamp;
+    use super::super::age::Tick;
     use super::super::line::Swarm;
     use super::*;
 
@@ -278,7 +278,7 @@ mod tests {
     }
 
     fn add(index: &mut Index, lines: &mut Lines, number: u32, horizon: Horizon) -> Option<LineIndex> {
-        let swarm = lines.take(Line::Swarm(Swarm::new(info_hash(number), horizon, Stamp::of_quantum(0))))?;
+        let swarm = lines.take(Line::Swarm(Swarm::new(info_hash(number), horizon, Tick::of_count(0))))?;
         let hash = index.hash(&info_hash(number), horizon);
         if index.insert(lines, hash, swarm).is_none() {
             lines.give_back(swarm);
@@ -302,7 +302,7 @@ mod tests {
     fn octets_that_equal_a_tag_are_found_and_no_others() {
         let mut random = fastrand::Rng::with_seed(8);
         for _ in 0..10_000 {
-            // Few values, and such that differ in one bit or by one.
+            // Inline values, and such that differ in one bit or by one.
             let tags: [u8; 16] = core::array::from_fn(|_| random.choice([0, 1, 0x7f, 0x80, 0x81, 0xff]).unwrap_or(0));
             for tag in [0, 1, 0x7f, 0x80, 0x81, 0xff, 2] {
                 let expected: u128 = (0..16).filter(|slot| tags[*slot] == tag).map(|slot| 0x80 << (8 * slot)).sum();

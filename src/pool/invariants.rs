@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::chain;
 use super::columns::Items;
 use super::family::{Family, V4, V6};
-use super::line::{Counted, FORK_CHILDREN, Few, Line, LineIndex, Swarm};
+use super::line::{Counted, FORK_CHILDREN, Inline, Line, LineIndex, Swarm};
 use super::role::{Population, Role};
 use super::swarms::Pool;
 use super::tree;
@@ -59,10 +59,10 @@ impl Pool {
         self.check_family::<6, V4>(line, swarm, seen, &mut roles)?;
         self.check_family::<18, V6>(line, swarm, seen, &mut roles)?;
         let forked = swarm.roots.iter().any(|root| !root.is_none() && matches!(self.lines[*root], Line::Fork(_)));
-        match swarm.few {
-            Few::Counted(counted) if !forked => Err(format!("{line:?} has counts {counted:?} and no fork")),
-            Few::Counted(counted) if counted != roles => Err(format!("{line:?} counts {counted:?}, has {roles:?}")),
-            Few::Four(_) | Few::Six(_) if forked => Err(format!("{line:?} has a fork and no counts")),
+        match swarm.inline {
+            Inline::Counted(counted) if !forked => Err(format!("{line:?} has counts {counted:?} and no fork")),
+            Inline::Counted(counted) if counted != roles => Err(format!("{line:?} counts {counted:?}, has {roles:?}")),
+            Inline::Peers4(_) | Inline::Peers6(_) if forked => Err(format!("{line:?} has a fork and no counts")),
             _ => Ok(()),
         }
     }
@@ -75,13 +75,13 @@ impl Pool {
         roles: &mut Counted,
     ) -> Result<(), String> {
         let mut endpoints = BTreeSet::new();
-        for peer in F::few(swarm).into_iter().flat_map(Items::iter) {
+        for peer in F::inline(swarm).into_iter().flat_map(Items::iter) {
             seen.peer(peer.role());
             roles.add(peer.role());
             endpoints.insert(peer.endpoint);
         }
         let own = endpoints.len();
-        if own != F::few(swarm).map_or(0, Items::len) {
+        if own != F::inline(swarm).map_or(0, Items::len) {
             return Err(format!("{line:?} has a peer twice in its own line"));
         }
         let before = seen.peers;

@@ -4,9 +4,9 @@
 //! budget is never split between torrents and peers, or between IPv4 and IPv6. Everything in a line is bytes, which
 //! keeps its alignment at 1 and its size where the assertions below want it.
 
-use super::age::Stamp;
+use super::age::Tick;
 use super::columns::{Columns, Items, Pair};
-use super::meta_word::{Meta, ROLL_PEERS, Roll};
+use super::meta_word::{Meta, MetaWord, WORD_PEERS};
 use super::role::Role;
 use crate::horizon::Horizon;
 use crate::wire::{InfoHash, SwarmCounts};
@@ -61,7 +61,7 @@ pub(crate) struct Peer<const N: usize> {
 }
 
 impl<const N: usize> Peer<N> {
-    pub(super) const fn new(endpoint: [u8; N], role: Role, seen: Stamp) -> Self {
+    pub(super) const fn new(endpoint: [u8; N], role: Role, seen: Tick) -> Self {
         Self { endpoint, meta: Meta::new(role, seen) }
     }
 
@@ -69,7 +69,7 @@ impl<const N: usize> Peer<N> {
         self.meta.role()
     }
 
-    pub(super) const fn seen(&self) -> Stamp {
+    pub(super) const fn seen(&self) -> Tick {
         self.meta.seen()
     }
 }
@@ -94,7 +94,7 @@ impl<const N: usize> Pair for Peer<N> {
 /// The peers of a line, whatever its capacity.
 pub(crate) trait Peers<const N: usize>: Items<Item = Peer<N>> {
     /// What is known of them besides their endpoints.
-    fn roll(&self) -> Roll;
+    fn meta_word(&self) -> MetaWord;
 
     /// Where this endpoint stands.
     #[inline]
@@ -102,14 +102,14 @@ pub(crate) trait Peers<const N: usize>: Items<Item = Peer<N>> {
         // The end of an address takes one comparison, and tells most peers apart.
         let end = |endpoint: &[u8; N]| endpoint.get(N - 6..N - 2).and_then(<[u8]>::first_chunk::<4>).copied();
         let own_end = end(endpoint);
-        self.firsts().iter().position(|other| end(other) == own_end && other == endpoint)
+        self.endpoints().iter().position(|other| end(other) == own_end && other == endpoint)
     }
 }
 
 impl<const N: usize, const CAPACITY: usize> Peers<N> for Columns<Peer<N>, CAPACITY> {
     #[inline]
-    fn roll(&self) -> Roll {
-        Roll::new(self.seconds)
+    fn meta_word(&self) -> MetaWord {
+        MetaWord::new(self.metas)
     }
 }
 
@@ -126,17 +126,17 @@ pub(crate) struct Swarm {
     pub(super) info_hash: InfoHash,
     pub(super) horizon: Horizon,
     /// When its last peer left; only read while it is empty.
-    pub(super) emptied: Stamp,
+    pub(super) emptied: Tick,
     completed: [u8; 4],
     /// IPv4 and IPv6 (see [`Family::ROOT`]): nothing, the head of a chain, or a fork.
     pub(super) roots: [LineIndex; 2],
-    pub(super) few: Few,
+    pub(super) inline: Inline,
 }
 
 impl Swarm {
-    pub(super) fn new(info_hash: InfoHash, horizon: Horizon, now: Stamp) -> Self {
-        let few = Few::Four(Columns::new());
-        Self { info_hash, horizon, emptied: now, completed: [0; 4], roots: [LineIndex::NONE; 2], few }
+    pub(super) fn new(info_hash: InfoHash, horizon: Horizon, now: Tick) -> Self {
+        let inline = Inline::Peers4(Columns::new());
+        Self { info_hash, horizon, emptied: now, completed: [0; 4], roots: [LineIndex::NONE; 2], inline }
     }
 
     pub(super) fn completed(&self) -> u32 {
@@ -145,12 +145,12 @@ impl Swarm {
 
     /// No peers, and nothing that could hold any.
     pub(super) fn is_empty(&self) -> bool {
-        let few_is_empty = match &self.few {
-            Few::Four(few) => few.is_empty(),
-            Few::Six(few) => few.is_empty(),
-            Few::Counted(_) => false,
+        let inline_is_empty = match &self.inline {
+            Inline::Peers4(inline) => inline.is_empty(),
+            Inline::Peers6(inline) => inline.is_empty(),
+            Inline::Counted(_) => false,
         };
-        few_is_empty && self.roots.iter().all(|root| root.is_none())
+        inline_is_empty && self.roots.iter().all(|root| root.is_none())
     }
 
     pub(super) fn count_completed(&mut self) {
@@ -161,9 +161,9 @@ impl Swarm {
 /// What is left of a swarm's line: its first peers, or, once a root of it is a fork, the counts of all its peers (a
 /// swarm without a fork is counted by walking it).
 #[derive(Clone, Debug)]
-pub(crate) enum Few {
-    Four(Columns<Peer<6>, PEERS4_PER_SWARM>),
-    Six(Columns<Peer<18>, 1>),
+pub(crate) enum Inline {
+    Peers4(Columns<Peer<6>, PEERS4_PER_SWARM>),
+    Peers6(Columns<Peer<18>, 1>),
     Counted(Counted),
 }
 
@@ -256,7 +256,7 @@ pub(crate) const LINE_OCTETS: usize = 64;
 const _: () = assert!(size_of::<Line>() == LINE_OCTETS, "a line is one cache line");
 const _: () = assert!(align_of::<Line>() == LINE_OCTETS, "a line never straddles two cache lines");
 const _: () = assert!(size_of::<Peer<6>>() == 7 && size_of::<Peer<18>>() == 19, "a peer is its endpoint and one octet");
-const _: () = assert!(PEERS4_PER_LINE <= ROLL_PEERS && PEERS6_PER_LINE <= ROLL_PEERS, "a line's peers are one roll");
+const _: () = assert!(PEERS4_PER_LINE <= WORD_PEERS && PEERS6_PER_LINE <= WORD_PEERS, "a line's peers are one word");
 
 #[cfg(test)]
 mod tests {
@@ -272,13 +272,13 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_keeps_its_role_and_its_stamp() {
+    fn a_peer_keeps_its_role_and_its_tick() {
         for role in [Role::Leecher, Role::PartialSeed, Role::Seeder] {
-            assert_ne!(Meta::new(role, Stamp::of_quantum(0)), Meta::VACANT);
-            for quantum in 0..200 {
-                let peer = Peer::new([1, 2, 3, 4, 5, 6], role, Stamp::of_quantum(quantum));
-                assert_eq!((peer.role(), peer.seen()), (role, Stamp::of_quantum(quantum)));
-                assert_eq!(peer.seen().age(Stamp::of_quantum(quantum + 63)), 63);
+            assert_ne!(Meta::new(role, Tick::of_count(0)), Meta::VACANT);
+            for count in 0..200 {
+                let peer = Peer::new([1, 2, 3, 4, 5, 6], role, Tick::of_count(count));
+                assert_eq!((peer.role(), peer.seen()), (role, Tick::of_count(count)));
+                assert_eq!(peer.seen().age(Tick::of_count(count + 63)), 63);
             }
         }
     }

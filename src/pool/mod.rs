@@ -10,7 +10,7 @@
 //! | `Pool::counts`, `Pool::count_completed` | read the counts of a swarm, count a finished download |
 //! | `Pool::select`, `Pool::select_all` | choose the peers of a reply |
 //! | `Pool::make_room` | evict peers when the memory is used up |
-//! | `Pool::sweep`, `Pool::stamp` | remove dead peers, and keep the time |
+//! | `Pool::sweep`, `Pool::advance_to` | remove dead peers, and keep the time |
 //! | `Pool::forget` | remove the peers of addresses, in bounded steps |
 //! | `Pool::prefetch` | bring into the cache what a batch of announces will read |
 
@@ -35,7 +35,7 @@ mod swarms;
 mod sweep;
 mod tree;
 
-pub(crate) use age::{Quanta, Stamp};
+pub(crate) use age::{Tick, TickLength};
 pub(crate) use chain::Place;
 pub(crate) use endpoint::{address_of, endpoint};
 pub(crate) use evict::Evicted;

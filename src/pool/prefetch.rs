@@ -12,7 +12,7 @@ use super::family::{Family, V4, V6};
 use super::index::SwarmHash;
 use super::line::{Fork, Line, LineIndex};
 use super::role::Role;
-use super::selection_start::Starts;
+use super::selection_start::SelectionStart;
 use super::swarms::Pool;
 use super::tree;
 use crate::hash_key::HashKey;
@@ -80,7 +80,7 @@ impl Pool {
     /// depends on it but speed.
     pub(crate) fn prefetch(&mut self, announces: &[Ahead], horizon: impl Fn(IpAddr) -> Horizon) {
         let announces = announces.get(..LOOK_AHEAD).unwrap_or(announces);
-        self.starts.draw_for(announces.len(), &mut self.random);
+        self.selection_start.draw_for(announces.len(), &mut self.random);
         let mut hashes = Batch::<SwarmHash>::new();
         hashes.extend(announces.iter().map(|announce| {
             let hash = self.index.hash_ahead(&announce.info_hash, horizon(announce.from));
@@ -121,13 +121,13 @@ impl Ahead {
     }
 
     /// To where it stands in a swarm with forks, and to those whom it is told of.
-    fn paths(&self, key: HashKey, starts: &Starts) -> (u64, u64) {
-        fn of<const N: usize>(endpoint: [u8; N], key: HashKey, starts: &Starts) -> (u64, u64) {
-            (key.hash(&endpoint), starts.ahead(&endpoint))
+    fn paths(&self, key: HashKey, selection_start: &SelectionStart) -> (u64, u64) {
+        fn of<const N: usize>(endpoint: [u8; N], key: HashKey, selection_start: &SelectionStart) -> (u64, u64) {
+            (key.hash(&endpoint), selection_start.ahead(&endpoint))
         }
         match self.from {
-            IpAddr::V4(v4) => of(endpoint::<6>(&v4.octets(), self.port), key, starts),
-            IpAddr::V6(v6) => of(endpoint::<18>(&v6.octets(), self.port), key, starts),
+            IpAddr::V4(v4) => of(endpoint::<6>(&v4.octets(), self.port), key, selection_start),
+            IpAddr::V6(v6) => of(endpoint::<18>(&v6.octets(), self.port), key, selection_start),
         }
     }
 }
@@ -146,7 +146,7 @@ impl Pool {
             let _ = walks.push(Walk { at, end: swarm });
             return;
         }
-        let (own, to_others) = announce.paths(self.key, &self.starts);
+        let (own, to_others) = announce.paths(self.key, &self.selection_start);
         // Whoever looks for leechers only seldom finds enough of them in one leaf.
         let beside = if announce.complete { Beside::Needed } else { Beside::NotNeeded };
         for (path, beside) in [(own, Beside::NotNeeded), (to_others, beside)] {

@@ -3,13 +3,13 @@
 //! What is looked at is bounded ([`LINES_LOOKED_AT`]), so that a seeder in a swarm of a hundred thousand seeders costs
 //! no more than that.
 
-use super::age::Stamp;
+use super::age::Tick;
 use super::chain::{self, Place};
 use super::endpoint::address_of;
 use super::family::Family;
 use super::line::{Line, LineIndex, Peers};
 use super::lines::Lines;
-use super::meta_word::{ROLL_PEERS, Roll, Slots, Tally};
+use super::meta_word::{MetaWord, RoleCounts, SlotMask, WORD_PEERS};
 use super::role::Role;
 use super::swarms::Pool;
 use super::tree;
@@ -23,7 +23,7 @@ const LINES_LOOKED_AT: usize = 64;
 /// seen in part.
 const LINES_OF_A_CHAIN: usize = 16;
 
-const _: () = assert!(LINES_OF_A_CHAIN <= Tally::ROLLS, "a chain is counted in one tally");
+const _: () = assert!(LINES_OF_A_CHAIN <= RoleCounts::WORDS, "a chain is counted in one RoleCounts");
 
 /// Who asks, as far as it matters to what may be handed out.
 #[derive(Clone, Copy, Debug)]
@@ -43,42 +43,42 @@ pub(crate) struct Asker<const N: usize> {
 
 /// Endpoints that a selection may write beyond those that are wanted: it copies whole lines, and then takes out who does
 /// not belong there.
-pub(crate) const SLACK: usize = ROLL_PEERS;
+pub(crate) const SLACK: usize = WORD_PEERS;
 
 /// Half of the peers of a full line.
-const HALF: usize = ROLL_PEERS / 2;
+const HALF: usize = WORD_PEERS / 2;
 
 /// The peers of one line.
 #[derive(Clone, Copy)]
 struct Row<'a, const N: usize> {
     line: LineIndex,
     endpoints: &'a [[u8; N]],
-    roll: Roll,
+    meta_word: MetaWord,
 }
 
 impl<'a, const N: usize> Row<'a, N> {
-    const EMPTY: Self = Self { line: LineIndex::NONE, endpoints: &[], roll: Roll::EMPTY };
+    const EMPTY: Self = Self { line: LineIndex::NONE, endpoints: &[], meta_word: MetaWord::EMPTY };
 
     #[inline]
     fn of(line: LineIndex, peers: &'a impl Peers<N>) -> Self {
-        Self { line, endpoints: peers.firsts(), roll: peers.roll() }
+        Self { line, endpoints: peers.endpoints(), meta_word: peers.meta_word() }
     }
 
     /// Which of the `alive` are of use to an asker, and others than itself (rule 8), which stands at `own_place`.
     #[inline]
-    fn wanted(&self, alive: Slots, complete: bool, own_place: Option<Place>) -> Slots {
-        let useful = if complete { alive.and(self.roll.with_role(Role::Leecher)) } else { alive };
+    fn wanted(&self, alive: SlotMask, complete: bool, own_place: Option<Place>) -> SlotMask {
+        let useful = if complete { alive.and(self.meta_word.with_role(Role::Leecher)) } else { alive };
         match own_place {
-            Some(own) if own.line == self.line => useful.but(Slots::only(own.slot)),
+            Some(own) if own.line == self.line => useful.without(SlotMask::only(own.slot)),
             _ => useful,
         }
     }
 
-    /// Write the endpoints of `slots` to the start of `out`, which has room for [`ROLL_PEERS`], and return how many they
+    /// Write the endpoints of `slots` to the start of `out`, which has room for [`WORD_PEERS`], and return how many they
     /// are.
     #[inline]
-    fn copy(&self, slots: Slots, out: &mut [[u8; N]]) -> Option<usize> {
-        let places = out.first_chunk_mut::<ROLL_PEERS>()?;
+    fn copy(&self, slots: SlotMask, out: &mut [[u8; N]]) -> Option<usize> {
+        let places = out.first_chunk_mut::<WORD_PEERS>()?;
         let mut length = self.endpoints.len();
         // Most lines have a half at least, and a length that is known makes a short copy: from either end, so that the two
         // halves overlap where the line is not full.
@@ -89,7 +89,7 @@ impl<'a, const N: usize> Row<'a, N> {
             }
             _ => places.get_mut(..length)?.copy_from_slice(self.endpoints),
         }
-        for hole in self.roll.everybody().but(slots).descending() {
+        for hole in self.meta_word.occupied().without(slots).descending() {
             length -= 1;
             *places.get_mut(hole)? = *places.get(length)?;
         }
@@ -114,7 +114,7 @@ struct Selection<'a, const N: usize> {
     /// Where the asker stands in the swarm that is looked at.
     own_place: Option<Place>,
     shows: Shows,
-    now: Stamp,
+    now: Tick,
     lines_left: usize,
     /// [`SLACK`] longer than what is `wanted`.
     out: &'a mut [[u8; N]],
@@ -129,7 +129,7 @@ impl<const N: usize> Selection<'_, N> {
 
     /// Hand out the peers of one line, from a random one on if not all of them are wanted.
     fn take(&mut self, row: &Row<'_, N>, random: &mut fastrand::Rng) {
-        let slots = row.wanted(row.roll.alive(self.now), self.asker.complete, self.own_place);
+        let slots = row.wanted(row.meta_word.alive(self.now), self.asker.complete, self.own_place);
         match self.shows {
             Shows::All => {}
             Shows::Public => {
@@ -139,7 +139,7 @@ impl<const N: usize> Selection<'_, N> {
             Shows::Reachable => return self.take_lan_peers(row, slots),
         }
         if slots.count() > self.wanted - self.taken {
-            let (before, from_start) = slots.split_at(random.usize(..ROLL_PEERS));
+            let (before, from_start) = slots.split_at(random.usize(..WORD_PEERS));
             return self.take_slots(row, from_start.ascending().chain(before.ascending()));
         }
         if let Some(taken) = self.out.get_mut(self.taken..).and_then(|out| row.copy(slots, out)) {
@@ -154,7 +154,7 @@ impl<const N: usize> Selection<'_, N> {
         }
     }
 
-    fn take_lan_peers(&mut self, row: &Row<'_, N>, slots: Slots) {
+    fn take_lan_peers(&mut self, row: &Row<'_, N>, slots: SlotMask) {
         for slot in slots.ascending() {
             if self.taken == self.wanted {
                 return;
@@ -209,13 +209,13 @@ impl Pool {
         &mut self,
         swarm: LineIndex,
         asker: &Asker<N>,
-        now: Stamp,
+        now: Tick,
         out: &mut [[u8; N]],
         wanted: usize,
     ) -> usize {
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return 0 };
         let root = own.roots[F::ROOT];
-        let path = self.starts.next(&asker.endpoint, &mut self.random);
+        let path = self.selection_start.next(&asker.endpoint, &mut self.random);
         let mut selection = Selection {
             asker,
             own_place: self.own_place::<N, F>(swarm, asker),
@@ -269,7 +269,7 @@ impl Pool {
         swarm: LineIndex,
         own_place: Option<Place>,
         complete: bool,
-        now: Stamp,
+        now: Tick,
         out: &mut [[u8; N]],
         wanted: usize,
     ) -> Option<(usize, SwarmCounts)> {
@@ -277,19 +277,19 @@ impl Pool {
         if !F::is_only_family(own) {
             return None;
         }
-        let mut row = Row::of(swarm, F::few(own)?);
+        let mut row = Row::of(swarm, F::inline(own)?);
         let mut next = own.roots[F::ROOT];
-        let (mut taken, mut tally) = (0, Tally::default());
+        let (mut taken, mut role_counts) = (0, RoleCounts::default());
         for _ in 0..LINES_OF_A_CHAIN {
-            let alive = row.roll.alive(now);
-            tally.add(row.roll, alive);
+            let alive = row.meta_word.alive(now);
+            role_counts.add(row.meta_word, alive);
             taken += row.copy(row.wanted(alive, complete, own_place), out.get_mut(taken..)?)?;
             // Rather begin anew than choose among them here.
             if taken > wanted {
                 return None;
             }
             if next.is_none() || next == swarm {
-                return Some((taken, SwarmCounts { completed: own.completed(), ..tally.into() }));
+                return Some((taken, SwarmCounts { completed: own.completed(), ..role_counts.into() }));
             }
             let (peers, after) = F::items(&self.lines[next])?;
             row = Row::of(next, peers);
@@ -329,7 +329,7 @@ fn select_in_chain<const N: usize, F: Family<N>>(
     random: &mut fastrand::Rng,
     selection: &mut Selection<'_, N>,
 ) {
-    let own = tree::swarm_at(lines, swarm).and_then(F::few).map(|few| Row::of(swarm, few));
+    let own = tree::swarm_at(lines, swarm).and_then(F::inline).map(|inline| Row::of(swarm, inline));
     let chained = chain::walk::<F>(lines, head, swarm).map(|(line, peers)| Row::of(line, peers));
     let mut all = [Row::EMPTY; LINES_OF_A_CHAIN];
     let (mut count, mut peers) = (0, 0);

@@ -6,13 +6,13 @@ const SELECTIONS_AN_ANNOUNCE: usize = 4;
 /// Draws the starts: a number that nobody knows, mixed with who asks, and drawn anew for each selection, or for all those
 /// of a batch that is looked ahead at.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Starts {
+pub(crate) struct SelectionStart {
     drawn: u64,
     /// Selections that this number is still good for.
     selections_left: usize,
 }
 
-impl Starts {
+impl SelectionStart {
     /// Draw a number for the selections of so many announces, which [`Self::ahead`] then knows.
     pub(super) fn draw_for(&mut self, announces: usize, random: &mut fastrand::Rng) {
         *self = Self { drawn: random.u64(..), selections_left: announces * SELECTIONS_AN_ANNOUNCE };
@@ -54,23 +54,23 @@ mod tests {
     #[test]
     fn what_was_known_ahead_is_what_comes_for_a_whole_batch() {
         let mut random = fastrand::Rng::with_seed(3);
-        let mut starts = Starts::default();
+        let mut selection_start = SelectionStart::default();
         for batch in 0..50 {
-            starts.draw_for(LOOK_AHEAD, &mut random);
+            selection_start.draw_for(LOOK_AHEAD, &mut random);
             let endpoint = |asker: usize| [10, batch, 0, asker as u8, 1, 2];
-            let ahead: Vec<u64> = (0..LOOK_AHEAD).map(|asker| starts.ahead(&endpoint(asker))).collect();
+            let ahead: Vec<u64> = (0..LOOK_AHEAD).map(|asker| selection_start.ahead(&endpoint(asker))).collect();
             for _ in 0..SELECTIONS_AN_ANNOUNCE {
-                let made = (0..LOOK_AHEAD).map(|asker| starts.next(&endpoint(asker), &mut random));
+                let made = (0..LOOK_AHEAD).map(|asker| selection_start.next(&endpoint(asker), &mut random));
                 assert_eq!(made.collect::<Vec<_>>(), ahead);
             }
-            assert_ne!(starts.next(&endpoint(0), &mut random), ahead[0], "it is used up");
+            assert_ne!(selection_start.next(&endpoint(0), &mut random), ahead[0], "it is used up");
         }
     }
 
     #[test]
     fn every_child_of_every_fork_is_as_likely_for_one_asker_and_for_many() {
         let mut random = fastrand::Rng::with_seed(4);
-        let mut starts = Starts::default();
+        let mut selection_start = SelectionStart::default();
         const DRAWS: usize = 16_000;
         let is_even = |chosen: &[usize; FORK_CHILDREN]| {
             let expected = DRAWS / FORK_CHILDREN;
@@ -79,14 +79,14 @@ mod tests {
         for depth in 0..4 {
             let (mut one, mut many, mut six) = ([0; FORK_CHILDREN], [0; FORK_CHILDREN], [0; FORK_CHILDREN]);
             for _ in 0..DRAWS {
-                one[child_of(starts.next(&[192, 0, 2, 1, 0x1a, 0xe1], &mut random), depth)] += 1;
+                one[child_of(selection_start.next(&[192, 0, 2, 1, 0x1a, 0xe1], &mut random), depth)] += 1;
             }
-            starts.draw_for(LOOK_AHEAD, &mut random);
+            selection_start.draw_for(LOOK_AHEAD, &mut random);
             for [high, low] in (0..DRAWS as u16).map(u16::to_be_bytes) {
-                many[child_of(starts.ahead(&[192, 0, high, low, 0x1a, 0xe1]), depth)] += 1;
+                many[child_of(selection_start.ahead(&[192, 0, high, low, 0x1a, 0xe1]), depth)] += 1;
                 let mut endpoint = [0x20; 18];
                 endpoint[14..16].copy_from_slice(&[high, low]);
-                six[child_of(starts.ahead(&endpoint), depth)] += 1;
+                six[child_of(selection_start.ahead(&endpoint), depth)] += 1;
             }
             assert!(is_even(&one) && is_even(&many) && is_even(&six), "{depth}: {one:?} {many:?} {six:?}");
         }

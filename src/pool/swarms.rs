@@ -10,16 +10,16 @@
 
 use std::collections::TryReserveError;
 
-use super::age::{Moment, Quanta, Stamp};
+use super::age::{CurrentTick, Tick, TickLength};
 use super::chain::Place;
 use super::columns::Items;
 use super::family::{Family, V4, V6};
 use super::index::Index;
-use super::line::{Counted, Few, LINE_OCTETS, Line, LineIndex, Peer, Peers, Swarm};
+use super::line::{Counted, Inline, LINE_OCTETS, Line, LineIndex, Peer, Peers, Swarm};
 use super::lines::Lines;
-use super::meta_word::Roll;
+use super::meta_word::MetaWord;
 use super::role::{Population, Role};
-use super::selection_start::Starts;
+use super::selection_start::SelectionStart;
 use super::tree::{self, Search};
 use crate::clock::Running;
 use crate::hash_key::HashKey;
@@ -32,8 +32,8 @@ pub(crate) struct Pool {
     pub(super) lines: Lines,
     pub(super) index: Index,
     pub(super) key: HashKey,
-    pub(super) quanta: Quanta,
-    pub(super) moment: Moment,
+    pub(super) tick_length: TickLength,
+    pub(super) current_tick: CurrentTick,
     pub(super) peers: Population,
     /// Swarms on the LAN's side: while there are none, or no others, nobody needs to look for them.
     pub(super) lan_swarms: usize,
@@ -48,7 +48,7 @@ pub(crate) struct Pool {
     /// Newcomers to let go by before the next try to make room: see [`super::evict`].
     pub(super) barren: u32,
     pub(super) random: fastrand::Rng,
-    pub(super) starts: Starts,
+    pub(super) selection_start: SelectionStart,
 }
 
 /// What became of a peer that was to be stored.
@@ -56,7 +56,7 @@ pub(crate) struct Pool {
 pub(crate) enum Stored {
     /// It is new.
     Added,
-    /// It was here, as what, and heard from how many quanta ago.
+    /// It is known: its role before, and its age in ticks.
     Refreshed { before: Role, age: u8 },
     /// There is no line for it.
     Full,
@@ -86,14 +86,19 @@ impl Pool {
         lines
     }
 
-    pub(crate) fn reserve(octets: usize, quanta: Quanta, key: HashKey, seed: u64) -> Result<Self, TryReserveError> {
+    pub(crate) fn reserve(
+        octets: usize,
+        tick_length: TickLength,
+        key: HashKey,
+        seed: u64,
+    ) -> Result<Self, TryReserveError> {
         let lines = Self::lines_in(octets);
         Ok(Self {
             lines: Lines::reserve(lines)?,
             index: Index::reserve(lines, key)?,
             key,
-            quanta,
-            moment: Moment::of(quanta, Running::default()),
+            tick_length,
+            current_tick: CurrentTick::of(tick_length, Running::default()),
             peers: Population::default(),
             lan_swarms: 0,
             sweep: super::sweep::Position::default(),
@@ -102,7 +107,7 @@ impl Pool {
             expired: 0,
             barren: 0,
             random: fastrand::Rng::with_seed(seed),
-            starts: Starts::default(),
+            selection_start: SelectionStart::default(),
         })
     }
 
@@ -111,9 +116,9 @@ impl Pool {
         self.lines.available() == 0
     }
 
-    /// The length of a quantum.
-    pub(crate) const fn quanta(&self) -> Quanta {
-        self.quanta
+    /// The length of a tick.
+    pub(crate) const fn tick_length(&self) -> TickLength {
+        self.tick_length
     }
 
     /// The line of a swarm.
@@ -131,13 +136,13 @@ impl Pool {
 
     /// The swarm's line, made if need be; `None` when there is no line for it.
     #[inline]
-    fn find_or_add_swarm(&mut self, info_hash: &InfoHash, horizon: Horizon, now: Stamp) -> Option<LineIndex> {
+    fn find_or_add_swarm(&mut self, info_hash: &InfoHash, horizon: Horizon, now: Tick) -> Option<LineIndex> {
         let found = self.index.find(&self.lines, info_hash, horizon);
         found.or_else(|| self.add_swarm(info_hash, horizon, now))
     }
 
     #[inline(never)]
-    fn add_swarm(&mut self, info_hash: &InfoHash, horizon: Horizon, now: Stamp) -> Option<LineIndex> {
+    fn add_swarm(&mut self, info_hash: &InfoHash, horizon: Horizon, now: Tick) -> Option<LineIndex> {
         let hash = self.index.hash(info_hash, horizon);
         let swarm = self.lines.take(Line::Swarm(Swarm::new(*info_hash, horizon, now)))?;
         if self.index.insert(&mut self.lines, hash, swarm).is_none() {
@@ -172,7 +177,7 @@ impl Pool {
         horizon: Horizon,
         endpoint: [u8; N],
         role: Role,
-        now: Stamp,
+        now: Tick,
     ) -> Upserted {
         match self.find_or_add_swarm(info_hash, horizon, now) {
             Some(swarm) => {
@@ -190,13 +195,13 @@ impl Pool {
         swarm: LineIndex,
         endpoint: [u8; N],
         role: Role,
-        now: Stamp,
+        now: Tick,
     ) -> (Stored, Option<Place>) {
         let new = Peer::new(endpoint, role, now);
         let refreshed = |before: Peer<N>| Stored::Refreshed { before: before.role(), age: before.seen().age(now) };
-        if let Some(few) = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::few_mut)
-            && let Some(slot) = few.slot_of(&endpoint)
-            && let Some(before) = few.replace(slot, new)
+        if let Some(inline) = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::inline_mut)
+            && let Some(slot) = inline.slot_of(&endpoint)
+            && let Some(before) = inline.replace(slot, new)
         {
             self.peers.change(Some(before.role()), Some(role));
             return (refreshed(before), Some(Place { line: swarm, slot }));
@@ -218,7 +223,7 @@ impl Pool {
 
     /// Where an endpoint stands.
     pub(super) fn place_of<const N: usize, F: Family<N>>(&self, swarm: LineIndex, endpoint: &[u8; N]) -> Option<Place> {
-        let own = tree::swarm_at(&self.lines, swarm).and_then(F::few).and_then(|few| few.slot_of(endpoint));
+        let own = tree::swarm_at(&self.lines, swarm).and_then(F::inline).and_then(|inline| inline.slot_of(endpoint));
         match own {
             Some(slot) => Some(Place { line: swarm, slot }),
             None => tree::find::<N, F>(&self.lines, self.key, swarm, endpoint).place,
@@ -232,8 +237,8 @@ impl Pool {
         search: Search,
         peer: Peer<N>,
     ) -> Option<Place> {
-        let few = F::few_mut(tree::swarm_at_mut(&mut self.lines, swarm)?);
-        let in_own_line = few.and_then(|few| few.push(peer).then(|| few.len() - 1));
+        let inline = F::inline_mut(tree::swarm_at_mut(&mut self.lines, swarm)?);
+        let in_own_line = inline.and_then(|inline| inline.push(peer).then(|| inline.len() - 1));
         let place = match in_own_line {
             Some(slot) => Place { line: swarm, slot },
             None => {
@@ -254,7 +259,7 @@ impl Pool {
         mut search: Search,
         peer: Peer<N>,
     ) -> Option<Place> {
-        let mut may_split = matches!(tree::swarm_at(&self.lines, swarm)?.few, Few::Counted(_));
+        let mut may_split = matches!(tree::swarm_at(&self.lines, swarm)?.inline, Inline::Counted(_));
         if !may_split
             && tree::wants_first_fork::<N, F>(&self.lines, &search)
             && self.lines.available() >= LINES_FOR_A_FIRST_FORK
@@ -268,16 +273,16 @@ impl Pool {
 
     /// Move the peers in the swarm's own line into its trees, and put the counts there.
     fn leave_own_line(&mut self, swarm: LineIndex) -> Option<()> {
-        let counts = self.walk_counts(swarm, tree::swarm_at(&self.lines, swarm)?, Roll::everybody);
+        let counts = self.walk_counts(swarm, tree::swarm_at(&self.lines, swarm)?, MetaWord::occupied);
         let counted = Counted::from(counts);
-        match core::mem::replace(&mut tree::swarm_at_mut(&mut self.lines, swarm)?.few, Few::Counted(counted)) {
-            Few::Four(peers) => self.move_into_tree::<6, V4>(swarm, &peers),
-            Few::Six(peers) => self.move_into_tree::<18, V6>(swarm, &peers),
-            Few::Counted(_) => Some(()),
+        match core::mem::replace(&mut tree::swarm_at_mut(&mut self.lines, swarm)?.inline, Inline::Counted(counted)) {
+            Inline::Peers4(peers) => self.move_into_tree::<6, V4>(swarm, &peers),
+            Inline::Peers6(peers) => self.move_into_tree::<18, V6>(swarm, &peers),
+            Inline::Counted(_) => Some(()),
         }
     }
 
-    fn move_into_tree<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, peers: &F::Few) -> Option<()> {
+    fn move_into_tree<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, peers: &F::Inline) -> Option<()> {
         peers.iter().try_for_each(|peer| {
             let search = tree::find::<N, F>(&self.lines, self.key, swarm, &peer.endpoint);
             tree::insert::<N, F>(&mut self.lines, self.key, swarm, search, peer, true).map(|_| ())
@@ -289,7 +294,7 @@ impl Pool {
         &mut self,
         swarm: LineIndex,
         endpoint: &[u8; N],
-        now: Stamp,
+        now: Tick,
     ) -> bool {
         let place = self.place_of::<N, F>(swarm, endpoint);
         place.is_some_and(|place| self.remove_at::<N, F>(swarm, place, now))
@@ -300,11 +305,11 @@ impl Pool {
         &mut self,
         swarm: LineIndex,
         place: Place,
-        now: Stamp,
+        now: Tick,
     ) -> bool {
         let role = if place.line == swarm {
-            let few = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::few_mut);
-            few.and_then(|few| few.swap_remove(place.slot)).map(|peer| peer.role())
+            let inline = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::inline_mut);
+            inline.and_then(|inline| inline.swap_remove(place.slot)).map(|peer| peer.role())
         } else {
             self.remove_from_tree::<N, F>(swarm, place)
         };
@@ -325,7 +330,7 @@ impl Pool {
     }
 
     /// Start the time that an empty swarm is kept for the sake of its count of completed downloads.
-    fn note_if_emptied(&mut self, swarm: LineIndex, now: Stamp) {
+    fn note_if_emptied(&mut self, swarm: LineIndex, now: Tick) {
         if let Some(swarm) = tree::swarm_at_mut(&mut self.lines, swarm)
             && swarm.is_empty()
         {

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::{Caller, Refusal, Tracker};
 use crate::clock::Running;
 use crate::pool::{
-    Ahead, Asker, Family, LineIndex, Place, Pool, Role, Stamp, Stored, Upserted, V4, V6, address_of, endpoint,
+    Ahead, Asker, Family, LineIndex, Place, Pool, Role, Stored, Tick, Upserted, V4, V6, address_of, endpoint,
     external_octets,
 };
 use crate::wire::{Announce, AnnounceReply, Event, SwarmCounts, Transport, udp};
@@ -64,16 +64,16 @@ impl Tracker {
         transport: Transport,
         announce: &Announce,
     ) -> Result<AnnounceReply<'_>, Refusal> {
-        let stamp = self.pool.stamp(now);
+        let tick = self.pool.advance_to(now);
         let admitted = self.may_announce(now, caller, announce);
-        let stored = admitted.map(|()| self.store(stamp, caller, announce));
+        let stored = admitted.map(|()| self.store(tick, caller, announce));
         self.counters.announce(transport, announce, stored.map(|kept| kept.outcome));
         let kept = stored?;
         if kept.outcome == Outcome::Added {
-            self.sources.add(caller.address);
+            self.nat_detector.add(caller.address);
         }
-        let counted = self.tell(stamp, caller, announce, transport, &kept);
-        let mut counts = counted.unwrap_or_else(|| self.counts(stamp, kept.swarms));
+        let counted = self.tell(tick, caller, announce, transport, &kept);
+        let mut counts = counted.unwrap_or_else(|| self.counts(tick, kept.swarms));
         if kept.outcome == Outcome::NotStored {
             count(&mut counts, Role::of(announce));
         }
@@ -101,7 +101,7 @@ impl Tracker {
     }
 
     /// Store the announcing peer, or remove it.
-    fn store(&mut self, now: Stamp, caller: &Caller, announce: &Announce) -> Kept {
+    fn store(&mut self, now: Tick, caller: &Caller, announce: &Announce) -> Kept {
         match caller.address {
             IpAddr::V4(v4) => self.store_in::<6, V4>(now, caller, announce, endpoint(&v4.octets(), announce.port)),
             IpAddr::V6(v6) => self.store_in::<18, V6>(now, caller, announce, endpoint(&v6.octets(), announce.port)),
@@ -110,7 +110,7 @@ impl Tracker {
 
     fn store_in<const N: usize, F: Family<N>>(
         &mut self,
-        stamp: Stamp,
+        tick: Tick,
         caller: &Caller,
         announce: &Announce,
         endpoint: [u8; N],
@@ -119,15 +119,15 @@ impl Tracker {
         if announce.event == Event::Stopped {
             let own = self.pool.find(&announce.info_hash, caller.horizon);
             if let Some(own) = own {
-                self.pool.remove::<N, F>(own, &endpoint, stamp);
+                self.pool.remove::<N, F>(own, &endpoint, tick);
             }
             return Kept { outcome: Outcome::Left, swarms: [own, other], place: None };
         }
         self.pool.note_reach(caller.horizon, caller.reach);
         let role = Role::of(announce);
-        let mut upserted = self.pool.upsert::<N, F>(&announce.info_hash, caller.horizon, endpoint, role, stamp);
+        let mut upserted = self.pool.upsert::<N, F>(&announce.info_hash, caller.horizon, endpoint, role, tick);
         if upserted.stored == Stored::Full {
-            upserted = self.store_where_full::<N, F>(stamp, caller, announce, endpoint);
+            upserted = self.store_where_full::<N, F>(tick, caller, announce, endpoint);
             // Making room may have taken the other swarm's last peers, and its line.
             other = self.pool.find(&announce.info_hash, caller.other_horizon());
         }
@@ -140,18 +140,18 @@ impl Tracker {
     #[inline(never)]
     fn store_where_full<const N: usize, F: Family<N>>(
         &mut self,
-        stamp: Stamp,
+        tick: Tick,
         caller: &Caller,
         announce: &Announce,
         endpoint: [u8; N],
     ) -> Upserted {
-        let evicted = self.pool.make_room(stamp, address_of(&endpoint), self.pace.stale_after_quanta);
+        let evicted = self.pool.make_room(tick, address_of(&endpoint), self.pace.stale_after_ticks);
         self.counters.evicted(evicted);
         if self.pool.is_full() && !evicted.any() {
             let swarm = self.pool.find(&announce.info_hash, caller.horizon);
             return Upserted { stored: Stored::Full, swarm, place: None };
         }
-        self.pool.upsert::<N, F>(&announce.info_hash, caller.horizon, endpoint, Role::of(announce), stamp)
+        self.pool.upsert::<N, F>(&announce.info_hash, caller.horizon, endpoint, Role::of(announce), tick)
     }
 
     fn outcome(&mut self, announce: &Announce, stored: Stored, swarm: Option<LineIndex>) -> Outcome {
@@ -165,7 +165,7 @@ impl Tracker {
                 self.pool.count_completed(swarm);
                 Outcome::Completed
             }
-            Stored::Refreshed { age, .. } if announce.event == Event::Update && age < self.pace.early_below_quanta => {
+            Stored::Refreshed { age, .. } if announce.event == Event::Update && age < self.pace.early_below_ticks => {
                 Outcome::Early
             }
             Stored::Refreshed { .. } => Outcome::Refreshed,
@@ -185,7 +185,7 @@ impl Tracker {
     /// Fill the reply's peers. Where that came upon every peer of the swarms, they have been counted on the way.
     fn tell(
         &mut self,
-        stamp: Stamp,
+        tick: Tick,
         caller: &Caller,
         announce: &Announce,
         transport: Transport,
@@ -204,12 +204,12 @@ impl Tracker {
             let all = match caller.address {
                 IpAddr::V4(_) => {
                     let (out, wanted) = (&mut self.peers4[..], wanted.min(udp::MAX_PEERS4));
-                    let all = self.pool.select_all::<6, V4>(swarm, kept.place, complete, stamp, out, wanted);
+                    let all = self.pool.select_all::<6, V4>(swarm, kept.place, complete, tick, out, wanted);
                     all.map(|(told, counts)| (&mut self.peers4_told, told, counts))
                 }
                 IpAddr::V6(_) => {
                     let (out, wanted) = (&mut self.peers6[..], wanted.min(most_peers6(transport)));
-                    let all = self.pool.select_all::<18, V6>(swarm, kept.place, complete, stamp, out, wanted);
+                    let all = self.pool.select_all::<18, V6>(swarm, kept.place, complete, tick, out, wanted);
                     all.map(|(told, counts)| (&mut self.peers6_told, told, counts))
                 }
             };
@@ -218,7 +218,7 @@ impl Tracker {
                 return Some(counts);
             }
         }
-        self.choose(stamp, caller, announce, transport, kept, wanted);
+        self.choose(tick, caller, announce, transport, kept, wanted);
         None
     }
 
@@ -227,7 +227,7 @@ impl Tracker {
     #[inline(never)]
     fn choose(
         &mut self,
-        stamp: Stamp,
+        tick: Tick,
         caller: &Caller,
         announce: &Announce,
         transport: Transport,
@@ -246,21 +246,21 @@ impl Tracker {
             let stored = stored.filter(|_| caller.address.is_ipv4());
             let asker = Asker { endpoint: endpoint4, stored, horizon, reach, complete, external };
             let wanted = wanted.min(udp::MAX_PEERS4);
-            self.peers4_told = select::<6, V4>(&mut self.pool, swarms, &asker, stamp, &mut *self.peers4, wanted);
+            self.peers4_told = select::<6, V4>(&mut self.pool, swarms, &asker, tick, &mut *self.peers4, wanted);
         }
         if transport == Transport::Http || caller.address.is_ipv6() {
             let external = external_octets::<18>(self.policy.external);
             let stored = stored.filter(|_| caller.address.is_ipv6());
             let asker = Asker { endpoint: endpoint6, stored, horizon, reach, complete, external };
             let wanted = wanted.min(most_peers6(transport));
-            self.peers6_told = select::<18, V6>(&mut self.pool, swarms, &asker, stamp, &mut *self.peers6, wanted);
+            self.peers6_told = select::<18, V6>(&mut self.pool, swarms, &asker, tick, &mut *self.peers6, wanted);
         }
     }
 
     /// The counts of both sides of the horizon together.
-    pub(super) fn counts(&self, stamp: Stamp, swarms: Swarms) -> SwarmCounts {
+    pub(super) fn counts(&self, tick: Tick, swarms: Swarms) -> SwarmCounts {
         let mut counts = SwarmCounts::default();
-        swarms.into_iter().flatten().for_each(|swarm| counts += self.pool.counts(swarm, stamp));
+        swarms.into_iter().flatten().for_each(|swarm| counts += self.pool.counts(swarm, tick));
         counts
     }
 
@@ -284,7 +284,7 @@ fn select<const N: usize, F: Family<N>>(
     pool: &mut Pool,
     swarms: Swarms,
     asker: &Asker<N>,
-    now: Stamp,
+    now: Tick,
     out: &mut [[u8; N]],
     wanted: usize,
 ) -> usize {

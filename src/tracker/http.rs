@@ -193,8 +193,8 @@ impl Tracker {
         if let Err(refusal) = self.may_scrape(now, caller) {
             return emit_refusal(out, refusal, keep_alive);
         }
-        let stamp = self.pool.stamp(now);
-        let file = |info_hash: &InfoHash| -> (InfoHash, SwarmCounts) { (*info_hash, self.scrape(stamp, info_hash)) };
+        let tick = self.pool.advance_to(now);
+        let file = |info_hash: &InfoHash| -> (InfoHash, SwarmCounts) { (*info_hash, self.scrape(tick, info_hash)) };
         http::emit_scrape(out, info_hashes.iter().map(file), keep_alive)
     }
 

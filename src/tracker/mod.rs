@@ -31,10 +31,10 @@ pub use crate::hash_key::HashKey;
 pub use crate::horizon::{External, Horizon, LocalNetworks};
 use crate::horizon::{Reach, reach};
 pub use crate::pool::{Ahead, ForgetStep, LOOK_AHEAD, Milestone};
-use crate::pool::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE, Pool, Quanta, SLACK, Walk};
+use crate::pool::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE, Pool, SLACK, TickLength, Walk};
 pub use crate::wire::Transport;
 use crate::wire::udp::MAX_PEERS4;
-use nat_detector::Sources;
+use nat_detector::NatDetector;
 
 /// Octets that an entry of the whitelist takes, its places in the lookup tables included.
 pub const WHITELIST_ENTRY_OCTETS: usize = crate::access::ENTRY_OCTETS;
@@ -55,7 +55,7 @@ pub struct Tracker {
     networks: LocalNetworks,
     policy: Policy,
     pace: Pace,
-    sources: Sources,
+    nat_detector: NatDetector,
     connection_ids: ConnectionIds,
     /// Jitter of the announce interval.
     random: fastrand::Rng,
@@ -163,18 +163,18 @@ impl Tracker {
     /// # Errors
     /// When the system does not have that much.
     pub fn new(settings: Settings, seeds: Seeds) -> Result<Self, TryReserveError> {
-        let quanta = Quanta::of_lifetime(settings.peer_timeout);
+        let tick_length = TickLength::of_lifetime(settings.peer_timeout);
         let mut random = fastrand::Rng::with_seed(seeds.random);
         Ok(Self {
             budget_octets: settings.memory_octets,
-            pool: Pool::reserve(settings.memory_octets, quanta, seeds.hash, random.u64(..))?,
+            pool: Pool::reserve(settings.memory_octets, tick_length, seeds.hash, random.u64(..))?,
             whitelist: Whitelist::with_capacity(settings.whitelist_capacity, settings.policy.retire_after)?,
             walk: Walk::default(),
             revoked: Box::default(),
             networks: LocalNetworks::new(&settings.lan),
-            pace: Pace::new(&settings.policy, quanta),
+            pace: Pace::new(&settings.policy, tick_length),
             policy: settings.policy,
-            sources: Sources::default(),
+            nat_detector: NatDetector::default(),
             connection_ids: ConnectionIds::new(seeds.connection_ids),
             random,
             counters: Counters::default(),
@@ -188,7 +188,7 @@ impl Tracker {
     /// Go on with another policy; what is stored stays.
     pub fn set_policy(&mut self, policy: Policy) {
         self.whitelist.set_retire_after(policy.retire_after);
-        self.pace = Pace::new(&policy, self.pool.quanta());
+        self.pace = Pace::new(&policy, self.pool.tick_length());
         self.policy = policy;
     }
 
@@ -204,7 +204,7 @@ impl Tracker {
 
     /// The one address that all of many peers came from: a NAT in front of the tracker, it seems (rule 27).
     pub fn only_source(&self) -> Option<IpAddr> {
-        self.sources.only()
+        self.nat_detector.only()
     }
 
     /// The whitelist, to read and to change. An entry that is removed there keeps its peers; see [`Tracker::revoke`].

@@ -3,7 +3,7 @@
 use super::{Caller, Refusal, Tracker};
 use crate::clock::Running;
 use crate::horizon::Horizon;
-use crate::pool::Stamp;
+use crate::pool::Tick;
 use crate::wire::{InfoHash, SwarmCounts};
 
 impl Tracker {
@@ -17,7 +17,7 @@ impl Tracker {
     }
 
     /// Count the peers of a swarm by role, on both sides of the horizon; zeros for an unknown swarm.
-    pub(super) fn scrape(&self, now: Stamp, info_hash: &InfoHash) -> SwarmCounts {
+    pub(super) fn scrape(&self, now: Tick, info_hash: &InfoHash) -> SwarmCounts {
         self.counts(now, [Horizon::Wan, Horizon::Lan].map(|horizon| self.pool.find(info_hash, horizon)))
     }
 }

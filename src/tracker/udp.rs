@@ -76,8 +76,8 @@ impl Tracker {
         self.counters.scrapes_udp += 1;
         match self.may_scrape(now, caller) {
             Ok(()) => {
-                let stamp = self.pool.stamp(now);
-                udp::emit_scrape(out, transaction_id, info_hashes.map(|info_hash| self.scrape(stamp, &info_hash)))
+                let tick = self.pool.advance_to(now);
+                udp::emit_scrape(out, transaction_id, info_hashes.map(|info_hash| self.scrape(tick, &info_hash)))
             }
             Err(refusal) => udp::emit_error(out, transaction_id, refusal.reason(), udp::MAX_REPLY_OCTETS),
         }

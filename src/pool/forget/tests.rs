@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 
 use super::super::endpoint::address_of;
-use super::super::line::{Few, Peers, Swarm};
+use super::super::line::{Inline, Peers, Swarm};
 use super::super::sweep::owner;
 use super::super::tree::LEAF_LINES;
 use super::*;
@@ -113,8 +113,8 @@ impl World {
             let endpoints: Vec<Vec<u8>> = match &lines[line] {
                 Line::Peers4(chained) => endpoints(&chained.items),
                 Line::Peers6(chained) => endpoints(&chained.items),
-                Line::Swarm(Swarm { few: Few::Four(few), .. }) => endpoints(few),
-                Line::Swarm(Swarm { few: Few::Six(few), .. }) => endpoints(few),
+                Line::Swarm(Swarm { inline: Inline::Peers4(inline), .. }) => endpoints(inline),
+                Line::Swarm(Swarm { inline: Inline::Peers6(inline), .. }) => endpoints(inline),
                 _ => continue,
             };
             let swarm = owner(lines, line).expect("each line of peers is a swarm's");
