@@ -1,143 +1,154 @@
-//! Pairs that are stored as two columns, so that the small halves of all pairs of a line stand side by side and can be
-//! looked at eight at a time.
+//! The items of a line as two columns: the metas lie side by side, so that up to eight of them are read at once.
 
 use core::fmt::Debug;
 
-use heapless::Vec;
+use heapless::{Vec, VecView};
 
-/// What is stored in two columns: a large half that is compared and copied, and a small one that is counted.
-pub(crate) trait Pair: Copy {
-    type First: Copy + Debug;
-    type Second: Copy + Debug;
-
-    /// What stands in the second column where there is no pair.
-    const VACANT: Self::Second;
-
-    fn split(self) -> (Self::First, Self::Second);
-    fn join(first: Self::First, second: Self::Second) -> Self;
+/// What a line holds: an endpoint, which is compared and copied, and a meta, which is counted. In lines of the index the
+/// endpoint is the line of a swarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Item<E, M> {
+    pub(super) endpoint: E,
+    pub(super) meta: M,
 }
 
-/// Up to `N` pairs, in no order that is kept.
+/// Up to `N` items, in any order.
 ///
-/// Invariant: `metas` is [`Pair::VACANT`] from `endpoints.len()` on.
+/// Invariant: from `endpoints.len()` on, `metas` holds the default, which means vacant.
 #[derive(Clone, Debug)]
-pub(crate) struct Columns<P: Pair, const N: usize> {
-    endpoints: Vec<P::First, N, u8>,
-    pub(super) metas: [P::Second; N],
+pub(crate) struct Columns<E, M, const N: usize> {
+    endpoints: Vec<E, N, u8>,
+    metas: [M; N],
 }
 
-/// [`Columns`] of any capacity.
-pub(crate) trait Items {
-    type Item: Pair;
+/// [`Columns`] of any capacity, to read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ColumnsRef<'a, E, M> {
+    pub(super) endpoints: &'a [E],
+    /// As many as there is capacity.
+    pub(super) metas: &'a [M],
+}
 
-    const CAPACITY: usize;
+/// [`Columns`] of any capacity, to change.
+#[derive(Debug)]
+pub(crate) struct ColumnsMut<'a, E, M> {
+    endpoints: &'a mut VecView<E, u8>,
+    metas: &'a mut [M],
+}
 
-    /// The first halves of the items there are.
-    fn endpoints(&self) -> &[<Self::Item as Pair>::First];
-    fn get(&self, slot: usize) -> Option<Self::Item>;
-    /// Put `item` in the place of the one at `slot`, which is returned.
-    fn replace(&mut self, slot: usize, item: Self::Item) -> Option<Self::Item>;
-    /// Add `item` behind the others; false, and nothing has changed, when there is no room.
-    fn push(&mut self, item: Self::Item) -> bool;
-    fn pop(&mut self) -> Option<Self::Item>;
-
-    fn len(&self) -> usize {
-        self.endpoints().len()
+impl<E, M: Copy + Default, const N: usize> Columns<E, M, N> {
+    pub(super) fn new() -> Self {
+        Self { endpoints: Vec::new(), metas: [M::default(); N] }
     }
 
-    fn is_empty(&self) -> bool {
-        self.endpoints().is_empty()
+    pub(super) fn is_empty(&self) -> bool {
+        self.endpoints.is_empty()
+    }
+
+    #[inline]
+    pub(super) fn read(&self) -> ColumnsRef<'_, E, M> {
+        ColumnsRef { endpoints: &self.endpoints, metas: &self.metas }
+    }
+
+    #[inline]
+    pub(super) fn change(&mut self) -> ColumnsMut<'_, E, M> {
+        ColumnsMut { endpoints: &mut self.endpoints, metas: &mut self.metas }
+    }
+}
+
+impl<'a, E: Copy, M: Copy> ColumnsRef<'a, E, M> {
+    #[inline]
+    pub(super) const fn len(&self) -> usize {
+        self.endpoints.len()
+    }
+
+    #[inline]
+    pub(super) fn get(&self, slot: usize) -> Option<Item<E, M>> {
+        Some(Item { endpoint: *self.endpoints.get(slot)?, meta: *self.metas.get(slot)? })
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = Item<E, M>> + use<'a, E, M> {
+        self.endpoints.iter().zip(self.metas).map(|(endpoint, meta)| Item { endpoint: *endpoint, meta: *meta })
+    }
+}
+
+impl<E: Copy, M: Copy + Default> ColumnsMut<'_, E, M> {
+    #[inline]
+    pub(super) fn read(&self) -> ColumnsRef<'_, E, M> {
+        ColumnsRef { endpoints: self.endpoints, metas: self.metas }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.endpoints.is_empty()
+    }
+
+    /// Put `item` in the place of the one at `slot`, which is returned.
+    #[inline]
+    pub(super) fn replace(&mut self, slot: usize, item: Item<E, M>) -> Option<Item<E, M>> {
+        let (endpoint, meta) = (self.endpoints.get_mut(slot)?, self.metas.get_mut(slot)?);
+        let replaced = Item { endpoint: *endpoint, meta: *meta };
+        (*endpoint, *meta) = (item.endpoint, item.meta);
+        Some(replaced)
+    }
+
+    /// Add `item` behind the others and return its slot. `None` if there is no room; then nothing has changed.
+    #[inline]
+    pub(super) fn push(&mut self, item: Item<E, M>) -> Option<usize> {
+        let slot = self.endpoints.len();
+        self.endpoints.push(item.endpoint).ok()?;
+        self.metas[slot] = item.meta;
+        Some(slot)
+    }
+
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<Item<E, M>> {
+        let endpoint = self.endpoints.pop()?;
+        let meta = core::mem::take(&mut self.metas[self.endpoints.len()]);
+        Some(Item { endpoint, meta })
     }
 
     /// Remove and return the item at `slot`; the last one takes its place.
-    fn swap_remove(&mut self, slot: usize) -> Option<Self::Item> {
-        let removed = self.get(slot)?;
+    pub(super) fn swap_remove(&mut self, slot: usize) -> Option<Item<E, M>> {
+        let removed = self.read().get(slot)?;
         let last = self.pop()?;
         // It may have been the last itself.
         let _ = self.replace(slot, last);
         Some(removed)
     }
-
-    fn iter(&self) -> impl Iterator<Item = Self::Item> {
-        (0..self.len()).filter_map(|slot| self.get(slot))
-    }
-}
-
-impl<P: Pair, const N: usize> Columns<P, N> {
-    pub(super) const fn new() -> Self {
-        Self { endpoints: Vec::new(), metas: [P::VACANT; N] }
-    }
-}
-
-impl<P: Pair, const N: usize> Items for Columns<P, N> {
-    type Item = P;
-
-    const CAPACITY: usize = N;
-
-    #[inline]
-    fn endpoints(&self) -> &[P::First] {
-        &self.endpoints
-    }
-
-    #[inline]
-    fn get(&self, slot: usize) -> Option<P> {
-        Some(P::join(*self.endpoints.get(slot)?, *self.metas.get(slot)?))
-    }
-
-    #[inline]
-    fn replace(&mut self, slot: usize, item: P) -> Option<P> {
-        let (first, second) = (self.endpoints.get_mut(slot)?, self.metas.get_mut(slot)?);
-        let replaced = P::join(*first, *second);
-        (*first, *second) = item.split();
-        Some(replaced)
-    }
-
-    fn push(&mut self, item: P) -> bool {
-        let (first, second) = item.split();
-        let slot = self.endpoints.len();
-        if self.endpoints.push(first).is_err() {
-            return false;
-        }
-        self.metas[slot] = second;
-        true
-    }
-
-    fn pop(&mut self) -> Option<P> {
-        let first = self.endpoints.pop()?;
-        let second = core::mem::replace(&mut self.metas[self.endpoints.len()], P::VACANT);
-        Some(P::join(first, second))
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::line::{Indexed, LineIndex};
     use super::*;
 
-    fn item(number: usize) -> Indexed {
-        Indexed { swarm: LineIndex::new(number), tag: number as u8 }
+    fn item(number: usize) -> Item<u16, u8> {
+        Item { endpoint: number as u16, meta: number as u8 }
     }
 
-    fn is_vacant_beyond_its_items<const N: usize>(columns: &Columns<Indexed, N>) -> bool {
-        columns.metas[columns.len()..].iter().all(|second| *second == Indexed::VACANT)
+    fn is_vacant_beyond_its_items<const N: usize>(columns: &Columns<u16, u8, N>) -> bool {
+        columns.metas[columns.endpoints.len()..].iter().all(|meta| *meta == 0)
+    }
+
+    fn items<const N: usize>(columns: &Columns<u16, u8, N>) -> std::vec::Vec<Item<u16, u8>> {
+        columns.read().iter().collect()
     }
 
     #[test]
     fn what_is_put_in_comes_out_and_what_is_left_is_vacant() {
-        let mut columns = Columns::<Indexed, 3>::new();
-        assert!(columns.is_empty() && columns.pop().is_none() && columns.get(0).is_none());
+        let mut columns = Columns::<u16, u8, 3>::new();
+        assert!(columns.is_empty() && columns.change().pop().is_none() && columns.read().get(0).is_none());
         for number in 1..=3 {
-            assert!(columns.push(item(number)));
+            assert_eq!(columns.change().push(item(number)), Some(number - 1));
         }
-        assert!(!columns.push(item(4)), "full");
-        assert_eq!(columns.iter().collect::<std::vec::Vec<_>>(), [1, 2, 3].map(item));
-        assert_eq!(columns.replace(1, item(9)), Some(item(2)));
-        assert_eq!(columns.replace(3, item(9)), None);
-        assert_eq!(columns.swap_remove(0), Some(item(1)));
-        assert_eq!(columns.iter().collect::<std::vec::Vec<_>>(), [3, 9].map(item));
+        assert_eq!(columns.change().push(item(4)), None, "full");
+        assert_eq!(items(&columns), [1, 2, 3].map(item));
+        assert_eq!(columns.change().replace(1, item(9)), Some(item(2)));
+        assert_eq!(columns.change().replace(3, item(9)), None);
+        assert_eq!(columns.change().swap_remove(0), Some(item(1)));
+        assert_eq!(items(&columns), [3, 9].map(item));
         assert!(is_vacant_beyond_its_items(&columns));
-        assert_eq!(columns.swap_remove(1), Some(item(9)), "the last one itself");
-        assert_eq!(columns.pop(), Some(item(3)));
+        assert_eq!(columns.change().swap_remove(1), Some(item(9)), "the last one itself");
+        assert_eq!(columns.change().pop(), Some(item(3)));
         assert!(columns.is_empty() && is_vacant_beyond_its_items(&columns));
     }
 }

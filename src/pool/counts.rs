@@ -3,7 +3,7 @@
 use super::age::Tick;
 use super::chain;
 use super::family::{Family, V4, V6};
-use super::line::{Inline, LineIndex, Peers, Swarm};
+use super::line::{Inline, LineIndex, Swarm};
 use super::meta_word::{MetaWord, RoleCounts, SlotMask};
 use super::role::Role;
 use super::swarms::Pool;
@@ -84,8 +84,8 @@ impl Pool {
             counts += role_counts.into();
         };
         match &own.inline {
-            Inline::Peers4(inline) => add(inline.meta_word()),
-            Inline::Peers6(inline) => add(inline.meta_word()),
+            Inline::Peers4(inline) => add(inline.read().meta_word()),
+            Inline::Peers6(inline) => add(inline.read().meta_word()),
             Inline::Counted(_) => {}
         }
         chain::walk::<V4>(&self.lines, own.roots[V4::ROOT], swarm).for_each(|(_, peers)| add(peers.meta_word()));

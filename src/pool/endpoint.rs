@@ -11,6 +11,7 @@ pub(crate) fn endpoint<const N: usize>(address: &[u8], port: u16) -> [u8; N] {
 }
 
 /// The address of an endpoint, in bytes.
-pub(crate) fn address_of<const N: usize>(endpoint: &[u8; N]) -> &[u8] {
-    endpoint.split_last_chunk::<2>().map_or(&[], |(address, _)| address)
+#[inline]
+pub(crate) fn address_of(endpoint: &impl AsRef<[u8]>) -> &[u8] {
+    endpoint.as_ref().split_last_chunk::<2>().map_or(&[], |(address, _)| address)
 }

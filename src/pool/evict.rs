@@ -7,8 +7,10 @@
 use heapless::Vec;
 
 use super::age::Tick;
+use super::columns::ColumnsRef;
 use super::endpoint::address_of;
-use super::line::{Inline, Line, LineIndex, Peers, Swarm};
+use super::line::{Inline, Line, LineIndex, Swarm};
+use super::meta_word::Meta;
 use super::swarms::Pool;
 
 /// Lines looked at in one try.
@@ -84,10 +86,10 @@ impl Pool {
 
     fn stalest(&self, line: LineIndex, now: Tick) -> Option<Stalest> {
         match &self.lines[line] {
-            Line::Peers4(chained) => stalest_of(&chained.items, now),
-            Line::Peers6(chained) => stalest_of(&chained.items, now),
-            Line::Swarm(Swarm { inline: Inline::Peers4(inline), .. }) => stalest_of(inline, now),
-            Line::Swarm(Swarm { inline: Inline::Peers6(inline), .. }) => stalest_of(inline, now),
+            Line::Peers4(chained) => stalest_of(chained.items.read(), now),
+            Line::Peers6(chained) => stalest_of(chained.items.read(), now),
+            Line::Swarm(Swarm { inline: Inline::Peers4(inline), .. }) => stalest_of(inline.read(), now),
+            Line::Swarm(Swarm { inline: Inline::Peers6(inline), .. }) => stalest_of(inline.read(), now),
             _ => None,
         }
     }
@@ -100,7 +102,7 @@ struct Stalest {
     address: AddressKey,
 }
 
-fn stalest_of<const N: usize>(peers: &impl Peers<N>, now: Tick) -> Option<Stalest> {
+fn stalest_of<E: Copy + AsRef<[u8]>>(peers: ColumnsRef<'_, E, Meta>, now: Tick) -> Option<Stalest> {
     let stalest = peers.iter().max_by_key(|peer| peer.seen().age(now))?;
     Some(Stalest { age: stalest.seen().age(now), address: key_of(address_of(&stalest.endpoint)) })
 }

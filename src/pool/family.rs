@@ -1,73 +1,80 @@
-//! What lines of a chain hold, and whose peers: IPv4's, IPv6's, or the index's swarms.
+//! The three kinds of line that chains consist of: IPv4 peers, IPv6 peers, and the swarms of the index.
 
-use super::columns::{Columns, Items, Pair};
-use super::line::{
-    Chained, Indexed, Inline, Line, LineIndex, PEERS4_PER_LINE, PEERS4_PER_SWARM, PEERS6_PER_LINE, Peer, Peers,
-    SWARMS_PER_BUCKET, Swarm,
-};
+use core::fmt::Debug;
 
-/// What a chain is made of: the variant of [`Line`] that holds its items.
+use super::columns::{Columns, ColumnsMut, ColumnsRef};
+use super::line::{Chained, Inline, Line, LineIndex, PEERS4_PER_LINE, PEERS6_PER_LINE, SWARMS_PER_BUCKET, Swarm};
+use super::meta_word::Meta;
+
+/// The variant of [`Line`] that a chain consists of.
 pub(crate) trait Kind {
-    type Item: Pair;
-    type Items: Items<Item = Self::Item> + 'static;
+    /// The first column of its items.
+    type Endpoint: Copy + Debug + 'static;
+    /// The second column. The default means vacant.
+    type Meta: Copy + Debug + Default + 'static;
+
+    /// Items of a line.
+    const CAPACITY: usize;
 
     /// An empty line of this kind.
     fn line(next: LineIndex) -> Line;
     /// The items and the next line, if `line` is of this kind.
-    fn items(line: &Line) -> Option<(&Self::Items, LineIndex)>;
+    fn items(line: &Line) -> Option<(ColumnsRef<'_, Self::Endpoint, Self::Meta>, LineIndex)>;
     /// The items to change, if `line` is of this kind.
-    fn items_mut(line: &mut Line) -> Option<&mut Self::Items>;
+    fn items_mut(line: &mut Line) -> Option<ColumnsMut<'_, Self::Endpoint, Self::Meta>>;
 }
 
-/// A kind that holds peers. `N` is the length of an endpoint: address, then port, as on the wire.
-pub(crate) trait Family<const N: usize>: Kind<Item = Peer<N>, Items: Peers<N>> {
-    /// The peers in a swarm's own line.
-    type Inline: Peers<N>;
-
-    /// Which of a swarm's roots is this family's.
+/// A kind of peers, whose endpoint is address and port as on the wire.
+pub(crate) trait Family:
+    Copy + Debug + Kind<Endpoint: Eq + Ord + AsRef<[u8]> + AsMut<[u8]>, Meta = Meta>
+{
+    /// The index of this family's root in [`Swarm::roots`].
     const ROOT: usize;
+    /// Zeros: the endpoint of no peer.
+    const NO_ENDPOINT: Self::Endpoint;
 
     /// Are all peers of the swarm of this family, in its own line and one chain at most?
     fn is_only_family(swarm: &Swarm) -> bool;
     /// The peers in the swarm's own line, unless that holds something else.
-    fn inline(swarm: &Swarm) -> Option<&Self::Inline>;
+    fn inline(swarm: &Swarm) -> Option<ColumnsRef<'_, Self::Endpoint, Meta>>;
     /// Those peers to change. An empty list changes its family.
-    fn inline_mut(swarm: &mut Swarm) -> Option<&mut Self::Inline>;
+    fn inline_mut(swarm: &mut Swarm) -> Option<ColumnsMut<'_, Self::Endpoint, Meta>>;
 }
 
 /// IPv4.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct V4;
 /// IPv6.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct V6;
 /// The index.
 #[derive(Debug)]
 pub(crate) struct Buckets;
 
 impl Kind for V4 {
-    type Item = Peer<6>;
-    type Items = Columns<Peer<6>, PEERS4_PER_LINE>;
+    type Endpoint = [u8; 6];
+    type Meta = Meta;
+
+    const CAPACITY: usize = PEERS4_PER_LINE;
 
     fn line(next: LineIndex) -> Line {
         Line::Peers4(Chained { items: Columns::new(), next })
     }
 
     #[inline]
-    fn items(line: &Line) -> Option<(&Self::Items, LineIndex)> {
-        if let Line::Peers4(chained) = line { Some((&chained.items, chained.next)) } else { None }
+    fn items(line: &Line) -> Option<(ColumnsRef<'_, [u8; 6], Meta>, LineIndex)> {
+        if let Line::Peers4(chained) = line { Some((chained.items.read(), chained.next)) } else { None }
     }
 
     #[inline]
-    fn items_mut(line: &mut Line) -> Option<&mut Self::Items> {
-        if let Line::Peers4(chained) = line { Some(&mut chained.items) } else { None }
+    fn items_mut(line: &mut Line) -> Option<ColumnsMut<'_, [u8; 6], Meta>> {
+        if let Line::Peers4(chained) = line { Some(chained.items.change()) } else { None }
     }
 }
 
-impl Family<6> for V4 {
-    type Inline = Columns<Peer<6>, PEERS4_PER_SWARM>;
-
+impl Family for V4 {
     const ROOT: usize = 0;
+    const NO_ENDPOINT: [u8; 6] = [0; 6];
 
     #[inline]
     fn is_only_family(swarm: &Swarm) -> bool {
@@ -75,42 +82,43 @@ impl Family<6> for V4 {
     }
 
     #[inline]
-    fn inline(swarm: &Swarm) -> Option<&Self::Inline> {
-        if let Inline::Peers4(inline) = &swarm.inline { Some(inline) } else { None }
+    fn inline(swarm: &Swarm) -> Option<ColumnsRef<'_, [u8; 6], Meta>> {
+        if let Inline::Peers4(inline) = &swarm.inline { Some(inline.read()) } else { None }
     }
 
     #[inline]
-    fn inline_mut(swarm: &mut Swarm) -> Option<&mut Self::Inline> {
-        if matches!(&swarm.inline, Inline::Peers6(six) if six.is_empty()) {
+    fn inline_mut(swarm: &mut Swarm) -> Option<ColumnsMut<'_, [u8; 6], Meta>> {
+        if matches!(&swarm.inline, Inline::Peers6(other) if other.is_empty()) {
             swarm.inline = Inline::Peers4(Columns::new());
         }
-        if let Inline::Peers4(inline) = &mut swarm.inline { Some(inline) } else { None }
+        if let Inline::Peers4(inline) = &mut swarm.inline { Some(inline.change()) } else { None }
     }
 }
 
 impl Kind for V6 {
-    type Item = Peer<18>;
-    type Items = Columns<Peer<18>, PEERS6_PER_LINE>;
+    type Endpoint = [u8; 18];
+    type Meta = Meta;
+
+    const CAPACITY: usize = PEERS6_PER_LINE;
 
     fn line(next: LineIndex) -> Line {
         Line::Peers6(Chained { items: Columns::new(), next })
     }
 
     #[inline]
-    fn items(line: &Line) -> Option<(&Self::Items, LineIndex)> {
-        if let Line::Peers6(chained) = line { Some((&chained.items, chained.next)) } else { None }
+    fn items(line: &Line) -> Option<(ColumnsRef<'_, [u8; 18], Meta>, LineIndex)> {
+        if let Line::Peers6(chained) = line { Some((chained.items.read(), chained.next)) } else { None }
     }
 
     #[inline]
-    fn items_mut(line: &mut Line) -> Option<&mut Self::Items> {
-        if let Line::Peers6(chained) = line { Some(&mut chained.items) } else { None }
+    fn items_mut(line: &mut Line) -> Option<ColumnsMut<'_, [u8; 18], Meta>> {
+        if let Line::Peers6(chained) = line { Some(chained.items.change()) } else { None }
     }
 }
 
-impl Family<18> for V6 {
-    type Inline = Columns<Peer<18>, 1>;
-
+impl Family for V6 {
     const ROOT: usize = 1;
+    const NO_ENDPOINT: [u8; 18] = [0; 18];
 
     #[inline]
     fn is_only_family(swarm: &Swarm) -> bool {
@@ -118,41 +126,44 @@ impl Family<18> for V6 {
     }
 
     #[inline]
-    fn inline(swarm: &Swarm) -> Option<&Self::Inline> {
-        if let Inline::Peers6(inline) = &swarm.inline { Some(inline) } else { None }
+    fn inline(swarm: &Swarm) -> Option<ColumnsRef<'_, [u8; 18], Meta>> {
+        if let Inline::Peers6(inline) = &swarm.inline { Some(inline.read()) } else { None }
     }
 
     #[inline]
-    fn inline_mut(swarm: &mut Swarm) -> Option<&mut Self::Inline> {
-        if matches!(&swarm.inline, Inline::Peers4(four) if four.is_empty()) {
+    fn inline_mut(swarm: &mut Swarm) -> Option<ColumnsMut<'_, [u8; 18], Meta>> {
+        if matches!(&swarm.inline, Inline::Peers4(other) if other.is_empty()) {
             swarm.inline = Inline::Peers6(Columns::new());
         }
-        if let Inline::Peers6(inline) = &mut swarm.inline { Some(inline) } else { None }
+        if let Inline::Peers6(inline) = &mut swarm.inline { Some(inline.change()) } else { None }
     }
 }
 
 impl Kind for Buckets {
-    type Item = Indexed;
-    type Items = Columns<Indexed, SWARMS_PER_BUCKET>;
+    type Endpoint = LineIndex;
+    type Meta = u8;
+
+    const CAPACITY: usize = SWARMS_PER_BUCKET;
 
     fn line(next: LineIndex) -> Line {
         Line::Bucket(Chained { items: Columns::new(), next })
     }
 
     #[inline]
-    fn items(line: &Line) -> Option<(&Self::Items, LineIndex)> {
-        if let Line::Bucket(chained) = line { Some((&chained.items, chained.next)) } else { None }
+    fn items(line: &Line) -> Option<(ColumnsRef<'_, LineIndex, u8>, LineIndex)> {
+        if let Line::Bucket(chained) = line { Some((chained.items.read(), chained.next)) } else { None }
     }
 
     #[inline]
-    fn items_mut(line: &mut Line) -> Option<&mut Self::Items> {
-        if let Line::Bucket(chained) = line { Some(&mut chained.items) } else { None }
+    fn items_mut(line: &mut Line) -> Option<ColumnsMut<'_, LineIndex, u8>> {
+        if let Line::Bucket(chained) = line { Some(chained.items.change()) } else { None }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::age::Tick;
+    use super::super::line::Peer;
     use super::super::role::Role;
     use super::*;
     use crate::horizon::Horizon;
@@ -162,9 +173,9 @@ mod tests {
     fn an_empty_inline_serves_the_family_that_comes_first() {
         let mut swarm = Swarm::new(InfoHash([7; 20]), Horizon::Wan, Tick::of_count(0));
         let peer6 = Peer::new([6; 18], Role::Seeder, Tick::of_count(0));
-        assert!(V6::inline_mut(&mut swarm).is_some_and(|inline| inline.push(peer6)));
+        assert!(V6::inline_mut(&mut swarm).is_some_and(|mut inline| inline.push(peer6).is_some()));
         assert!(V4::inline_mut(&mut swarm).is_none(), "what holds an IPv6 peer has no room for IPv4");
-        assert_eq!(V6::inline(&swarm).map(Items::len), Some(1));
+        assert_eq!(V6::inline(&swarm).map(|inline| inline.len()), Some(1));
         assert!(V4::inline(&swarm).is_none());
     }
 }

@@ -153,11 +153,11 @@ impl Pool {
                 (1, Some(Part::Leaf4(0)))
             }
             Part::Leaf4(hash) => {
-                let (visited, next) = self.forget_leaf::<6, V4>(swarm, hash, now, goes);
+                let (visited, next) = self.forget_leaf::<V4>(swarm, hash, now, goes);
                 (visited, Some(next.map_or(Part::Leaf6(0), Part::Leaf4)))
             }
             Part::Leaf6(hash) => {
-                let (visited, next) = self.forget_leaf::<18, V6>(swarm, hash, now, goes);
+                let (visited, next) = self.forget_leaf::<V6>(swarm, hash, now, goes);
                 (visited, next.map(Part::Leaf6))
             }
         };
@@ -169,14 +169,14 @@ impl Pool {
     }
 
     /// The same for the leaf of one hash; return the first hash behind it.
-    fn forget_leaf<const N: usize, F: Family<N>>(
+    fn forget_leaf<F: Family>(
         &mut self,
         swarm: LineIndex,
         hash: u64,
         now: Tick,
         goes: impl Fn(&[u8], Tick) -> bool,
     ) -> (usize, Option<u64>) {
-        let (leaf, last_hash) = tree::leaf_of_hash::<N, F>(&self.lines, swarm, hash);
+        let (leaf, last_hash) = tree::leaf_of_hash::<F>(&self.lines, swarm, hash);
         let (mut at, mut visited) = (leaf.head, 1);
         while at != swarm
             && let Some(line) = at.some()

@@ -7,7 +7,7 @@
 use std::collections::TryReserveError;
 
 use super::chain::{self, Place};
-use super::columns::{Columns, Items};
+use super::columns::ColumnsRef;
 use super::family::Buckets;
 use super::line::{Indexed, Line, LineIndex, SWARMS_PER_BUCKET};
 use super::lines::Lines;
@@ -155,7 +155,7 @@ impl Index {
     /// Enter `swarm`, which must not be in here yet. `None` when there is no line for it; then nothing has changed.
     pub(super) fn insert(&mut self, lines: &mut Lines, hash: SwarmHash, swarm: LineIndex) -> Option<()> {
         let bucket = hash.bucket(self.buckets.len());
-        let item = Indexed { swarm, tag: hash.tag() };
+        let item = Indexed { endpoint: swarm, meta: hash.tag() };
         self.buckets[bucket] = chain::push::<Buckets>(lines, self.buckets[bucket], END, item)?;
         self.swarms += 1;
         if self.swarms > self.buckets.len() * SWARMS_PER_BUCKET_WANTED {
@@ -169,7 +169,7 @@ impl Index {
         let bucket = hash.bucket(self.buckets.len());
         let head = self.buckets[bucket];
         let place = chain::walk::<Buckets>(lines, head, END).find_map(|(line, items)| {
-            items.endpoints().iter().position(|other| *other == swarm).map(|slot| Place { line, slot })
+            items.endpoints.iter().position(|other| *other == swarm).map(|slot| Place { line, slot })
         });
         debug_assert!(place.is_some(), "a swarm that is not in the index");
         if let Some(place) = place {
@@ -189,7 +189,7 @@ impl Index {
         let mut whole = core::mem::replace(&mut self.buckets[old], LineIndex::NONE);
         while let Some((item, rest)) = chain::pop::<Buckets>(lines, whole, END) {
             whole = rest;
-            let Line::Swarm(swarm) = &lines[item.swarm] else { continue };
+            let Line::Swarm(swarm) = &lines[item.endpoint] else { continue };
             let bucket = self.hash(&swarm.info_hash, swarm.horizon).bucket(new + 1);
             debug_assert!(bucket == old || bucket == new);
             match chain::push::<Buckets>(lines, self.buckets[bucket], END, item) {
@@ -209,15 +209,15 @@ impl Index {
         let mut swarms = Vec::new();
         for (bucket, &head) in self.buckets.iter().enumerate() {
             for item in chain::walk::<Buckets>(lines, head, END).flat_map(|(_, items)| items.iter()) {
-                let Line::Swarm(swarm) = &lines[item.swarm] else { return Err(format!("{item:?} is no swarm")) };
+                let Line::Swarm(swarm) = &lines[item.endpoint] else { return Err(format!("{item:?} is no swarm")) };
                 let hash = SwarmHash::new(self.key.hash(&swarm.info_hash.0), swarm.horizon);
-                if hash.bucket(self.buckets.len()) != bucket || hash.tag() != item.tag {
+                if hash.bucket(self.buckets.len()) != bucket || hash.tag() != item.meta {
                     return Err(format!("{item:?} is in the wrong bucket"));
                 }
-                if self.find(lines, &swarm.info_hash, swarm.horizon) != Some(item.swarm) {
+                if self.find(lines, &swarm.info_hash, swarm.horizon) != Some(item.endpoint) {
                     return Err(format!("{item:?} stands in the index twice"));
                 }
-                swarms.push(item.swarm);
+                swarms.push(item.endpoint);
             }
         }
         if swarms.len() != self.swarms {
@@ -234,19 +234,19 @@ fn is_swarm(lines: &Lines, line: LineIndex, info_hash: &InfoHash, horizon: Horiz
         if swarm.info_hash == *info_hash && swarm.horizon == horizon)
 }
 
-impl Columns<Indexed, SWARMS_PER_BUCKET> {
+impl<'a> ColumnsRef<'a, LineIndex, u8> {
     /// The swarms with this tag: hardly ever more than one, and most of them the one that is looked for.
     #[inline]
-    fn tagged(&self, tag: u8) -> impl Iterator<Item = LineIndex> {
+    fn tagged(self, tag: u8) -> impl Iterator<Item = LineIndex> + use<'a> {
         let mut tags = [0; 16];
-        tags[..SWARMS_PER_BUCKET].copy_from_slice(&self.metas);
+        tags[..SWARMS_PER_BUCKET].copy_from_slice(self.metas);
         let mut equal = slots_equal(u128::from_le_bytes(tags), tag);
         core::iter::from_fn(move || {
             while equal != 0 {
                 let slot = equal.trailing_zeros() as usize / 8;
                 equal &= equal - 1;
                 // Beyond the last swarm there are tags of nobody.
-                if let Some(swarm) = self.endpoints().get(slot) {
+                if let Some(swarm) = self.endpoints.get(slot) {
                     return Some(*swarm);
                 }
             }

@@ -5,7 +5,7 @@
 //! keeps its alignment at 1 and its size where the assertions below want it.
 
 use super::age::Tick;
-use super::columns::{Columns, Items, Pair};
+use super::columns::{Columns, ColumnsRef, Item};
 use super::meta_word::{Meta, MetaWord, WORD_PEERS};
 use super::role::Role;
 use crate::horizon::Horizon;
@@ -52,16 +52,12 @@ impl LineIndex {
     }
 }
 
-/// One peer: where it listens (address and port as on the wire; 6 or 18 octets), and what is known of it. Its identity
-/// is the endpoint, never the client's peer id, which anybody could copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Peer<const N: usize> {
-    pub(super) endpoint: [u8; N],
-    pub(super) meta: Meta,
-}
+/// One peer: where it listens (address and port as on the wire; 6 or 18 bytes), and its meta. Its identity is the
+/// endpoint, never the client's peer id, which anybody could copy.
+pub(crate) type Peer<E> = Item<E, Meta>;
 
-impl<const N: usize> Peer<N> {
-    pub(super) const fn new(endpoint: [u8; N], role: Role, seen: Tick) -> Self {
+impl<E> Peer<E> {
+    pub(super) const fn new(endpoint: E, role: Role, seen: Tick) -> Self {
         Self { endpoint, meta: Meta::new(role, seen) }
     }
 
@@ -74,49 +70,27 @@ impl<const N: usize> Peer<N> {
     }
 }
 
-impl<const N: usize> Pair for Peer<N> {
-    type First = [u8; N];
-    type Second = Meta;
-
-    const VACANT: Meta = Meta::VACANT;
-
+impl<E: AsRef<[u8]> + PartialEq> ColumnsRef<'_, E, Meta> {
+    /// The metas of these peers.
     #[inline]
-    fn split(self) -> ([u8; N], Meta) {
-        (self.endpoint, self.meta)
-    }
-
-    #[inline]
-    fn join(endpoint: [u8; N], meta: Meta) -> Self {
-        Self { endpoint, meta }
-    }
-}
-
-/// The peers of a line, whatever its capacity.
-pub(crate) trait Peers<const N: usize>: Items<Item = Peer<N>> {
-    /// What is known of them besides their endpoints.
-    fn meta_word(&self) -> MetaWord;
-
-    /// Where this endpoint stands.
-    #[inline]
-    fn slot_of(&self, endpoint: &[u8; N]) -> Option<usize> {
-        // The end of an address takes one comparison, and tells most peers apart.
-        let end = |endpoint: &[u8; N]| endpoint.get(N - 6..N - 2).and_then(<[u8]>::first_chunk::<4>).copied();
-        let own_end = end(endpoint);
-        self.endpoints().iter().position(|other| end(other) == own_end && other == endpoint)
-    }
-}
-
-impl<const N: usize, const CAPACITY: usize> Peers<N> for Columns<Peer<N>, CAPACITY> {
-    #[inline]
-    fn meta_word(&self) -> MetaWord {
+    pub(super) fn meta_word(&self) -> MetaWord {
         MetaWord::new(self.metas)
+    }
+
+    /// The slot of this endpoint.
+    #[inline]
+    pub(super) fn slot_of(&self, endpoint: &E) -> Option<usize> {
+        // The end of an address takes one comparison, and tells most peers apart.
+        let end = |endpoint: &E| endpoint.as_ref().split_last_chunk::<2>()?.0.last_chunk::<4>().copied();
+        let own_end = end(endpoint);
+        self.endpoints.iter().position(|other| end(other) == own_end && other == endpoint)
     }
 }
 
 /// A line of a chain: items, and the next line of the chain. Every line of a chain is full but its head.
 #[derive(Clone, Debug)]
-pub(crate) struct Chained<T: Pair, const N: usize> {
-    pub(super) items: Columns<T, N>,
+pub(crate) struct Chained<E, M, const N: usize> {
+    pub(super) items: Columns<E, M, N>,
     pub(super) next: LineIndex,
 }
 
@@ -162,8 +136,8 @@ impl Swarm {
 /// swarm without a fork is counted by walking it).
 #[derive(Clone, Debug)]
 pub(crate) enum Inline {
-    Peers4(Columns<Peer<6>, PEERS4_PER_SWARM>),
-    Peers6(Columns<Peer<18>, 1>),
+    Peers4(Columns<[u8; 6], Meta, PEERS4_PER_SWARM>),
+    Peers6(Columns<[u8; 18], Meta, 1>),
     Counted(Counted),
 }
 
@@ -207,28 +181,9 @@ impl From<Counted> for SwarmCounts {
     }
 }
 
-/// A swarm in the index: its line, and 8 bits of its hash so that a miss seldom has to look at the line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Indexed {
-    pub(super) swarm: LineIndex,
-    pub(super) tag: u8,
-}
-
-impl Pair for Indexed {
-    type First = LineIndex;
-    type Second = u8;
-
-    /// A tag like any other: whether there is a swarm, its place tells.
-    const VACANT: u8 = 0;
-
-    fn split(self) -> (LineIndex, u8) {
-        (self.swarm, self.tag)
-    }
-
-    fn join(swarm: LineIndex, tag: u8) -> Self {
-        Self { swarm, tag }
-    }
-}
+/// A swarm in the index: its line, and 8 bits of its hash, so that a lookup seldom reads the line of another swarm. A
+/// vacant slot has a tag like any other.
+pub(crate) type Indexed = Item<LineIndex, u8>;
 
 /// Where a large swarm spreads its peers by 4 bits of a keyed hash of their endpoints. Neighbouring children may be the
 /// same chain: a power of two of them, aligned, so that a chain is split in two long before it needs a fork of its own.
@@ -245,17 +200,20 @@ pub(crate) struct Fork {
 pub(crate) enum Line {
     Free { next: LineIndex },
     Swarm(Swarm),
-    Peers4(Chained<Peer<6>, PEERS4_PER_LINE>),
-    Peers6(Chained<Peer<18>, PEERS6_PER_LINE>),
+    Peers4(Chained<[u8; 6], Meta, PEERS4_PER_LINE>),
+    Peers6(Chained<[u8; 18], Meta, PEERS6_PER_LINE>),
     Fork(Fork),
-    Bucket(Chained<Indexed, SWARMS_PER_BUCKET>),
+    Bucket(Chained<LineIndex, u8, SWARMS_PER_BUCKET>),
 }
 
 /// Octets of a line.
 pub(crate) const LINE_OCTETS: usize = 64;
 const _: () = assert!(size_of::<Line>() == LINE_OCTETS, "a line is one cache line");
 const _: () = assert!(align_of::<Line>() == LINE_OCTETS, "a line never straddles two cache lines");
-const _: () = assert!(size_of::<Peer<6>>() == 7 && size_of::<Peer<18>>() == 19, "a peer is its endpoint and one octet");
+const _: () = assert!(
+    size_of::<Peer<[u8; 6]>>() == 7 && size_of::<Peer<[u8; 18]>>() == 19,
+    "a peer is its endpoint and one octet"
+);
 const _: () = assert!(PEERS4_PER_LINE <= WORD_PEERS && PEERS6_PER_LINE <= WORD_PEERS, "a line's peers are one word");
 
 #[cfg(test)]

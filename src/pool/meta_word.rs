@@ -42,6 +42,13 @@ impl Meta {
     }
 }
 
+/// Vacant.
+impl Default for Meta {
+    fn default() -> Self {
+        Self::VACANT
+    }
+}
+
 /// The [`Meta`] of each peer of a line, the first in the lowest octet; [`Meta::VACANT`] where there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MetaWord(u64);
@@ -54,9 +61,10 @@ impl MetaWord {
     /// No peers.
     pub(super) const EMPTY: Self = Self(Meta::VACANT.octet() as u64 * EACH);
 
+    /// The metas of a line, which are up to [`WORD_PEERS`].
     #[inline]
-    pub(super) fn new<const N: usize>(metas: [Meta; N]) -> Self {
-        const { assert!(N <= WORD_PEERS) };
+    pub(super) fn new(metas: &[Meta]) -> Self {
+        debug_assert!(metas.len() <= WORD_PEERS);
         let mut octets = [Meta::VACANT.octet(); WORD_PEERS];
         for (octet, meta) in octets.iter_mut().zip(metas) {
             *octet = meta.octet();
@@ -195,7 +203,7 @@ mod tests {
                 let meta = Meta::new(ROLES[random.usize(..3)], Tick::of_count(random.u64(..64)));
                 if slot < peers { meta } else { Meta::VACANT }
             });
-            let (meta_word, now) = (MetaWord::new(metas), Tick::of_count(random.u64(..64)));
+            let (meta_word, now) = (MetaWord::new(&metas), Tick::of_count(random.u64(..64)));
             let slots = |wanted: &dyn Fn(Meta) -> bool| -> Vec<usize> {
                 (0..peers).filter(|slot| wanted(metas[*slot])).collect()
             };
@@ -208,13 +216,13 @@ mod tests {
             }
         }
         assert!(MetaWord::EMPTY.occupied().is_empty());
-        assert_eq!(MetaWord::new([Meta::VACANT; 3]), MetaWord::EMPTY);
+        assert_eq!(MetaWord::new(&[Meta::VACANT; 3]), MetaWord::EMPTY);
     }
 
     #[test]
     fn role_counts_count_each_role_of_as_many_words_as_they_may_take() {
         for role in ROLES {
-            let meta_word = MetaWord::new([Meta::new(role, Tick::of_count(1)); WORD_PEERS]);
+            let meta_word = MetaWord::new(&[Meta::new(role, Tick::of_count(1)); WORD_PEERS]);
             let mut role_counts = RoleCounts::default();
             (0..RoleCounts::WORDS).for_each(|_| role_counts.add(meta_word, meta_word.occupied()));
             role_counts.add(MetaWord::EMPTY, MetaWord::EMPTY.occupied());

@@ -5,11 +5,12 @@
 
 use super::age::Tick;
 use super::chain::{self, Place};
+use super::columns::ColumnsRef;
 use super::endpoint::address_of;
-use super::family::Family;
-use super::line::{Line, LineIndex, Peers};
+use super::family::{Family, V4};
+use super::line::{Line, LineIndex};
 use super::lines::Lines;
-use super::meta_word::{MetaWord, RoleCounts, SlotMask, WORD_PEERS};
+use super::meta_word::{Meta, MetaWord, RoleCounts, SlotMask, WORD_PEERS};
 use super::role::Role;
 use super::swarms::Pool;
 use super::tree;
@@ -27,9 +28,9 @@ const _: () = assert!(LINES_OF_A_CHAIN <= RoleCounts::WORDS, "a chain is counted
 
 /// Who asks, as far as it matters to what may be handed out.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asker<const N: usize> {
+pub(crate) struct Asker<F: Family> {
     /// Its endpoint; zeros, which is nobody's, where it is not of the family that is selected.
-    pub(crate) endpoint: [u8; N],
+    pub(crate) endpoint: F::Endpoint,
     /// Where it has just been stored: its swarm, and its place there.
     pub(crate) stored: Option<(LineIndex, Place)>,
     pub(crate) horizon: Horizon,
@@ -50,18 +51,18 @@ const HALF: usize = WORD_PEERS / 2;
 
 /// The peers of one line.
 #[derive(Clone, Copy)]
-struct Row<'a, const N: usize> {
+struct Row<'a, F: Family> {
     line: LineIndex,
-    endpoints: &'a [[u8; N]],
+    endpoints: &'a [F::Endpoint],
     meta_word: MetaWord,
 }
 
-impl<'a, const N: usize> Row<'a, N> {
+impl<'a, F: Family> Row<'a, F> {
     const EMPTY: Self = Self { line: LineIndex::NONE, endpoints: &[], meta_word: MetaWord::EMPTY };
 
     #[inline]
-    fn of(line: LineIndex, peers: &'a impl Peers<N>) -> Self {
-        Self { line, endpoints: peers.endpoints(), meta_word: peers.meta_word() }
+    fn of(line: LineIndex, peers: ColumnsRef<'a, F::Endpoint, Meta>) -> Self {
+        Self { line, endpoints: peers.endpoints, meta_word: peers.meta_word() }
     }
 
     /// Which of the `alive` are of use to an asker, and others than itself (rule 8), which stands at `own_place`.
@@ -77,7 +78,7 @@ impl<'a, const N: usize> Row<'a, N> {
     /// Write the endpoints of `slots` to the start of `out`, which has room for [`WORD_PEERS`], and return how many they
     /// are.
     #[inline]
-    fn copy(&self, slots: SlotMask, out: &mut [[u8; N]]) -> Option<usize> {
+    fn copy(&self, slots: SlotMask, out: &mut [F::Endpoint]) -> Option<usize> {
         let places = out.first_chunk_mut::<WORD_PEERS>()?;
         let mut length = self.endpoints.len();
         // Most lines have a half at least, and a length that is known makes a short copy: from either end, so that the two
@@ -109,26 +110,26 @@ pub(crate) enum Shows {
 }
 
 /// One selection under way.
-struct Selection<'a, const N: usize> {
-    asker: &'a Asker<N>,
+struct Selection<'a, F: Family> {
+    asker: &'a Asker<F>,
     /// Where the asker stands in the swarm that is looked at.
     own_place: Option<Place>,
     shows: Shows,
     now: Tick,
     lines_left: usize,
     /// [`SLACK`] longer than what is `wanted`.
-    out: &'a mut [[u8; N]],
+    out: &'a mut [F::Endpoint],
     wanted: usize,
     taken: usize,
 }
 
-impl<const N: usize> Selection<'_, N> {
+impl<F: Family> Selection<'_, F> {
     const fn is_done(&self) -> bool {
         self.taken >= self.wanted || self.lines_left == 0
     }
 
     /// Hand out the peers of one line, from a random one on if not all of them are wanted.
-    fn take(&mut self, row: &Row<'_, N>, random: &mut fastrand::Rng) {
+    fn take(&mut self, row: &Row<'_, F>, random: &mut fastrand::Rng) {
         let slots = row.wanted(row.meta_word.alive(self.now), self.asker.complete, self.own_place);
         match self.shows {
             Shows::All => {}
@@ -147,14 +148,14 @@ impl<const N: usize> Selection<'_, N> {
         }
     }
 
-    fn take_slots(&mut self, row: &Row<'_, N>, slots: impl Iterator<Item = usize>) {
+    fn take_slots(&mut self, row: &Row<'_, F>, slots: impl Iterator<Item = usize>) {
         for slot in slots.take(self.wanted - self.taken) {
             self.out[self.taken] = row.endpoints[slot];
             self.taken += 1;
         }
     }
 
-    fn take_lan_peers(&mut self, row: &Row<'_, N>, slots: SlotMask) {
+    fn take_lan_peers(&mut self, row: &Row<'_, F>, slots: SlotMask) {
         for slot in slots.ascending() {
             if self.taken == self.wanted {
                 return;
@@ -171,14 +172,14 @@ impl<const N: usize> Selection<'_, N> {
     }
 }
 
-impl<const N: usize> Asker<N> {
+impl<F: Family> Asker<F> {
     /// The endpoint under which this asker may be told of a LAN peer, if it may at all.
-    fn endpoint_of_lan_peer(&self, mut endpoint: [u8; N]) -> Option<[u8; N]> {
+    fn endpoint_of_lan_peer(&self, mut endpoint: F::Endpoint) -> Option<F::Endpoint> {
         let reach = reach_of(&endpoint);
         match self.horizon {
             Horizon::Lan if reach == Reach::Host && self.reach != Reach::Host => return None,
             Horizon::Wan if reach != Reach::Public => {
-                let (address, _) = endpoint.split_last_chunk_mut::<2>()?;
+                let (address, _) = endpoint.as_mut().split_last_chunk_mut::<2>()?;
                 address.copy_from_slice(self.external.as_ref()?.get(..address.len())?);
             }
             _ => {}
@@ -187,14 +188,14 @@ impl<const N: usize> Asker<N> {
     }
 }
 
-fn reach_of<const N: usize>(endpoint: &[u8; N]) -> Reach {
+fn reach_of(endpoint: &impl AsRef<[u8]>) -> Reach {
     reach(address_of(endpoint))
 }
 
-/// The octets of the gateway's external address of the family whose endpoints have `N` octets.
-pub(crate) fn external_octets<const N: usize>(external: External) -> Option<[u8; 16]> {
+/// The bytes of the gateway's external address of one family.
+pub(crate) fn external_octets<F: Family>(external: External) -> Option<[u8; 16]> {
     let mut octets = [0; 16];
-    if N == 6 {
+    if F::ROOT == V4::ROOT {
         octets[..4].copy_from_slice(&external.v4?.octets());
     } else {
         octets = external.v6?.octets();
@@ -205,20 +206,20 @@ pub(crate) fn external_octets<const N: usize>(external: External) -> Option<[u8;
 impl Pool {
     /// Write the endpoints of up to `wanted` peers of `swarm` to the start of `out`, which is [`SLACK`] longer than that,
     /// and return how many there were.
-    pub(crate) fn select<const N: usize, F: Family<N>>(
+    pub(crate) fn select<F: Family>(
         &mut self,
         swarm: LineIndex,
-        asker: &Asker<N>,
+        asker: &Asker<F>,
         now: Tick,
-        out: &mut [[u8; N]],
+        out: &mut [F::Endpoint],
         wanted: usize,
     ) -> usize {
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return 0 };
         let root = own.roots[F::ROOT];
-        let path = self.selection_start.next(&asker.endpoint, &mut self.random);
+        let path = self.selection_start.next(asker.endpoint.as_ref(), &mut self.random);
         let mut selection = Selection {
             asker,
-            own_place: self.own_place::<N, F>(swarm, asker),
+            own_place: self.own_place::<F>(swarm, asker),
             shows: self.shows(own.horizon, asker.horizon, asker.reach),
             now,
             lines_left: LINES_LOOKED_AT,
@@ -227,20 +228,20 @@ impl Pool {
             taken: 0,
         };
         if !root.is_none() && matches!(self.lines[root], Line::Fork(_)) {
-            select_in_fork::<N, F>(&self.lines, swarm, (root, 0), path, &mut self.random, &mut selection);
+            select_in_fork::<F>(&self.lines, swarm, (root, 0), path, &mut self.random, &mut selection);
         } else {
-            select_in_chain::<N, F>(&self.lines, swarm, root, &mut self.random, &mut selection);
+            select_in_chain::<F>(&self.lines, swarm, root, &mut self.random, &mut selection);
         }
         selection.taken
     }
 
     /// Where the asker stands in `swarm`: known, if it was just stored there; but it may stand on the other side of the
     /// horizon too, if the local networks have changed since.
-    fn own_place<const N: usize, F: Family<N>>(&self, swarm: LineIndex, asker: &Asker<N>) -> Option<Place> {
+    fn own_place<F: Family>(&self, swarm: LineIndex, asker: &Asker<F>) -> Option<Place> {
         match asker.stored {
             Some((stored, place)) if stored == swarm => Some(place),
-            _ if asker.endpoint == [0; N] => None,
-            _ => self.place_of::<N, F>(swarm, &asker.endpoint),
+            _ if asker.endpoint == F::NO_ENDPOINT => None,
+            _ => self.place_of::<F>(swarm, &asker.endpoint),
         }
     }
 
@@ -264,20 +265,20 @@ impl Pool {
     /// Select from a swarm that shows all its peers, who are of one family and fit what is wanted, and count them in
     /// passing: most swarms, and so worth a way of their own. The asker stands at `own_place`, and looks for leechers
     /// only if it is `complete`. `out` is as for [`Pool::select`]. `None` where the swarm is another.
-    pub(crate) fn select_all<const N: usize, F: Family<N>>(
+    pub(crate) fn select_all<F: Family>(
         &self,
         swarm: LineIndex,
         own_place: Option<Place>,
         complete: bool,
         now: Tick,
-        out: &mut [[u8; N]],
+        out: &mut [F::Endpoint],
         wanted: usize,
     ) -> Option<(usize, SwarmCounts)> {
         let own = tree::swarm_at(&self.lines, swarm)?;
         if !F::is_only_family(own) {
             return None;
         }
-        let mut row = Row::of(swarm, F::inline(own)?);
+        let mut row = Row::<F>::of(swarm, F::inline(own)?);
         let mut next = own.roots[F::ROOT];
         let (mut taken, mut role_counts) = (0, RoleCounts::default());
         for _ in 0..LINES_OF_A_CHAIN {
@@ -300,20 +301,20 @@ impl Pool {
 }
 
 /// Select below a fork, from the child that `path` names on.
-fn select_in_fork<const N: usize, F: Family<N>>(
+fn select_in_fork<F: Family>(
     lines: &Lines,
     swarm: LineIndex,
     (fork, depth): (LineIndex, u32),
     path: u64,
     random: &mut fastrand::Rng,
-    selection: &mut Selection<'_, N>,
+    selection: &mut Selection<'_, F>,
 ) {
     let Line::Fork(fork) = &lines[fork] else { return };
     for child in tree::children_from(fork, tree::child_of(path, depth)) {
         if matches!(lines[child], Line::Fork(_)) {
-            select_in_fork::<N, F>(lines, swarm, (child, depth + 1), path, random, selection);
+            select_in_fork::<F>(lines, swarm, (child, depth + 1), path, random, selection);
         } else {
-            select_in_chain::<N, F>(lines, swarm, child, random, selection);
+            select_in_chain::<F>(lines, swarm, child, random, selection);
         }
         if selection.is_done() {
             return;
@@ -322,12 +323,12 @@ fn select_in_fork<const N: usize, F: Family<N>>(
 }
 
 /// Select from a chain, and from the swarm's own line if the chain is all that it has besides, from a random line on.
-fn select_in_chain<const N: usize, F: Family<N>>(
+fn select_in_chain<F: Family>(
     lines: &Lines,
     swarm: LineIndex,
     head: LineIndex,
     random: &mut fastrand::Rng,
-    selection: &mut Selection<'_, N>,
+    selection: &mut Selection<'_, F>,
 ) {
     let own = tree::swarm_at(lines, swarm).and_then(F::inline).map(|inline| Row::of(swarm, inline));
     let chained = chain::walk::<F>(lines, head, swarm).map(|(line, peers)| Row::of(line, peers));

@@ -19,7 +19,7 @@ impl SelectionStart {
     }
 
     /// Which child of each fork to take for whoever asks, with this number.
-    pub(super) fn ahead<const N: usize>(&self, endpoint: &[u8; N]) -> u64 {
+    pub(super) fn ahead(&self, endpoint: &[u8]) -> u64 {
         endpoint.chunks(size_of::<u64>()).fold(self.drawn, |state, chunk| {
             let mut octets = [0; size_of::<u64>()];
             octets[..chunk.len()].copy_from_slice(chunk);
@@ -28,7 +28,7 @@ impl SelectionStart {
     }
 
     /// The same for a selection that is made now.
-    pub(super) fn next<const N: usize>(&mut self, endpoint: &[u8; N], random: &mut fastrand::Rng) -> u64 {
+    pub(super) fn next(&mut self, endpoint: &[u8], random: &mut fastrand::Rng) -> u64 {
         if self.selections_left == 0 {
             self.drawn = random.u64(..);
         } else {

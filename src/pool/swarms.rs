@@ -12,12 +12,12 @@ use std::collections::TryReserveError;
 
 use super::age::{CurrentTick, Tick, TickLength};
 use super::chain::Place;
-use super::columns::Items;
+use super::columns::ColumnsRef;
 use super::family::{Family, V4, V6};
 use super::index::Index;
-use super::line::{Counted, Inline, LINE_OCTETS, Line, LineIndex, Peer, Peers, Swarm};
+use super::line::{Counted, Inline, LINE_OCTETS, Line, LineIndex, Peer, Swarm};
 use super::lines::Lines;
-use super::meta_word::MetaWord;
+use super::meta_word::{Meta, MetaWord};
 use super::role::{Population, Role};
 use super::selection_start::SelectionStart;
 use super::tree::{self, Search};
@@ -171,17 +171,17 @@ impl Pool {
 
     /// Store a peer, or refresh it if its endpoint is known; its swarm is added if need be.
     #[inline(always)]
-    pub(crate) fn upsert<const N: usize, F: Family<N>>(
+    pub(crate) fn upsert<F: Family>(
         &mut self,
         info_hash: &InfoHash,
         horizon: Horizon,
-        endpoint: [u8; N],
+        endpoint: F::Endpoint,
         role: Role,
         now: Tick,
     ) -> Upserted {
         match self.find_or_add_swarm(info_hash, horizon, now) {
             Some(swarm) => {
-                let (stored, place) = self.upsert_in::<N, F>(swarm, endpoint, role, now);
+                let (stored, place) = self.upsert_in::<F>(swarm, endpoint, role, now);
                 Upserted { stored, swarm: Some(swarm), place }
             }
             None => Upserted { stored: Stored::Full, swarm: None, place: None },
@@ -190,59 +190,55 @@ impl Pool {
 
     /// Store or refresh a peer in `swarm`, and return its place.
     #[inline]
-    fn upsert_in<const N: usize, F: Family<N>>(
+    fn upsert_in<F: Family>(
         &mut self,
         swarm: LineIndex,
-        endpoint: [u8; N],
+        endpoint: F::Endpoint,
         role: Role,
         now: Tick,
     ) -> (Stored, Option<Place>) {
         let new = Peer::new(endpoint, role, now);
-        let refreshed = |before: Peer<N>| Stored::Refreshed { before: before.role(), age: before.seen().age(now) };
-        if let Some(inline) = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::inline_mut)
-            && let Some(slot) = inline.slot_of(&endpoint)
+        let refreshed =
+            |before: Peer<F::Endpoint>| Stored::Refreshed { before: before.role(), age: before.seen().age(now) };
+        if let Some(mut inline) = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::inline_mut)
+            && let Some(slot) = inline.read().slot_of(&endpoint)
             && let Some(before) = inline.replace(slot, new)
         {
             self.peers.change(Some(before.role()), Some(role));
             return (refreshed(before), Some(Place { line: swarm, slot }));
         }
-        let search = tree::find::<N, F>(&self.lines, self.key, swarm, &endpoint);
+        let search = tree::find::<F>(&self.lines, self.key, swarm, &endpoint);
         if let Some(place) = search.place
-            && let Some(peers) = F::items_mut(&mut self.lines[place.line])
+            && let Some(mut peers) = F::items_mut(&mut self.lines[place.line])
             && let Some(before) = peers.replace(place.slot, new)
         {
             self.peers.change(Some(before.role()), Some(role));
             self.recount(swarm, Some(before.role()), Some(role));
             return (refreshed(before), Some(place));
         }
-        match self.insert::<N, F>(swarm, search, new) {
+        match self.insert::<F>(swarm, search, new) {
             Some(place) => (Stored::Added, Some(place)),
             None => (Stored::Full, None),
         }
     }
 
     /// Where an endpoint stands.
-    pub(super) fn place_of<const N: usize, F: Family<N>>(&self, swarm: LineIndex, endpoint: &[u8; N]) -> Option<Place> {
+    pub(super) fn place_of<F: Family>(&self, swarm: LineIndex, endpoint: &F::Endpoint) -> Option<Place> {
         let own = tree::swarm_at(&self.lines, swarm).and_then(F::inline).and_then(|inline| inline.slot_of(endpoint));
         match own {
             Some(slot) => Some(Place { line: swarm, slot }),
-            None => tree::find::<N, F>(&self.lines, self.key, swarm, endpoint).place,
+            None => tree::find::<F>(&self.lines, self.key, swarm, endpoint).place,
         }
     }
 
     #[inline(never)]
-    fn insert<const N: usize, F: Family<N>>(
-        &mut self,
-        swarm: LineIndex,
-        search: Search,
-        peer: Peer<N>,
-    ) -> Option<Place> {
+    fn insert<F: Family>(&mut self, swarm: LineIndex, search: Search, peer: Peer<F::Endpoint>) -> Option<Place> {
         let inline = F::inline_mut(tree::swarm_at_mut(&mut self.lines, swarm)?);
-        let in_own_line = inline.and_then(|inline| inline.push(peer).then(|| inline.len() - 1));
+        let in_own_line = inline.and_then(|mut inline| inline.push(peer));
         let place = match in_own_line {
             Some(slot) => Place { line: swarm, slot },
             None => {
-                let place = self.insert_in_tree::<N, F>(swarm, search, peer)?;
+                let place = self.insert_in_tree::<F>(swarm, search, peer)?;
                 self.recount(swarm, None, Some(peer.role()));
                 place
             }
@@ -253,22 +249,22 @@ impl Pool {
 
     /// Insert into the tree; where that gives the swarm its first fork, the peers of its own line go into the tree too,
     /// and counts take their place. Where lines for that are short, the chain just grows.
-    fn insert_in_tree<const N: usize, F: Family<N>>(
+    fn insert_in_tree<F: Family>(
         &mut self,
         swarm: LineIndex,
         mut search: Search,
-        peer: Peer<N>,
+        peer: Peer<F::Endpoint>,
     ) -> Option<Place> {
         let mut may_split = matches!(tree::swarm_at(&self.lines, swarm)?.inline, Inline::Counted(_));
         if !may_split
-            && tree::wants_first_fork::<N, F>(&self.lines, &search)
+            && tree::wants_first_fork::<F>(&self.lines, &search)
             && self.lines.available() >= LINES_FOR_A_FIRST_FORK
         {
             self.leave_own_line(swarm)?;
-            search = tree::find::<N, F>(&self.lines, self.key, swarm, &peer.endpoint);
+            search = tree::find::<F>(&self.lines, self.key, swarm, &peer.endpoint);
             may_split = true;
         }
-        tree::insert::<N, F>(&mut self.lines, self.key, swarm, search, peer, may_split)
+        tree::insert::<F>(&mut self.lines, self.key, swarm, search, peer, may_split)
     }
 
     /// Move the peers in the swarm's own line into its trees, and put the counts there.
@@ -276,42 +272,32 @@ impl Pool {
         let counts = self.walk_counts(swarm, tree::swarm_at(&self.lines, swarm)?, MetaWord::occupied);
         let counted = Counted::from(counts);
         match core::mem::replace(&mut tree::swarm_at_mut(&mut self.lines, swarm)?.inline, Inline::Counted(counted)) {
-            Inline::Peers4(peers) => self.move_into_tree::<6, V4>(swarm, &peers),
-            Inline::Peers6(peers) => self.move_into_tree::<18, V6>(swarm, &peers),
+            Inline::Peers4(peers) => self.move_into_tree::<V4>(swarm, peers.read()),
+            Inline::Peers6(peers) => self.move_into_tree::<V6>(swarm, peers.read()),
             Inline::Counted(_) => Some(()),
         }
     }
 
-    fn move_into_tree<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, peers: &F::Inline) -> Option<()> {
+    fn move_into_tree<F: Family>(&mut self, swarm: LineIndex, peers: ColumnsRef<'_, F::Endpoint, Meta>) -> Option<()> {
         peers.iter().try_for_each(|peer| {
-            let search = tree::find::<N, F>(&self.lines, self.key, swarm, &peer.endpoint);
-            tree::insert::<N, F>(&mut self.lines, self.key, swarm, search, peer, true).map(|_| ())
+            let search = tree::find::<F>(&self.lines, self.key, swarm, &peer.endpoint);
+            tree::insert::<F>(&mut self.lines, self.key, swarm, search, peer, true).map(|_| ())
         })
     }
 
     /// Remove a peer; false when it was not there.
-    pub(crate) fn remove<const N: usize, F: Family<N>>(
-        &mut self,
-        swarm: LineIndex,
-        endpoint: &[u8; N],
-        now: Tick,
-    ) -> bool {
-        let place = self.place_of::<N, F>(swarm, endpoint);
-        place.is_some_and(|place| self.remove_at::<N, F>(swarm, place, now))
+    pub(crate) fn remove<F: Family>(&mut self, swarm: LineIndex, endpoint: &F::Endpoint, now: Tick) -> bool {
+        let place = self.place_of::<F>(swarm, endpoint);
+        place.is_some_and(|place| self.remove_at::<F>(swarm, place, now))
     }
 
     /// Remove the peer of `swarm` that stands at `place`; false when there is none.
-    pub(super) fn remove_at<const N: usize, F: Family<N>>(
-        &mut self,
-        swarm: LineIndex,
-        place: Place,
-        now: Tick,
-    ) -> bool {
+    pub(super) fn remove_at<F: Family>(&mut self, swarm: LineIndex, place: Place, now: Tick) -> bool {
         let role = if place.line == swarm {
             let inline = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::inline_mut);
-            inline.and_then(|inline| inline.swap_remove(place.slot)).map(|peer| peer.role())
+            inline.and_then(|mut inline| inline.swap_remove(place.slot)).map(|peer| peer.role())
         } else {
-            self.remove_from_tree::<N, F>(swarm, place)
+            self.remove_from_tree::<F>(swarm, place)
         };
         if role.is_some() {
             self.peers.change(role, None);
@@ -320,11 +306,11 @@ impl Pool {
         role.is_some()
     }
 
-    fn remove_from_tree<const N: usize, F: Family<N>>(&mut self, swarm: LineIndex, place: Place) -> Option<Role> {
+    fn remove_from_tree<F: Family>(&mut self, swarm: LineIndex, place: Place) -> Option<Role> {
         let (peers, _) = F::items(&self.lines[place.line])?;
         let peer = peers.get(place.slot)?;
-        let leaf = tree::leaf::<N, F>(&self.lines, self.key, swarm, &peer.endpoint);
-        tree::remove::<N, F>(&mut self.lines, swarm, leaf, place);
+        let leaf = tree::leaf::<F>(&self.lines, self.key, swarm, &peer.endpoint);
+        tree::remove::<F>(&mut self.lines, swarm, leaf, place);
         self.recount(swarm, Some(peer.role()), None);
         Some(peer.role())
     }

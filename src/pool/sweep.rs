@@ -10,11 +10,12 @@ use core::time::Duration;
 
 use super::age::{CurrentTick, LATE_TICKS, LIFETIME_TICKS, SLACK_TICKS, SWEEP_TICKS, Tick};
 use super::chain::Place;
-use super::columns::Columns;
+use super::columns::{Columns, ColumnsRef};
 use super::endpoint::address_of;
 use super::family::{V4, V6};
-use super::line::{Inline, Line, LineIndex, Peers, Swarm};
+use super::line::{Inline, Line, LineIndex, Swarm};
 use super::lines::Lines;
+use super::meta_word::Meta;
 use super::swarms::Pool;
 use super::tree;
 use crate::clock::Running;
@@ -157,9 +158,9 @@ impl Pool {
             let place = Place { line, slot };
             let removed = match &self.lines[line] {
                 Line::Peers6(_) | Line::Swarm(Swarm { inline: Inline::Peers6(_), .. }) => {
-                    self.remove_at::<18, V6>(swarm, place, now)
+                    self.remove_at::<V6>(swarm, place, now)
                 }
-                _ => self.remove_at::<6, V4>(swarm, place, now),
+                _ => self.remove_at::<V4>(swarm, place, now),
             };
             if !removed {
                 return;
@@ -180,9 +181,9 @@ impl Pool {
         let swarm = fork.parent;
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return };
         if own.roots[0] == top {
-            tree::merge::<6, V4>(&mut self.lines, swarm, line);
+            tree::merge::<V4>(&mut self.lines, swarm, line);
         } else {
-            tree::merge::<18, V6>(&mut self.lines, swarm, line);
+            tree::merge::<V6>(&mut self.lines, swarm, line);
         }
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return };
         let forked = own.roots.iter().any(|root| !root.is_none() && matches!(self.lines[*root], Line::Fork(_)));
@@ -194,14 +195,14 @@ impl Pool {
 
 /// The slot of the first peer of a line that goes.
 fn first(line: &Line, goes: impl Fn(&[u8], Tick) -> bool) -> Option<usize> {
-    fn of<const N: usize>(peers: &impl Peers<N>, goes: impl Fn(&[u8], Tick) -> bool) -> Option<usize> {
+    fn of<E: Copy + AsRef<[u8]>>(peers: ColumnsRef<'_, E, Meta>, goes: impl Fn(&[u8], Tick) -> bool) -> Option<usize> {
         peers.iter().position(|peer| goes(address_of(&peer.endpoint), peer.seen()))
     }
     match line {
-        Line::Peers4(chained) => of(&chained.items, goes),
-        Line::Peers6(chained) => of(&chained.items, goes),
-        Line::Swarm(Swarm { inline: Inline::Peers4(inline), .. }) => of(inline, goes),
-        Line::Swarm(Swarm { inline: Inline::Peers6(inline), .. }) => of(inline, goes),
+        Line::Peers4(chained) => of(chained.items.read(), goes),
+        Line::Peers6(chained) => of(chained.items.read(), goes),
+        Line::Swarm(Swarm { inline: Inline::Peers4(inline), .. }) => of(inline.read(), goes),
+        Line::Swarm(Swarm { inline: Inline::Peers6(inline), .. }) => of(inline.read(), goes),
         Line::Swarm(_) | Line::Free { .. } | Line::Fork(_) | Line::Bucket(_) => None,
     }
 }
@@ -236,7 +237,7 @@ mod tests {
         let tick = pool.advance_to(began);
         for number in 0..100_000_u32 {
             let [a, b, c, d] = number.to_be_bytes();
-            pool.upsert::<6, V4>(&InfoHash([1; 20]), Horizon::Wan, [1, a, b, c, d, 1], Role::Leecher, tick);
+            pool.upsert::<V4>(&InfoHash([1; 20]), Horizon::Wan, [1, a, b, c, d, 1], Role::Leecher, tick);
         }
         while pool.sweep.last < began || pool.sweep_wait() == MIN_WAIT {
             pool.sweep(began);

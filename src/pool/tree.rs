@@ -6,9 +6,8 @@
 //! sweeper, which comes upon a line in no order, finds out whose it is in a few steps.
 
 use super::chain::{self, Place};
-use super::columns::Items;
 use super::family::Family;
-use super::line::{FORK_CHILDREN, Fork, Line, LineIndex, Peer, Peers, Swarm};
+use super::line::{FORK_CHILDREN, Fork, Line, LineIndex, Peer, Swarm};
 use super::lines::Lines;
 use crate::hash_key::HashKey;
 
@@ -54,7 +53,7 @@ pub(super) fn swarm_at_mut(lines: &mut Lines, line: LineIndex) -> Option<&mut Sw
     if let Line::Swarm(swarm) = &mut lines[line] { Some(swarm) } else { None }
 }
 
-pub(super) fn root<const N: usize, F: Family<N>>(lines: &Lines, swarm: LineIndex) -> LineIndex {
+pub(super) fn root<F: Family>(lines: &Lines, swarm: LineIndex) -> LineIndex {
     swarm_at(lines, swarm).map_or(LineIndex::NONE, |swarm| swarm.roots[F::ROOT])
 }
 
@@ -91,14 +90,9 @@ pub(super) fn next_child(fork: &Fork, start: usize) -> Option<LineIndex> {
 
 /// The leaf for `endpoint`. The hash is only computed where there is a fork.
 #[inline]
-pub(super) fn leaf<const N: usize, F: Family<N>>(
-    lines: &Lines,
-    key: HashKey,
-    swarm: LineIndex,
-    endpoint: &[u8; N],
-) -> Leaf {
-    let leaf = Leaf { above: Above::Swarm, head: root::<N, F>(lines, swarm), depth: 0 };
-    if fork_at(lines, leaf.head).is_some() { leaf_below(lines, leaf, key.hash(endpoint)) } else { leaf }
+pub(super) fn leaf<F: Family>(lines: &Lines, key: HashKey, swarm: LineIndex, endpoint: &F::Endpoint) -> Leaf {
+    let leaf = Leaf { above: Above::Swarm, head: root::<F>(lines, swarm), depth: 0 };
+    if fork_at(lines, leaf.head).is_some() { leaf_below(lines, leaf, key.hash(endpoint.as_ref())) } else { leaf }
 }
 
 #[inline(never)]
@@ -114,8 +108,8 @@ fn leaf_below(lines: &Lines, mut leaf: Leaf, hash: u64) -> Leaf {
 
 /// The leaf for endpoints with this hash, and the last hash that is in it: of all leaves whose hashes come before, every
 /// hash is smaller.
-pub(super) fn leaf_of_hash<const N: usize, F: Family<N>>(lines: &Lines, swarm: LineIndex, hash: u64) -> (Leaf, u64) {
-    let root = Leaf { above: Above::Swarm, head: root::<N, F>(lines, swarm), depth: 0 };
+pub(super) fn leaf_of_hash<F: Family>(lines: &Lines, swarm: LineIndex, hash: u64) -> (Leaf, u64) {
+    let root = Leaf { above: Above::Swarm, head: root::<F>(lines, swarm), depth: 0 };
     let leaf = leaf_below(lines, root, hash);
     let Above::Fork { line, child } = leaf.above else { return (leaf, u64::MAX) };
     let sharing = |fork: &Fork| fork.children[child..].iter().take_while(|other| **other == leaf.head).count();
@@ -128,13 +122,8 @@ pub(super) fn leaf_of_hash<const N: usize, F: Family<N>>(lines: &Lines, swarm: L
 
 /// Look for `endpoint` in the tree.
 #[inline]
-pub(super) fn find<const N: usize, F: Family<N>>(
-    lines: &Lines,
-    key: HashKey,
-    swarm: LineIndex,
-    endpoint: &[u8; N],
-) -> Search {
-    let leaf = leaf::<N, F>(lines, key, swarm, endpoint);
+pub(super) fn find<F: Family>(lines: &Lines, key: HashKey, swarm: LineIndex, endpoint: &F::Endpoint) -> Search {
+    let leaf = leaf::<F>(lines, key, swarm, endpoint);
     let mut seen = 0;
     for (line, peers) in chain::walk::<F>(lines, leaf.head, swarm) {
         seen += 1;
@@ -146,44 +135,44 @@ pub(super) fn find<const N: usize, F: Family<N>>(
 }
 
 /// Would one more peer make the leaf longer than [`LEAF_LINES`]?
-fn overflows<const N: usize, F: Family<N>>(lines: &Lines, search: &Search) -> bool {
-    let full = |head| F::items(&lines[head]).is_some_and(|(peers, _)| peers.len() == F::Items::CAPACITY);
+fn overflows<F: Family>(lines: &Lines, search: &Search) -> bool {
+    let full = |head| F::items(&lines[head]).is_some_and(|(peers, _)| peers.len() == F::CAPACITY);
     search.lines >= LEAF_LINES && search.leaf.depth < MAX_DEPTH && search.leaf.head.some().is_some_and(full)
 }
 
 /// Would one more peer give the swarm's tree of this family its first fork?
-pub(super) fn wants_first_fork<const N: usize, F: Family<N>>(lines: &Lines, search: &Search) -> bool {
-    search.leaf.above == Above::Swarm && overflows::<N, F>(lines, search)
+pub(super) fn wants_first_fork<F: Family>(lines: &Lines, search: &Search) -> bool {
+    search.leaf.above == Above::Swarm && overflows::<F>(lines, search)
 }
 
 /// Add a peer that `search` did not find, splitting its leaf if it is long and `may_split`, and return its place. `None`
 /// when there is no line for the peer; then it has not been added.
-pub(super) fn insert<const N: usize, F: Family<N>>(
+pub(super) fn insert<F: Family>(
     lines: &mut Lines,
     key: HashKey,
     swarm: LineIndex,
     search: Search,
-    peer: Peer<N>,
+    peer: Peer<F::Endpoint>,
     may_split: bool,
 ) -> Option<Place> {
     let mut leaf = search.leaf;
-    if may_split && overflows::<N, F>(lines, &search) && split::<N, F>(lines, key, swarm, leaf).is_some() {
-        leaf = self::leaf::<N, F>(lines, key, swarm, &peer.endpoint);
+    if may_split && overflows::<F>(lines, &search) && split::<F>(lines, key, swarm, leaf).is_some() {
+        leaf = self::leaf::<F>(lines, key, swarm, &peer.endpoint);
     }
     let head = chain::push::<F>(lines, leaf.head, swarm, peer)?;
-    hang::<N, F>(lines, swarm, leaf, head);
+    hang::<F>(lines, swarm, leaf, head);
     let (peers, _) = F::items(&lines[head])?;
     Some(Place { line: head, slot: peers.len() - 1 })
 }
 
 /// Remove the peer at `place` of `leaf`.
-pub(super) fn remove<const N: usize, F: Family<N>>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, place: Place) {
+pub(super) fn remove<F: Family>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, place: Place) {
     let head = chain::swap_remove::<F>(lines, leaf.head, swarm, place);
-    hang::<N, F>(lines, swarm, leaf, head);
+    hang::<F>(lines, swarm, leaf, head);
 }
 
 /// Let everything that led to the head of `leaf` lead to `head` instead.
-fn hang<const N: usize, F: Family<N>>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, head: LineIndex) {
+fn hang<F: Family>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, head: LineIndex) {
     if leaf.head == head {
         return;
     }
@@ -209,16 +198,16 @@ fn hang<const N: usize, F: Family<N>>(lines: &mut Lines, swarm: LineIndex, leaf:
 const LINES_FOR_A_SPLIT: usize = 3;
 
 /// Split the chain of `leaf` in two, under a new fork if need be. `None` when there are no lines to do it with.
-fn split<const N: usize, F: Family<N>>(lines: &mut Lines, key: HashKey, swarm: LineIndex, leaf: Leaf) -> Option<()> {
+fn split<F: Family>(lines: &mut Lines, key: HashKey, swarm: LineIndex, leaf: Leaf) -> Option<()> {
     if lines.available() < LINES_FOR_A_SPLIT {
         return None;
     }
     let (fork_line, shared) = match leaf.above {
         Above::Fork { line, .. } => {
             let shared = fork_at(lines, line)?.children.iter().filter(|child| **child == leaf.head).count();
-            if shared > 1 { (line, shared) } else { (grow_fork::<N, F>(lines, swarm, leaf, line)?, FORK_CHILDREN) }
+            if shared > 1 { (line, shared) } else { (grow_fork::<F>(lines, swarm, leaf, line)?, FORK_CHILDREN) }
         }
-        Above::Swarm => (grow_fork::<N, F>(lines, swarm, leaf, swarm)?, FORK_CHILDREN),
+        Above::Swarm => (grow_fork::<F>(lines, swarm, leaf, swarm)?, FORK_CHILDREN),
     };
     let Line::Fork(fork) = &mut lines[fork_line] else { return None };
     let first = fork.children.iter().position(|child| *child == leaf.head)?;
@@ -228,7 +217,7 @@ fn split<const N: usize, F: Family<N>>(lines: &mut Lines, key: HashKey, swarm: L
     let (mut whole, mut halves) = (leaf.head, [LineIndex::NONE; 2]);
     while let Some((peer, rest)) = chain::pop::<F>(lines, whole, swarm) {
         whole = rest;
-        let half = usize::from(child_of(key.hash(&peer.endpoint), depth) >= upper);
+        let half = usize::from(child_of(key.hash(peer.endpoint.as_ref()), depth) >= upper);
         halves[half] = chain::push::<F>(lines, halves[half], swarm, peer)?;
     }
     let Line::Fork(fork) = &mut lines[fork_line] else { return None };
@@ -238,14 +227,9 @@ fn split<const N: usize, F: Family<N>>(lines: &mut Lines, key: HashKey, swarm: L
 }
 
 /// Put a fork between `leaf` and what is above it (`parent`), all children of which are the leaf's chain.
-fn grow_fork<const N: usize, F: Family<N>>(
-    lines: &mut Lines,
-    swarm: LineIndex,
-    leaf: Leaf,
-    parent: LineIndex,
-) -> Option<LineIndex> {
+fn grow_fork<F: Family>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, parent: LineIndex) -> Option<LineIndex> {
     let fork = lines.take(Line::Fork(Fork { children: [leaf.head; FORK_CHILDREN], parent }))?;
-    hang::<N, F>(lines, swarm, leaf, fork);
+    hang::<F>(lines, swarm, leaf, fork);
     Some(fork)
 }
 
@@ -266,11 +250,11 @@ const MERGED_LINES: usize = LEAF_LINES / 2;
 
 /// Make the leaves of a fork that has lost most of its peers fewer again, and the fork a chain if one is left. Bounded:
 /// it looks at [`MERGED_LINES`] lines of each of 16 children at most.
-pub(super) fn merge<const N: usize, F: Family<N>>(lines: &mut Lines, swarm: LineIndex, fork_line: LineIndex) {
+pub(super) fn merge<F: Family>(lines: &mut Lines, swarm: LineIndex, fork_line: LineIndex) {
     let mut width = 2;
     while width <= FORK_CHILDREN {
         for first in (0..FORK_CHILDREN).step_by(width) {
-            merge_group::<N, F>(lines, swarm, fork_line, first, width);
+            merge_group::<F>(lines, swarm, fork_line, first, width);
         }
         width *= 2;
     }
@@ -291,13 +275,7 @@ pub(super) fn merge<const N: usize, F: Family<N>>(lines: &mut Lines, swarm: Line
 }
 
 /// Make one chain of the children `first..first + width`, if they are leaves and short enough together.
-fn merge_group<const N: usize, F: Family<N>>(
-    lines: &mut Lines,
-    swarm: LineIndex,
-    fork_line: LineIndex,
-    first: usize,
-    width: usize,
-) {
+fn merge_group<F: Family>(lines: &mut Lines, swarm: LineIndex, fork_line: LineIndex, first: usize, width: usize) {
     let Some(fork) = fork_at(lines, fork_line) else { return };
     let group: heapless::Vec<LineIndex, FORK_CHILDREN> = fork.children[first..first + width].iter().copied().collect();
     let mut heads: heapless::Vec<LineIndex, FORK_CHILDREN> = group.clone();

@@ -103,31 +103,25 @@ impl Tracker {
     /// Store the announcing peer, or remove it.
     fn store(&mut self, now: Tick, caller: &Caller, announce: &Announce) -> Kept {
         match caller.address {
-            IpAddr::V4(v4) => self.store_in::<6, V4>(now, caller, announce, endpoint(&v4.octets(), announce.port)),
-            IpAddr::V6(v6) => self.store_in::<18, V6>(now, caller, announce, endpoint(&v6.octets(), announce.port)),
+            IpAddr::V4(v4) => self.store_in::<V4>(now, caller, announce, endpoint(&v4.octets(), announce.port)),
+            IpAddr::V6(v6) => self.store_in::<V6>(now, caller, announce, endpoint(&v6.octets(), announce.port)),
         }
     }
 
-    fn store_in<const N: usize, F: Family<N>>(
-        &mut self,
-        tick: Tick,
-        caller: &Caller,
-        announce: &Announce,
-        endpoint: [u8; N],
-    ) -> Kept {
+    fn store_in<F: Family>(&mut self, tick: Tick, caller: &Caller, announce: &Announce, endpoint: F::Endpoint) -> Kept {
         let mut other = self.pool.find(&announce.info_hash, caller.other_horizon());
         if announce.event == Event::Stopped {
             let own = self.pool.find(&announce.info_hash, caller.horizon);
             if let Some(own) = own {
-                self.pool.remove::<N, F>(own, &endpoint, tick);
+                self.pool.remove::<F>(own, &endpoint, tick);
             }
             return Kept { outcome: Outcome::Left, swarms: [own, other], place: None };
         }
         self.pool.note_reach(caller.horizon, caller.reach);
         let role = Role::of(announce);
-        let mut upserted = self.pool.upsert::<N, F>(&announce.info_hash, caller.horizon, endpoint, role, tick);
+        let mut upserted = self.pool.upsert::<F>(&announce.info_hash, caller.horizon, endpoint, role, tick);
         if upserted.stored == Stored::Full {
-            upserted = self.store_where_full::<N, F>(tick, caller, announce, endpoint);
+            upserted = self.store_where_full::<F>(tick, caller, announce, endpoint);
             // Making room may have taken the other swarm's last peers, and its line.
             other = self.pool.find(&announce.info_hash, caller.other_horizon());
         }
@@ -138,12 +132,12 @@ impl Tracker {
     /// Make room for the newcomer, if somebody can go.
     #[cold]
     #[inline(never)]
-    fn store_where_full<const N: usize, F: Family<N>>(
+    fn store_where_full<F: Family>(
         &mut self,
         tick: Tick,
         caller: &Caller,
         announce: &Announce,
-        endpoint: [u8; N],
+        endpoint: F::Endpoint,
     ) -> Upserted {
         let evicted = self.pool.make_room(tick, address_of(&endpoint), self.pace.stale_after_ticks);
         self.counters.evicted(evicted);
@@ -151,7 +145,7 @@ impl Tracker {
             let swarm = self.pool.find(&announce.info_hash, caller.horizon);
             return Upserted { stored: Stored::Full, swarm, place: None };
         }
-        self.pool.upsert::<N, F>(&announce.info_hash, caller.horizon, endpoint, Role::of(announce), tick)
+        self.pool.upsert::<F>(&announce.info_hash, caller.horizon, endpoint, Role::of(announce), tick)
     }
 
     fn outcome(&mut self, announce: &Announce, stored: Stored, swarm: Option<LineIndex>) -> Outcome {
@@ -204,12 +198,12 @@ impl Tracker {
             let all = match caller.address {
                 IpAddr::V4(_) => {
                     let (out, wanted) = (&mut self.peers4[..], wanted.min(udp::MAX_PEERS4));
-                    let all = self.pool.select_all::<6, V4>(swarm, kept.place, complete, tick, out, wanted);
+                    let all = self.pool.select_all::<V4>(swarm, kept.place, complete, tick, out, wanted);
                     all.map(|(told, counts)| (&mut self.peers4_told, told, counts))
                 }
                 IpAddr::V6(_) => {
                     let (out, wanted) = (&mut self.peers6[..], wanted.min(most_peers6(transport)));
-                    let all = self.pool.select_all::<18, V6>(swarm, kept.place, complete, tick, out, wanted);
+                    let all = self.pool.select_all::<V6>(swarm, kept.place, complete, tick, out, wanted);
                     all.map(|(told, counts)| (&mut self.peers6_told, told, counts))
                 }
             };
@@ -242,18 +236,18 @@ impl Tracker {
         let swarms = kept.swarms;
         let stored = swarms[0].zip(kept.place);
         if transport == Transport::Http || caller.address.is_ipv4() {
-            let external = external_octets::<6>(self.policy.external);
+            let external = external_octets::<V4>(self.policy.external);
             let stored = stored.filter(|_| caller.address.is_ipv4());
             let asker = Asker { endpoint: endpoint4, stored, horizon, reach, complete, external };
             let wanted = wanted.min(udp::MAX_PEERS4);
-            self.peers4_told = select::<6, V4>(&mut self.pool, swarms, &asker, tick, &mut *self.peers4, wanted);
+            self.peers4_told = select::<V4>(&mut self.pool, swarms, &asker, tick, &mut *self.peers4, wanted);
         }
         if transport == Transport::Http || caller.address.is_ipv6() {
-            let external = external_octets::<18>(self.policy.external);
+            let external = external_octets::<V6>(self.policy.external);
             let stored = stored.filter(|_| caller.address.is_ipv6());
             let asker = Asker { endpoint: endpoint6, stored, horizon, reach, complete, external };
             let wanted = wanted.min(most_peers6(transport));
-            self.peers6_told = select::<18, V6>(&mut self.pool, swarms, &asker, tick, &mut *self.peers6, wanted);
+            self.peers6_told = select::<V6>(&mut self.pool, swarms, &asker, tick, &mut *self.peers6, wanted);
         }
     }
 
@@ -280,18 +274,18 @@ const fn most_peers6(transport: Transport) -> usize {
 }
 
 /// The asker's own side first: a LAN peer that has the data is nearer than any other.
-fn select<const N: usize, F: Family<N>>(
+fn select<F: Family>(
     pool: &mut Pool,
     swarms: Swarms,
-    asker: &Asker<N>,
+    asker: &Asker<F>,
     now: Tick,
-    out: &mut [[u8; N]],
+    out: &mut [F::Endpoint],
     wanted: usize,
 ) -> usize {
     let mut told = 0;
     for swarm in swarms.into_iter().flatten() {
         let Some(rest) = out.get_mut(told..) else { break };
-        told += pool.select::<N, F>(swarm, asker, now, rest, wanted - told);
+        told += pool.select::<F>(swarm, asker, now, rest, wanted - told);
     }
     told
 }

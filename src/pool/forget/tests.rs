@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 
-use super::super::endpoint::address_of;
-use super::super::line::{Inline, Peers, Swarm};
+use super::super::columns::ColumnsRef;
+use super::super::line::{Inline, Swarm};
+use super::super::meta_word::Meta;
 use super::super::sweep::owner;
 use super::super::tree::LEAF_LINES;
 use super::*;
@@ -111,10 +112,10 @@ impl World {
         let lines = &self.tracker.pool().lines;
         for line in (0..lines.touched()).map(LineIndex::new) {
             let endpoints: Vec<Vec<u8>> = match &lines[line] {
-                Line::Peers4(chained) => endpoints(&chained.items),
-                Line::Peers6(chained) => endpoints(&chained.items),
-                Line::Swarm(Swarm { inline: Inline::Peers4(inline), .. }) => endpoints(inline),
-                Line::Swarm(Swarm { inline: Inline::Peers6(inline), .. }) => endpoints(inline),
+                Line::Peers4(chained) => endpoints(chained.items.read()),
+                Line::Peers6(chained) => endpoints(chained.items.read()),
+                Line::Swarm(Swarm { inline: Inline::Peers4(inline), .. }) => endpoints(inline.read()),
+                Line::Swarm(Swarm { inline: Inline::Peers6(inline), .. }) => endpoints(inline.read()),
                 _ => continue,
             };
             let swarm = owner(lines, line).expect("each line of peers is a swarm's");
@@ -149,8 +150,8 @@ impl World {
     }
 }
 
-fn endpoints<const N: usize>(peers: &impl Peers<N>) -> Vec<Vec<u8>> {
-    peers.iter().map(|peer| [address_of(&peer.endpoint), &peer.endpoint[N - 2..]].concat()).collect()
+fn endpoints<E: Copy + AsRef<[u8]>>(peers: ColumnsRef<'_, E, Meta>) -> Vec<Vec<u8>> {
+    peers.iter().map(|peer| peer.endpoint.as_ref().to_vec()).collect()
 }
 
 fn walk_while_things_happen(memory_octets: usize, lan: Admission, seed: u64, peers: u32) {

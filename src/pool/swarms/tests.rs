@@ -52,16 +52,16 @@ impl Model {
             return Stored::Full;
         };
         let stored = if v6 {
-            self.pool.upsert_in::<18, V6>(line, endpoint(number), role, tick)
+            self.pool.upsert_in::<V6>(line, endpoint(number), role, tick)
         } else {
-            self.pool.upsert_in::<6, V4>(line, endpoint(number), role, tick)
+            self.pool.upsert_in::<V4>(line, endpoint(number), role, tick)
         };
         let (stored, place) = stored;
         if stored != Stored::Full {
             let expected = if v6 {
-                self.pool.place_of::<18, V6>(line, &endpoint(number))
+                self.pool.place_of::<V6>(line, &endpoint(number))
             } else {
-                self.pool.place_of::<6, V4>(line, &endpoint(number))
+                self.pool.place_of::<V4>(line, &endpoint(number))
             };
             assert_eq!(place, expected, "where it is said to stand");
             self.twin.insert((swarm, v6, number), (role, self.pool.tick_length.count(self.now)));
@@ -78,9 +78,9 @@ impl Model {
             return false;
         };
         let removed = if v6 {
-            self.pool.remove::<18, V6>(line, &endpoint(number), tick)
+            self.pool.remove::<V6>(line, &endpoint(number), tick)
         } else {
-            self.pool.remove::<6, V4>(line, &endpoint(number), tick)
+            self.pool.remove::<V4>(line, &endpoint(number), tick)
         };
         assert!(removed || !known, "a living peer is gone");
         removed
@@ -102,10 +102,10 @@ impl Model {
             .map(|((_, v6, number), (role, _))| (*v6, *number, *role))
     }
 
-    fn select(&mut self, swarm: LineIndex, asker: &Asker<6>, wanted: usize) -> Vec<[u8; 6]> {
+    fn select(&mut self, swarm: LineIndex, asker: &Asker<V4>, wanted: usize) -> Vec<[u8; 6]> {
         let tick = self.tick();
         let mut out = vec![[0; 6]; wanted + SLACK];
-        let told = self.pool.select::<6, V4>(swarm, asker, tick, &mut out, wanted);
+        let told = self.pool.select::<V4>(swarm, asker, tick, &mut out, wanted);
         assert!(told <= wanted);
         out.truncate(told);
         out
@@ -143,8 +143,8 @@ fn horizon(swarm: u8) -> Horizon {
 }
 
 /// An asker that is told of everybody.
-fn stranger<const N: usize>() -> Asker<N> {
-    Asker { endpoint: [0; N], stored: None, horizon: Horizon::Lan, reach: Reach::Host, complete: false, external: None }
+fn stranger() -> Asker<V4> {
+    Asker { endpoint: [0; 6], stored: None, horizon: Horizon::Lan, reach: Reach::Host, complete: false, external: None }
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn an_address_that_holds_most_of_the_pool_makes_room_for_others() {
     let line = model.pool.find_or_add_swarm(&info_hash(0), Horizon::Wan, tick).expect("room");
     for port in 1.. {
         let [high, low] = u16::to_be_bytes(port);
-        if model.pool.upsert_in::<6, V4>(line, [6, 6, 6, 6, high, low], Role::Leecher, tick).0 == Stored::Full {
+        if model.pool.upsert_in::<V4>(line, [6, 6, 6, 6, high, low], Role::Leecher, tick).0 == Stored::Full {
             break;
         }
     }
@@ -330,7 +330,7 @@ fn rule_08_the_asker_is_never_among_its_peers_and_seeders_get_leechers_only() {
     for number in 0..3000 {
         let complete = number % 3 != 0;
         // Whether it is known where the asker stands, or has to be looked up.
-        let place = model.pool.place_of::<6, V4>(line, &endpoint(number)).expect("stored");
+        let place = model.pool.place_of::<V4>(line, &endpoint(number)).expect("stored");
         let stored = (number % 2 == 0).then_some((line, place));
         let asker = Asker { endpoint: endpoint(number), stored, complete, ..stranger() };
         let told: BTreeSet<[u8; 6]> = model.select(line, &asker, 50).into_iter().collect();
