@@ -14,17 +14,19 @@
 //! # Layers
 //!
 //! ```text
-//!  main ─► cli ─► run ─┬─► net/server ─┬─► udp ────────┬─► tracker ─┬─► wire
-//!           │          │               └─► http ───────┘     ▲      └─► access ─► clock
+//!  main ─► cli ─► run ─┬─► net/server ─┬─► udp ────────┬─► tracker ─┬─► pool ─► wire ─► http
+//!           │          │               └─► http ───────┘     ▲      └─► access
 //!           │          ├─► net/admin ─► admin ───────────────┤
 //!           │          ├─► housekeeping (by the clock) ──────┘
 //!           │          └─► store (whitelist on disk) ◄── admin, housekeeping
 //!           └─► client ─ ─ Unix socket ─ ─► net/admin
 //! ```
 //!
-//! An arrow is who calls whom. `wire`, `access`, `clock` and `tracker` are the core, from which no arrow points back to
-//! the left: no socket, file, clock, randomness, log or runtime is named there, and time and random seeds are arguments.
-//! `tests/layering.rs` reads the sources and holds that.
+//! An arrow points from a caller to its callee. `tracker` and everything to the right of it are the core, from which no
+//! arrow points back to the left: it names no socket, file, clock, randomness, log or runtime, and gets time and random
+//! seeds as arguments. Three leaves are below all of the core: `clock`, `horizon` and `hash_key`. `pool` stores and
+//! `tracker` decides: the pool gets what it needs of the policy as closures and plain values. `tests/layering.rs` reads
+//! the sources and checks the arrows.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -32,7 +34,10 @@
 //! | [`wire`] | bytes ↔ requests and replies of BitTorrent: UDP, HTTP, bencode; decides nothing |
 //! | [`access`] | the whitelist as a table of fixed capacity |
 //! | [`clock`] | running time and the wall clock, as plain numbers |
-//! | [`tracker`] | everything decided: admission, the swarm pool, selection, sweeping, eviction, counters |
+//! | [`horizon`] | the split horizon: LAN or WAN, and how far an address reaches |
+//! | [`hash_key`] | the secret key of a run |
+//! | [`pool`] | the storage: swarms and their peers in lines, index, selection, sweep, eviction, prefetch |
+//! | [`tracker`] | the policy: admission, announce, scrape, connection ids, counters, settings |
 //! | [`net`] | sockets: wait until one is ready, receive, hand to the core, send |
 //! | [`store`] | the whitelist on disk, and what is done when the database is damaged; the only one to name sled |
 //! | [`api`] | the admin API's JSON, shared by both of its ends |
@@ -88,7 +93,9 @@
 //!
 //! | for | see |
 //! |---|---|
-//! | how a peer is kept in 7 octets, and a line in 64 | `pool/line.rs`, `columns.rs`, `meta_word.rs`, then `swarms.rs`, `tree.rs`, `index.rs` |
+//! | the calls of the pool, and its invariants | `pool/mod.rs`, `pool/swarms.rs`, `pool/invariants.rs` |
+//! | how a peer is kept in 7 bytes, and a line in 64 | `pool/line.rs`, `columns.rs`, `meta_word.rs`, then `tree.rs`, `index.rs` |
+//! | the age of a record, in ticks | `pool/age.rs` |
 //! | why an announce seldom waits for memory | `pool/prefetch.rs` |
 //! | what it costs, and what the system itself costs | `benches/`; `benches/instructions` for callgrind's count |
 //! | what happens when memory is used up | `pool/evict.rs`, `pool/sweep.rs` |

@@ -1,5 +1,6 @@
 //! The architecture, read from the sources: the core is pure, arrows never point left, and files and functions stay small.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -145,9 +146,14 @@ fn impurities(text: &str) -> Vec<String> {
 
 /// The modules of the crate that a text names as `crate::…`, with those in braces.
 fn modules_named(text: &str) -> Vec<String> {
+    named_after(&["crate::", "nakodo::"], text)
+}
+
+/// The names that come after one of these starts in a text, with those in braces.
+fn named_after(starts: &[&str], text: &str) -> Vec<String> {
     let code = production(text).join("\n");
     let mut modules = Vec::new();
-    for start in ["crate::", "nakodo::"] {
+    for start in starts {
         for (at, _) in code.match_indices(start) {
             let rest = &code[at + start.len()..];
             match rest.strip_prefix('{').and_then(|rest| rest.split_once("};")) {
@@ -171,6 +177,24 @@ fn first_words(group: &str) -> Vec<String> {
 
 fn word(text: &str) -> &str {
     text.split(|character: char| !character.is_alphanumeric() && character != '_').next().unwrap_or_default()
+}
+
+/// The files that a file leads to by the names in it, by way of any number of others.
+fn reached_from(file: &str, names: &BTreeMap<String, Vec<String>>) -> BTreeSet<String> {
+    let (mut reached, mut to_visit) = (BTreeSet::new(), vec![file]);
+    while let Some(file) = to_visit.pop() {
+        let named = names.get(file).into_iter().flatten();
+        to_visit.extend(named.filter(|name| reached.insert((*name).clone())).map(String::as_str));
+    }
+    reached
+}
+
+/// The files that lead to a file and back, itself included.
+fn circle_of(file: &str, names: &BTreeMap<String, Vec<String>>) -> BTreeSet<String> {
+    let mut circle = reached_from(file, names);
+    circle.retain(|other| reached_from(other, names).contains(file));
+    circle.insert(file.to_owned());
+    circle
 }
 
 /// The functions of a text that are longer than they may be, with their lines.
@@ -222,6 +246,27 @@ fn arrows_never_point_left() {
             for module in modules_named(&source.text) {
                 assert!(may.contains(&module.as_str()), "{} names {module}", source.path);
             }
+        }
+    }
+}
+
+#[test]
+fn no_circle_has_more_than_two_files() {
+    for folder in CORE.iter().filter(|layer| !layer.ends_with(".rs")) {
+        let file_name =
+            |source: &Source| Some(source.path.strip_prefix(&format!("{folder}/"))?.strip_suffix(".rs")?.to_owned());
+        let files: Vec<_> =
+            production_sources().filter_map(|source| Some((file_name(&source)?, source.text))).collect();
+        let is_file = |name: &String| files.iter().any(|(file, _)| file == name);
+        let names: BTreeMap<String, Vec<String>> = files
+            .iter()
+            .filter(|(file, _)| file != "mod")
+            .map(|(file, text)| (file.clone(), named_after(&["super::"], text).into_iter().filter(is_file).collect()))
+            .collect();
+        assert!(names.len() > 1, "the files of {folder} are found");
+        for file in names.keys() {
+            let circle = circle_of(file, &names);
+            assert!(circle.len() <= 2, "in {folder}: {circle:?}");
         }
     }
 }
@@ -285,6 +330,17 @@ fn arrows_are_found_in_every_form() {
     assert_eq!(modules_named(group), ["store", "wire"]);
     assert_eq!(modules_named("use super::store; // crate::net\n"), Vec::<String>::new());
     assert_eq!(modules_named("#[cfg(test)]\nmod tests {\n    use crate::net;\n}\n"), Vec::<String>::new());
+}
+
+#[test]
+fn circles_are_found_at_any_length() {
+    let names: BTreeMap<String, Vec<String>> =
+        [("a", vec!["b"]), ("b", vec!["c"]), ("c", vec!["a", "d"]), ("d", vec![])]
+            .map(|(file, names)| (file.to_owned(), names.into_iter().map(str::to_owned).collect()))
+            .into();
+    assert_eq!(circle_of("b", &names), ["a", "b", "c"].map(str::to_owned).into());
+    assert_eq!(circle_of("d", &names), ["d".to_owned()].into());
+    assert_eq!(named_after(&["super::"], "use super::{chain::{self, Place}, tree};\n"), ["chain", "tree"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::collections::TryReserveError;
 use super::chain::{self, Place};
 use super::columns::ColumnsRef;
 use super::family::Buckets;
+use super::impossible::impossible;
 use super::line::{Indexed, Line, LineIndex, SWARMS_PER_BUCKET};
 use super::lines::Lines;
 use crate::hash_key::HashKey;
@@ -171,8 +172,7 @@ impl Index {
         let place = chain::walk::<Buckets>(lines, head, END).find_map(|(line, items)| {
             items.endpoints.iter().position(|other| *other == swarm).map(|slot| Place { line, slot })
         });
-        debug_assert!(place.is_some(), "a swarm that is not in the index");
-        if let Some(place) = place {
+        if let Some(place) = place.or_else(|| impossible("a swarm that is not in the index")) {
             self.buckets[bucket] = chain::swap_remove::<Buckets>(lines, head, END, place);
             self.swarms -= 1;
         }
@@ -189,12 +189,15 @@ impl Index {
         let mut whole = core::mem::replace(&mut self.buckets[old], LineIndex::NONE);
         while let Some((item, rest)) = chain::pop::<Buckets>(lines, whole, END) {
             whole = rest;
-            let Line::Swarm(swarm) = &lines[item.endpoint] else { continue };
+            let Line::Swarm(swarm) = &lines[item.endpoint] else {
+                impossible::<()>("an item of the index that is no swarm");
+                continue;
+            };
             let bucket = self.hash(&swarm.info_hash, swarm.horizon).bucket(new + 1);
             debug_assert!(bucket == old || bucket == new);
-            match chain::push::<Buckets>(lines, self.buckets[bucket], END, item) {
-                Some(head) => self.buckets[bucket] = head,
-                None => debug_assert!(false, "no line for a split that was checked to fit"),
+            let head = chain::push::<Buckets>(lines, self.buckets[bucket], END, item);
+            if let Some(head) = head.or_else(|| impossible("no line for a split that was checked to fit")) {
+                self.buckets[bucket] = head;
             }
         }
     }

@@ -5,6 +5,7 @@ use std::ops::{Index, IndexMut};
 
 use prefetch_index::prefetch_index;
 
+use super::impossible::impossible;
 use super::line::{Line, LineIndex};
 
 /// All lines. The memory for `limit` of them is reserved at once and never grows; a page of it is touched only when a
@@ -61,7 +62,9 @@ impl Lines {
     pub(super) fn take(&mut self, line: Line) -> Option<LineIndex> {
         let index = match self.free.some() {
             Some(index) => {
-                let Line::Free { next } = self[index] else { return None };
+                let Line::Free { next } = self[index] else {
+                    return impossible("a line on the free list that is in use");
+                };
                 self.free = next;
                 self[index] = line;
                 index

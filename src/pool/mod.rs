@@ -22,6 +22,7 @@ mod endpoint;
 mod evict;
 mod family;
 mod forget;
+mod impossible;
 mod index;
 mod invariants;
 mod line;

@@ -14,6 +14,7 @@ use super::age::{CurrentTick, Tick, TickLength};
 use super::chain::Place;
 use super::columns::ColumnsRef;
 use super::family::{Family, V4, V6};
+use super::impossible::impossible;
 use super::index::Index;
 use super::line::{Counted, Inline, LINE_OCTETS, Line, LineIndex, Peer, Swarm};
 use super::lines::Lines;
@@ -75,6 +76,8 @@ pub(crate) struct Upserted {
 /// Lines that must be free for a swarm's first fork: those of a split, and one for each peer that leaves the swarm's own
 /// line.
 const LINES_FOR_A_FIRST_FORK: usize = 8;
+
+const NO_SWARM: &str = "a swarm that is not at its line";
 
 impl Pool {
     /// Lines that a budget of `octets` holds, the directory of the index taken off.
@@ -155,7 +158,8 @@ impl Pool {
 
     /// Give the line of a swarm without peers back.
     pub(super) fn remove_swarm(&mut self, swarm: LineIndex) {
-        let Some(&Swarm { info_hash, horizon, .. }) = tree::swarm_at(&self.lines, swarm) else { return };
+        let own = tree::swarm_at(&self.lines, swarm).or_else(|| impossible(NO_SWARM));
+        let Some(&Swarm { info_hash, horizon, .. }) = own else { return };
         let hash = self.index.hash(&info_hash, horizon);
         self.index.remove(&mut self.lines, hash, swarm);
         self.lines.give_back(swarm);
@@ -233,7 +237,8 @@ impl Pool {
 
     #[inline(never)]
     fn insert<F: Family>(&mut self, swarm: LineIndex, search: Search, peer: Peer<F::Endpoint>) -> Option<Place> {
-        let inline = F::inline_mut(tree::swarm_at_mut(&mut self.lines, swarm)?);
+        let own = tree::swarm_at_mut(&mut self.lines, swarm).or_else(|| impossible(NO_SWARM))?;
+        let inline = F::inline_mut(own);
         let in_own_line = inline.and_then(|mut inline| inline.push(peer));
         let place = match in_own_line {
             Some(slot) => Place { line: swarm, slot },
@@ -281,7 +286,8 @@ impl Pool {
     fn move_into_tree<F: Family>(&mut self, swarm: LineIndex, peers: ColumnsRef<'_, F::Endpoint, Meta>) -> Option<()> {
         peers.iter().try_for_each(|peer| {
             let search = tree::find::<F>(&self.lines, self.key, swarm, &peer.endpoint);
-            tree::insert::<F>(&mut self.lines, self.key, swarm, search, peer, true).map(|_| ())
+            let place = tree::insert::<F>(&mut self.lines, self.key, swarm, search, peer, true);
+            place.map(|_| ()).or_else(|| impossible("no line for a first fork that was checked to fit"))
         })
     }
 

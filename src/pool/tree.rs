@@ -7,6 +7,7 @@
 
 use super::chain::{self, Place};
 use super::family::Family;
+use super::impossible::impossible;
 use super::line::{FORK_CHILDREN, Fork, Line, LineIndex, Peer, Swarm};
 use super::lines::Lines;
 use crate::hash_key::HashKey;
@@ -62,6 +63,13 @@ fn fork_at(lines: &Lines, line: LineIndex) -> Option<&Fork> {
         return None;
     }
     if let Line::Fork(fork) = &lines[line] { Some(fork) } else { None }
+}
+
+const NO_FORK: &str = "a line below which leaves hang and that is no fork";
+
+/// The fork at `line`, which must be one.
+fn fork_at_mut(lines: &mut Lines, line: LineIndex) -> Option<&mut Fork> {
+    if let Line::Fork(fork) = &mut lines[line] { Some(fork) } else { impossible(NO_FORK) }
 }
 
 /// Which child of a fork at `depth` an endpoint with this hash belongs to. The top bits come first, so that aligned
@@ -161,7 +169,7 @@ pub(super) fn insert<F: Family>(
     }
     let head = chain::push::<F>(lines, leaf.head, swarm, peer)?;
     hang::<F>(lines, swarm, leaf, head);
-    let (peers, _) = F::items(&lines[head])?;
+    let (peers, _) = F::items(&lines[head]).or_else(|| impossible("a chain of another kind"))?;
     Some(Place { line: head, slot: peers.len() - 1 })
 }
 
@@ -183,7 +191,7 @@ fn hang<F: Family>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, head: LineIn
             }
         }
         Above::Fork { line, child } => {
-            let Line::Fork(fork) = &mut lines[line] else { return };
+            let Some(fork) = fork_at_mut(lines, line) else { return };
             if leaf.head.is_none() {
                 fork.children[child] = head;
             } else {
@@ -204,13 +212,15 @@ fn split<F: Family>(lines: &mut Lines, key: HashKey, swarm: LineIndex, leaf: Lea
     }
     let (fork_line, shared) = match leaf.above {
         Above::Fork { line, .. } => {
-            let shared = fork_at(lines, line)?.children.iter().filter(|child| **child == leaf.head).count();
+            let fork = fork_at(lines, line).or_else(|| impossible(NO_FORK))?;
+            let shared = fork.children.iter().filter(|child| **child == leaf.head).count();
             if shared > 1 { (line, shared) } else { (grow_fork::<F>(lines, swarm, leaf, line)?, FORK_CHILDREN) }
         }
         Above::Swarm => (grow_fork::<F>(lines, swarm, leaf, swarm)?, FORK_CHILDREN),
     };
-    let Line::Fork(fork) = &mut lines[fork_line] else { return None };
-    let first = fork.children.iter().position(|child| *child == leaf.head)?;
+    let fork = fork_at_mut(lines, fork_line)?;
+    let first = fork.children.iter().position(|child| *child == leaf.head);
+    let first = first.or_else(|| impossible("a fork that does not lead to its leaf"))?;
     let upper = first + shared / 2;
     fork.children[first..first + shared].fill(LineIndex::NONE);
     let depth = depth_of(lines, fork_line);
@@ -218,9 +228,12 @@ fn split<F: Family>(lines: &mut Lines, key: HashKey, swarm: LineIndex, leaf: Lea
     while let Some((peer, rest)) = chain::pop::<F>(lines, whole, swarm) {
         whole = rest;
         let half = usize::from(child_of(key.hash(peer.endpoint.as_ref()), depth) >= upper);
-        halves[half] = chain::push::<F>(lines, halves[half], swarm, peer)?;
+        let head = chain::push::<F>(lines, halves[half], swarm, peer);
+        if let Some(head) = head.or_else(|| impossible("no line for a split that was checked to fit")) {
+            halves[half] = head;
+        }
     }
-    let Line::Fork(fork) = &mut lines[fork_line] else { return None };
+    let fork = fork_at_mut(lines, fork_line)?;
     fork.children[first..upper].fill(halves[0]);
     fork.children[upper..first + shared].fill(halves[1]);
     Some(())
@@ -258,7 +271,7 @@ pub(super) fn merge<F: Family>(lines: &mut Lines, swarm: LineIndex, fork_line: L
         }
         width *= 2;
     }
-    let Line::Fork(Fork { children, parent }) = &lines[fork_line] else { return };
+    let Some(Fork { children, parent }) = fork_at(lines, fork_line).or_else(|| impossible(NO_FORK)) else { return };
     let (head, parent) = (children[0], *parent);
     let one = children.iter().all(|child| *child == head) && fork_at(lines, head).is_none();
     if !one || chain::walk::<F>(lines, head, swarm).count() > MERGED_LINES {
@@ -268,7 +281,7 @@ pub(super) fn merge<F: Family>(lines: &mut Lines, swarm: LineIndex, fork_line: L
         if let Some(swarm) = swarm_at_mut(lines, swarm) {
             swarm.roots[F::ROOT] = head;
         }
-    } else if let Line::Fork(above) = &mut lines[parent] {
+    } else if let Some(above) = fork_at_mut(lines, parent) {
         above.children.iter_mut().filter(|child| **child == fork_line).for_each(|child| *child = head);
     }
     lines.give_back(fork_line);
@@ -276,7 +289,7 @@ pub(super) fn merge<F: Family>(lines: &mut Lines, swarm: LineIndex, fork_line: L
 
 /// Make one chain of the children `first..first + width`, if they are leaves and short enough together.
 fn merge_group<F: Family>(lines: &mut Lines, swarm: LineIndex, fork_line: LineIndex, first: usize, width: usize) {
-    let Some(fork) = fork_at(lines, fork_line) else { return };
+    let Some(fork) = fork_at(lines, fork_line).or_else(|| impossible(NO_FORK)) else { return };
     let group: heapless::Vec<LineIndex, FORK_CHILDREN> = fork.children[first..first + width].iter().copied().collect();
     let mut heads: heapless::Vec<LineIndex, FORK_CHILDREN> = group.clone();
     heads.sort_unstable_by_key(|head| head.get());
@@ -302,13 +315,13 @@ fn merge_group<F: Family>(lines: &mut Lines, swarm: LineIndex, fork_line: LineIn
         }
         while let Some((peer, left)) = chain::pop::<F>(lines, rest, swarm) {
             rest = left;
-            match chain::push::<F>(lines, merged, swarm, peer) {
-                Some(head) => merged = head,
-                None => debug_assert!(false, "no line for a merge that was checked to fit"),
+            let head = chain::push::<F>(lines, merged, swarm, peer);
+            if let Some(head) = head.or_else(|| impossible("no line for a merge that was checked to fit")) {
+                merged = head;
             }
         }
     }
-    if let Line::Fork(fork) = &mut lines[fork_line] {
+    if let Some(fork) = fork_at_mut(lines, fork_line) {
         fork.children[first..first + width].fill(merged);
     }
 }
