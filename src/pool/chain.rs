@@ -17,7 +17,7 @@ pub(super) fn walk<K: Kind>(
     lines: &Lines,
     head: LineIndex,
     end: LineIndex,
-) -> impl Iterator<Item = (LineIndex, ColumnsRef<'_, K::Endpoint, K::Meta>)> {
+) -> impl Iterator<Item = (LineIndex, ColumnsRef<'_, K::Endpoint, K::Metas>)> {
     let mut at = head;
     core::iter::from_fn(move || {
         if at.is_none() || at == end {

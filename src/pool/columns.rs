@@ -4,6 +4,8 @@ use core::fmt::Debug;
 
 use heapless::{Vec, VecView};
 
+use super::meta_word::{Meta, MetaWord};
+
 /// What a line holds: an endpoint, which is compared and copied, and a meta, which is counted. In lines of the index the
 /// endpoint is the line of a swarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +23,11 @@ pub(crate) struct Columns<E, M, const N: usize> {
     metas: [M; N],
 }
 
-/// [`Columns`] of any capacity, to read.
+/// [`Columns`] of any capacity, to read: the endpoints, and the metas as one word `W`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ColumnsRef<'a, E, M> {
+pub(crate) struct ColumnsRef<'a, E, W> {
     pub(super) endpoints: &'a [E],
-    /// As many as there is capacity.
-    pub(super) metas: &'a [M],
+    pub(super) metas: W,
 }
 
 /// [`Columns`] of any capacity, to change.
@@ -46,36 +47,52 @@ impl<E, M: Copy + Default, const N: usize> Columns<E, M, N> {
     }
 
     #[inline]
-    pub(super) fn read(&self) -> ColumnsRef<'_, E, M> {
-        ColumnsRef { endpoints: &self.endpoints, metas: &self.metas }
-    }
-
-    #[inline]
     pub(super) fn change(&mut self) -> ColumnsMut<'_, E, M> {
         ColumnsMut { endpoints: &mut self.endpoints, metas: &mut self.metas }
     }
 }
 
-impl<'a, E: Copy, M: Copy> ColumnsRef<'a, E, M> {
+impl<E, const N: usize> Columns<E, Meta, N> {
+    #[inline]
+    pub(super) fn read(&self) -> ColumnsRef<'_, E, MetaWord> {
+        ColumnsRef { endpoints: &self.endpoints, metas: MetaWord::new(self.metas) }
+    }
+}
+
+impl<E, const N: usize> Columns<E, u8, N> {
+    #[inline]
+    pub(super) fn read(&self) -> ColumnsRef<'_, E, [u8; N]> {
+        ColumnsRef { endpoints: &self.endpoints, metas: self.metas }
+    }
+}
+
+impl<E, W> ColumnsRef<'_, E, W> {
     #[inline]
     pub(super) const fn len(&self) -> usize {
         self.endpoints.len()
     }
+}
 
-    #[inline]
-    pub(super) fn get(&self, slot: usize) -> Option<Item<E, M>> {
-        Some(Item { endpoint: *self.endpoints.get(slot)?, meta: *self.metas.get(slot)? })
+impl<'a, E: Copy> ColumnsRef<'a, E, MetaWord> {
+    pub(super) fn get(&self, slot: usize) -> Option<Item<E, Meta>> {
+        Some(Item { endpoint: *self.endpoints.get(slot)?, meta: self.metas.get(slot) })
     }
 
-    pub(super) fn iter(self) -> impl Iterator<Item = Item<E, M>> + use<'a, E, M> {
-        self.endpoints.iter().zip(self.metas).map(|(endpoint, meta)| Item { endpoint: *endpoint, meta: *meta })
+    pub(super) fn iter(self) -> impl Iterator<Item = Item<E, Meta>> + use<'a, E> {
+        self.endpoints.iter().enumerate().map(move |(slot, &endpoint)| Item { endpoint, meta: self.metas.get(slot) })
+    }
+}
+
+impl<'a, E: Copy, const N: usize> ColumnsRef<'a, E, [u8; N]> {
+    pub(super) fn iter(self) -> impl Iterator<Item = Item<E, u8>> + use<'a, E, N> {
+        self.endpoints.iter().zip(self.metas).map(|(&endpoint, meta)| Item { endpoint, meta })
     }
 }
 
 impl<E: Copy, M: Copy + Default> ColumnsMut<'_, E, M> {
     #[inline]
-    pub(super) fn read(&self) -> ColumnsRef<'_, E, M> {
-        ColumnsRef { endpoints: self.endpoints, metas: self.metas }
+    pub(super) fn endpoints(&self) -> &[E] {
+        self.endpoints
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -109,7 +126,7 @@ impl<E: Copy, M: Copy + Default> ColumnsMut<'_, E, M> {
 
     /// Remove and return the item at `slot`; the last one takes its place.
     pub(super) fn swap_remove(&mut self, slot: usize) -> Option<Item<E, M>> {
-        let removed = self.read().get(slot)?;
+        let removed = Item { endpoint: *self.endpoints.get(slot)?, meta: *self.metas.get(slot)? };
         let last = self.pop()?;
         // It may have been the last itself.
         let _ = self.replace(slot, last);
@@ -136,7 +153,7 @@ mod tests {
     #[test]
     fn what_is_put_in_comes_out_and_what_is_left_is_vacant() {
         let mut columns = Columns::<u16, u8, 3>::new();
-        assert!(columns.is_empty() && columns.change().pop().is_none() && columns.read().get(0).is_none());
+        assert!(columns.is_empty() && columns.change().pop().is_none() && columns.read().len() == 0);
         for number in 1..=3 {
             assert_eq!(columns.change().push(item(number)), Some(number - 1));
         }

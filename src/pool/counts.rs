@@ -84,12 +84,12 @@ impl Pool {
             counts += role_counts.into();
         };
         match &own.inline {
-            Inline::Peers4(inline) => add(inline.read().meta_word()),
-            Inline::Peers6(inline) => add(inline.read().meta_word()),
+            Inline::Peers4(inline) => add(inline.read().metas),
+            Inline::Peers6(inline) => add(inline.read().metas),
             Inline::Counted(_) => {}
         }
-        chain::walk::<V4>(&self.lines, own.roots[V4::ROOT], swarm).for_each(|(_, peers)| add(peers.meta_word()));
-        chain::walk::<V6>(&self.lines, own.roots[V6::ROOT], swarm).for_each(|(_, peers)| add(peers.meta_word()));
+        chain::walk::<V4>(&self.lines, own.roots[V4::ROOT], swarm).for_each(|(_, peers)| add(peers.metas));
+        chain::walk::<V6>(&self.lines, own.roots[V6::ROOT], swarm).for_each(|(_, peers)| add(peers.metas));
         counts
     }
 }

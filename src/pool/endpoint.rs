@@ -15,3 +15,12 @@ pub(crate) fn endpoint<const N: usize>(address: &[u8], port: u16) -> [u8; N] {
 pub(crate) fn address_of(endpoint: &impl AsRef<[u8]>) -> &[u8] {
     endpoint.as_ref().split_last_chunk::<2>().map_or(&[], |(address, _)| address)
 }
+
+/// The slot of an endpoint among those of a line.
+#[inline]
+pub(super) fn slot_of<E: AsRef<[u8]> + PartialEq>(endpoints: &[E], endpoint: &E) -> Option<usize> {
+    // The end of an address takes one comparison, and tells most peers apart.
+    let end = |endpoint: &E| endpoint.as_ref().split_last_chunk::<2>()?.0.last_chunk::<4>().copied();
+    let own_end = end(endpoint);
+    endpoints.iter().position(|other| end(other) == own_end && other == endpoint)
+}

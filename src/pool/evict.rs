@@ -10,7 +10,7 @@ use super::age::Tick;
 use super::columns::ColumnsRef;
 use super::endpoint::address_of;
 use super::line::{Inline, Line, LineIndex, Swarm};
-use super::meta_word::Meta;
+use super::meta_word::MetaWord;
 use super::swarms::Pool;
 
 /// Lines looked at in one try.
@@ -102,7 +102,7 @@ struct Stalest {
     address: AddressKey,
 }
 
-fn stalest_of<E: Copy + AsRef<[u8]>>(peers: ColumnsRef<'_, E, Meta>, now: Tick) -> Option<Stalest> {
+fn stalest_of<E: Copy + AsRef<[u8]>>(peers: ColumnsRef<'_, E, MetaWord>, now: Tick) -> Option<Stalest> {
     let stalest = peers.iter().max_by_key(|peer| peer.seen().age(now))?;
     Some(Stalest { age: stalest.seen().age(now), address: key_of(address_of(&stalest.endpoint)) })
 }

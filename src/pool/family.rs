@@ -4,7 +4,7 @@ use core::fmt::Debug;
 
 use super::columns::{Columns, ColumnsMut, ColumnsRef};
 use super::line::{Chained, Inline, Line, LineIndex, PEERS4_PER_LINE, PEERS6_PER_LINE, SWARMS_PER_BUCKET, Swarm};
-use super::meta_word::Meta;
+use super::meta_word::{Meta, MetaWord};
 
 /// The variant of [`Line`] that a chain consists of.
 pub(crate) trait Kind {
@@ -12,6 +12,8 @@ pub(crate) trait Kind {
     type Endpoint: Copy + Debug + 'static;
     /// The second column. The default means vacant.
     type Meta: Copy + Debug + Default + 'static;
+    /// The second column of a whole line.
+    type Metas: Copy + Debug + 'static;
 
     /// Items of a line.
     const CAPACITY: usize;
@@ -19,14 +21,14 @@ pub(crate) trait Kind {
     /// An empty line of this kind.
     fn line(next: LineIndex) -> Line;
     /// The items and the next line, if `line` is of this kind.
-    fn items(line: &Line) -> Option<(ColumnsRef<'_, Self::Endpoint, Self::Meta>, LineIndex)>;
+    fn items(line: &Line) -> Option<(ColumnsRef<'_, Self::Endpoint, Self::Metas>, LineIndex)>;
     /// The items to change, if `line` is of this kind.
     fn items_mut(line: &mut Line) -> Option<ColumnsMut<'_, Self::Endpoint, Self::Meta>>;
 }
 
 /// A kind of peers, whose endpoint is address and port as on the wire.
 pub(crate) trait Family:
-    Copy + Debug + Kind<Endpoint: Eq + Ord + AsRef<[u8]> + AsMut<[u8]>, Meta = Meta>
+    Copy + Debug + Kind<Endpoint: Eq + Ord + AsRef<[u8]> + AsMut<[u8]>, Meta = Meta, Metas = MetaWord>
 {
     /// The index of this family's root in [`Swarm::roots`].
     const ROOT: usize;
@@ -36,7 +38,7 @@ pub(crate) trait Family:
     /// Are all peers of the swarm of this family, in its own line and one chain at most?
     fn is_only_family(swarm: &Swarm) -> bool;
     /// The peers in the swarm's own line, unless that holds something else.
-    fn inline(swarm: &Swarm) -> Option<ColumnsRef<'_, Self::Endpoint, Meta>>;
+    fn inline(swarm: &Swarm) -> Option<ColumnsRef<'_, Self::Endpoint, MetaWord>>;
     /// Those peers to change. An empty list changes its family.
     fn inline_mut(swarm: &mut Swarm) -> Option<ColumnsMut<'_, Self::Endpoint, Meta>>;
 }
@@ -54,6 +56,7 @@ pub(crate) struct Buckets;
 impl Kind for V4 {
     type Endpoint = [u8; 6];
     type Meta = Meta;
+    type Metas = MetaWord;
 
     const CAPACITY: usize = PEERS4_PER_LINE;
 
@@ -62,7 +65,7 @@ impl Kind for V4 {
     }
 
     #[inline]
-    fn items(line: &Line) -> Option<(ColumnsRef<'_, [u8; 6], Meta>, LineIndex)> {
+    fn items(line: &Line) -> Option<(ColumnsRef<'_, [u8; 6], MetaWord>, LineIndex)> {
         if let Line::Peers4(chained) = line { Some((chained.items.read(), chained.next)) } else { None }
     }
 
@@ -82,7 +85,7 @@ impl Family for V4 {
     }
 
     #[inline]
-    fn inline(swarm: &Swarm) -> Option<ColumnsRef<'_, [u8; 6], Meta>> {
+    fn inline(swarm: &Swarm) -> Option<ColumnsRef<'_, [u8; 6], MetaWord>> {
         if let Inline::Peers4(inline) = &swarm.inline { Some(inline.read()) } else { None }
     }
 
@@ -98,6 +101,7 @@ impl Family for V4 {
 impl Kind for V6 {
     type Endpoint = [u8; 18];
     type Meta = Meta;
+    type Metas = MetaWord;
 
     const CAPACITY: usize = PEERS6_PER_LINE;
 
@@ -106,7 +110,7 @@ impl Kind for V6 {
     }
 
     #[inline]
-    fn items(line: &Line) -> Option<(ColumnsRef<'_, [u8; 18], Meta>, LineIndex)> {
+    fn items(line: &Line) -> Option<(ColumnsRef<'_, [u8; 18], MetaWord>, LineIndex)> {
         if let Line::Peers6(chained) = line { Some((chained.items.read(), chained.next)) } else { None }
     }
 
@@ -126,7 +130,7 @@ impl Family for V6 {
     }
 
     #[inline]
-    fn inline(swarm: &Swarm) -> Option<ColumnsRef<'_, [u8; 18], Meta>> {
+    fn inline(swarm: &Swarm) -> Option<ColumnsRef<'_, [u8; 18], MetaWord>> {
         if let Inline::Peers6(inline) = &swarm.inline { Some(inline.read()) } else { None }
     }
 
@@ -142,6 +146,7 @@ impl Family for V6 {
 impl Kind for Buckets {
     type Endpoint = LineIndex;
     type Meta = u8;
+    type Metas = [u8; SWARMS_PER_BUCKET];
 
     const CAPACITY: usize = SWARMS_PER_BUCKET;
 
@@ -150,7 +155,7 @@ impl Kind for Buckets {
     }
 
     #[inline]
-    fn items(line: &Line) -> Option<(ColumnsRef<'_, LineIndex, u8>, LineIndex)> {
+    fn items(line: &Line) -> Option<(ColumnsRef<'_, LineIndex, Self::Metas>, LineIndex)> {
         if let Line::Bucket(chained) = line { Some((chained.items.read(), chained.next)) } else { None }
     }
 

@@ -237,19 +237,20 @@ fn is_swarm(lines: &Lines, line: LineIndex, info_hash: &InfoHash, horizon: Horiz
         if swarm.info_hash == *info_hash && swarm.horizon == horizon)
 }
 
-impl<'a> ColumnsRef<'a, LineIndex, u8> {
+impl<'a> ColumnsRef<'a, LineIndex, [u8; SWARMS_PER_BUCKET]> {
     /// The swarms with this tag: hardly ever more than one, and most of them the one that is looked for.
     #[inline]
     fn tagged(self, tag: u8) -> impl Iterator<Item = LineIndex> + use<'a> {
         let mut tags = [0; 16];
-        tags[..SWARMS_PER_BUCKET].copy_from_slice(self.metas);
+        tags[..SWARMS_PER_BUCKET].copy_from_slice(&self.metas);
         let mut equal = slots_equal(u128::from_le_bytes(tags), tag);
+        let endpoints = self.endpoints;
         core::iter::from_fn(move || {
             while equal != 0 {
                 let slot = equal.trailing_zeros() as usize / 8;
                 equal &= equal - 1;
                 // Beyond the last swarm there are tags of nobody.
-                if let Some(swarm) = self.endpoints.get(slot) {
+                if let Some(swarm) = endpoints.get(slot) {
                     return Some(*swarm);
                 }
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::chain;
-use super::columns::ColumnsRef;
+
 use super::family::{Family, V4, V6};
 use super::line::{Counted, FORK_CHILDREN, Inline, Line, LineIndex, Swarm};
 use super::role::{Population, Role};
@@ -75,7 +75,7 @@ impl Pool {
         roles: &mut Counted,
     ) -> Result<(), String> {
         let mut endpoints = BTreeSet::new();
-        for peer in F::inline(swarm).into_iter().flat_map(ColumnsRef::iter) {
+        for peer in F::inline(swarm).into_iter().flat_map(|peers| peers.iter()) {
             seen.peer(peer.role());
             roles.add(peer.role());
             endpoints.insert(peer.endpoint);

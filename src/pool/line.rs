@@ -5,8 +5,8 @@
 //! keeps its alignment at 1 and its size where the assertions below want it.
 
 use super::age::Tick;
-use super::columns::{Columns, ColumnsRef, Item};
-use super::meta_word::{Meta, MetaWord, WORD_PEERS};
+use super::columns::{Columns, Item};
+use super::meta_word::{Meta, WORD_PEERS};
 use super::role::Role;
 use crate::horizon::Horizon;
 use crate::wire::{InfoHash, SwarmCounts};
@@ -67,23 +67,6 @@ impl<E> Peer<E> {
 
     pub(super) const fn seen(&self) -> Tick {
         self.meta.seen()
-    }
-}
-
-impl<E: AsRef<[u8]> + PartialEq> ColumnsRef<'_, E, Meta> {
-    /// The metas of these peers.
-    #[inline]
-    pub(super) fn meta_word(&self) -> MetaWord {
-        MetaWord::new(self.metas)
-    }
-
-    /// The slot of this endpoint.
-    #[inline]
-    pub(super) fn slot_of(&self, endpoint: &E) -> Option<usize> {
-        // The end of an address takes one comparison, and tells most peers apart.
-        let end = |endpoint: &E| endpoint.as_ref().split_last_chunk::<2>()?.0.last_chunk::<4>().copied();
-        let own_end = end(endpoint);
-        self.endpoints.iter().position(|other| end(other) == own_end && other == endpoint)
     }
 }
 

@@ -61,15 +61,20 @@ impl MetaWord {
     /// No peers.
     pub(super) const EMPTY: Self = Self(Meta::VACANT.octet() as u64 * EACH);
 
-    /// The metas of a line, which are up to [`WORD_PEERS`].
     #[inline]
-    pub(super) fn new(metas: &[Meta]) -> Self {
-        debug_assert!(metas.len() <= WORD_PEERS);
+    pub(super) fn new<const N: usize>(metas: [Meta; N]) -> Self {
+        const { assert!(N <= WORD_PEERS) };
         let mut octets = [Meta::VACANT.octet(); WORD_PEERS];
         for (octet, meta) in octets.iter_mut().zip(metas) {
             *octet = meta.octet();
         }
         Self(u64::from_le_bytes(octets))
+    }
+
+    /// The meta of one slot.
+    #[inline]
+    pub(super) const fn get(self, slot: usize) -> Meta {
+        Meta((self.0 >> (slot % WORD_PEERS * 8)) as u8)
     }
 
     /// The peers with this role.
@@ -203,7 +208,7 @@ mod tests {
                 let meta = Meta::new(ROLES[random.usize(..3)], Tick::of_count(random.u64(..64)));
                 if slot < peers { meta } else { Meta::VACANT }
             });
-            let (meta_word, now) = (MetaWord::new(&metas), Tick::of_count(random.u64(..64)));
+            let (meta_word, now) = (MetaWord::new(metas), Tick::of_count(random.u64(..64)));
             let slots = |wanted: &dyn Fn(Meta) -> bool| -> Vec<usize> {
                 (0..peers).filter(|slot| wanted(metas[*slot])).collect()
             };
@@ -216,13 +221,13 @@ mod tests {
             }
         }
         assert!(MetaWord::EMPTY.occupied().is_empty());
-        assert_eq!(MetaWord::new(&[Meta::VACANT; 3]), MetaWord::EMPTY);
+        assert_eq!(MetaWord::new([Meta::VACANT; 3]), MetaWord::EMPTY);
     }
 
     #[test]
     fn role_counts_count_each_role_of_as_many_words_as_they_may_take() {
         for role in ROLES {
-            let meta_word = MetaWord::new(&[Meta::new(role, Tick::of_count(1)); WORD_PEERS]);
+            let meta_word = MetaWord::new([Meta::new(role, Tick::of_count(1)); WORD_PEERS]);
             let mut role_counts = RoleCounts::default();
             (0..RoleCounts::WORDS).for_each(|_| role_counts.add(meta_word, meta_word.occupied()));
             role_counts.add(MetaWord::EMPTY, MetaWord::EMPTY.occupied());

@@ -10,7 +10,7 @@ use super::endpoint::address_of;
 use super::family::{Family, V4};
 use super::line::{Line, LineIndex};
 use super::lines::Lines;
-use super::meta_word::{Meta, MetaWord, RoleCounts, SlotMask, WORD_PEERS};
+use super::meta_word::{MetaWord, RoleCounts, SlotMask, WORD_PEERS};
 use super::role::Role;
 use super::swarms::Pool;
 use super::tree;
@@ -61,8 +61,8 @@ impl<'a, F: Family> Row<'a, F> {
     const EMPTY: Self = Self { line: LineIndex::NONE, endpoints: &[], meta_word: MetaWord::EMPTY };
 
     #[inline]
-    fn of(line: LineIndex, peers: ColumnsRef<'a, F::Endpoint, Meta>) -> Self {
-        Self { line, endpoints: peers.endpoints, meta_word: peers.meta_word() }
+    fn of(line: LineIndex, peers: ColumnsRef<'a, F::Endpoint, MetaWord>) -> Self {
+        Self { line, endpoints: peers.endpoints, meta_word: peers.metas }
     }
 
     /// Which of the `alive` are of use to an asker, and others than itself (rule 8), which stands at `own_place`.

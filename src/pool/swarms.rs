@@ -13,12 +13,13 @@ use std::collections::TryReserveError;
 use super::age::{CurrentTick, Tick, TickLength};
 use super::chain::Place;
 use super::columns::ColumnsRef;
+use super::endpoint::slot_of;
 use super::family::{Family, V4, V6};
 use super::impossible::impossible;
 use super::index::Index;
 use super::line::{Counted, Inline, LINE_OCTETS, Line, LineIndex, Peer, Swarm};
 use super::lines::Lines;
-use super::meta_word::{Meta, MetaWord};
+use super::meta_word::MetaWord;
 use super::role::{Population, Role};
 use super::selection_start::SelectionStart;
 use super::tree::{self, Search};
@@ -205,7 +206,7 @@ impl Pool {
         let refreshed =
             |before: Peer<F::Endpoint>| Stored::Refreshed { before: before.role(), age: before.seen().age(now) };
         if let Some(mut inline) = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::inline_mut)
-            && let Some(slot) = inline.read().slot_of(&endpoint)
+            && let Some(slot) = slot_of(inline.endpoints(), &endpoint)
             && let Some(before) = inline.replace(slot, new)
         {
             self.peers.change(Some(before.role()), Some(role));
@@ -228,7 +229,9 @@ impl Pool {
 
     /// Where an endpoint stands.
     pub(super) fn place_of<F: Family>(&self, swarm: LineIndex, endpoint: &F::Endpoint) -> Option<Place> {
-        let own = tree::swarm_at(&self.lines, swarm).and_then(F::inline).and_then(|inline| inline.slot_of(endpoint));
+        let own = tree::swarm_at(&self.lines, swarm)
+            .and_then(F::inline)
+            .and_then(|inline| slot_of(inline.endpoints, endpoint));
         match own {
             Some(slot) => Some(Place { line: swarm, slot }),
             None => tree::find::<F>(&self.lines, self.key, swarm, endpoint).place,
@@ -283,7 +286,11 @@ impl Pool {
         }
     }
 
-    fn move_into_tree<F: Family>(&mut self, swarm: LineIndex, peers: ColumnsRef<'_, F::Endpoint, Meta>) -> Option<()> {
+    fn move_into_tree<F: Family>(
+        &mut self,
+        swarm: LineIndex,
+        peers: ColumnsRef<'_, F::Endpoint, MetaWord>,
+    ) -> Option<()> {
         peers.iter().try_for_each(|peer| {
             let search = tree::find::<F>(&self.lines, self.key, swarm, &peer.endpoint);
             let place = tree::insert::<F>(&mut self.lines, self.key, swarm, search, peer, true);

@@ -15,7 +15,7 @@ use super::endpoint::address_of;
 use super::family::{V4, V6};
 use super::line::{Inline, Line, LineIndex, Swarm};
 use super::lines::Lines;
-use super::meta_word::Meta;
+use super::meta_word::MetaWord;
 use super::swarms::Pool;
 use super::tree;
 use crate::clock::Running;
@@ -195,7 +195,10 @@ impl Pool {
 
 /// The slot of the first peer of a line that goes.
 fn first(line: &Line, goes: impl Fn(&[u8], Tick) -> bool) -> Option<usize> {
-    fn of<E: Copy + AsRef<[u8]>>(peers: ColumnsRef<'_, E, Meta>, goes: impl Fn(&[u8], Tick) -> bool) -> Option<usize> {
+    fn of<E: Copy + AsRef<[u8]>>(
+        peers: ColumnsRef<'_, E, MetaWord>,
+        goes: impl Fn(&[u8], Tick) -> bool,
+    ) -> Option<usize> {
         peers.iter().position(|peer| goes(address_of(&peer.endpoint), peer.seen()))
     }
     match line {

@@ -6,6 +6,7 @@
 //! sweeper, which comes upon a line in no order, finds out whose it is in a few steps.
 
 use super::chain::{self, Place};
+use super::endpoint::slot_of;
 use super::family::Family;
 use super::impossible::impossible;
 use super::line::{FORK_CHILDREN, Fork, Line, LineIndex, Peer, Swarm};
@@ -135,7 +136,7 @@ pub(super) fn find<F: Family>(lines: &Lines, key: HashKey, swarm: LineIndex, end
     let mut seen = 0;
     for (line, peers) in chain::walk::<F>(lines, leaf.head, swarm) {
         seen += 1;
-        if let Some(slot) = peers.slot_of(endpoint) {
+        if let Some(slot) = slot_of(peers.endpoints, endpoint) {
             return Search { leaf, place: Some(Place { line, slot }), lines: seen };
         }
     }

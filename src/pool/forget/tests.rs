@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::super::columns::ColumnsRef;
 use super::super::line::{Inline, Swarm};
-use super::super::meta_word::Meta;
+use super::super::meta_word::MetaWord;
 use super::super::sweep::owner;
 use super::super::tree::LEAF_LINES;
 use super::*;
@@ -150,7 +150,7 @@ impl World {
     }
 }
 
-fn endpoints<E: Copy + AsRef<[u8]>>(peers: ColumnsRef<'_, E, Meta>) -> Vec<Vec<u8>> {
+fn endpoints<E: Copy + AsRef<[u8]>>(peers: ColumnsRef<'_, E, MetaWord>) -> Vec<Vec<u8>> {
     peers.iter().map(|peer| peer.endpoint.as_ref().to_vec()).collect()
 }
 
