@@ -14,17 +14,19 @@
 //! # Layers
 //!
 //! ```text
-//!  main ─► cli ─► run ─┬─► net/server ─┬─► udp ────────┬─► tracker ─┬─► wire
-//!           │          │               └─► http ───────┘     ▲      └─► access ─► clock
+//!  main ─► cli ─► run ─┬─► net/server ─┬─► udp ────────┬─► tracker ─┬─► pool ─► wire ─► http
+//!           │          │               └─► http ───────┘     ▲      └─► access
 //!           │          ├─► net/admin ─► admin ───────────────┤
 //!           │          ├─► housekeeping (by the clock) ──────┘
 //!           │          └─► store (whitelist on disk) ◄── admin, housekeeping
 //!           └─► client ─ ─ Unix socket ─ ─► net/admin
 //! ```
 //!
-//! An arrow is who calls whom. `wire`, `access`, `clock` and `tracker` are the core, from which no arrow points back to
-//! the left: no socket, file, clock, randomness, log or runtime is named there, and time and random seeds are arguments.
-//! `tests/layering.rs` reads the sources and holds that.
+//! An arrow points from a caller to its callee. `tracker` and everything to the right of it are the core, from which no
+//! arrow points back to the left: it names no socket, file, clock, randomness, log or runtime, and gets time and random
+//! seeds as arguments. Three leaves are below all of the core: `clock`, `horizon` and `hash_key`. `pool` stores and
+//! `tracker` decides: the pool gets what it needs of the policy as closures and plain values. `tests/layering.rs` reads
+//! the sources and checks the arrows.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -32,7 +34,10 @@
 //! | [`wire`] | bytes ↔ requests and replies of BitTorrent: UDP, HTTP, bencode; decides nothing |
 //! | [`access`] | the whitelist as a table of fixed capacity |
 //! | [`clock`] | running time and the wall clock, as plain numbers |
-//! | [`tracker`] | everything decided: admission, the swarm pool, selection, sweeping, eviction, counters |
+//! | [`horizon`] | the split horizon: LAN or WAN, and how far an address reaches |
+//! | [`hash_key`] | the secret key of a run |
+//! | [`pool`] | the storage: swarms and their peers in lines, index, selection, sweep, eviction, prefetch |
+//! | [`tracker`] | the policy: admission, announce, scrape, connection ids, counters, settings |
 //! | [`net`] | sockets: wait until one is ready, receive, hand to the core, send |
 //! | [`store`] | the whitelist on disk, and what is done when the database is damaged; the only one to name sled |
 //! | [`api`] | the admin API's JSON, shared by both of its ends |
@@ -67,7 +72,7 @@
 //! answers. So the disk never knows less than what was acknowledged. After a failure of the disk the database is let go
 //! of, and [`shared::Shared::mend_disk`] has a new one written of the table, so that a refused change stays refused. A
 //! revocation goes the same way as `allow`, in batches where it is of many entries, and is answered when the peers of
-//! the addresses have left the swarms: a walk in bounded steps removes them (`tracker/forget.rs`), with a turn of the
+//! the addresses have left the swarms: a walk in bounded steps removes them (`pool/forget.rs`), with a turn of the
 //! server after each ([`shared::Turns`]). Entries that are retired share that walk. Announces only touch the table; how
 //! long customers have been idle is written in rare batches, by the housekeeping of [`run`].
 //!
@@ -88,12 +93,14 @@
 //!
 //! | for | see |
 //! |---|---|
-//! | how a peer is kept in 7 octets, and a line in 64 | `tracker/line.rs`, `columns.rs`, `roll.rs`, then `pool.rs`, `tree.rs`, `index.rs` |
-//! | why an announce seldom waits for memory | `tracker/look_ahead.rs` |
+//! | the calls of the pool, and its invariants | `pool/mod.rs`, `pool/swarms.rs`, `pool/invariants.rs` |
+//! | how a peer is kept in 7 bytes, and a line in 64 | `pool/line.rs`, `columns.rs`, `meta_word.rs`, then `tree.rs`, `index.rs` |
+//! | the age of a record, in ticks | `pool/age.rs` |
+//! | why an announce seldom waits for memory | `pool/prefetch.rs` |
 //! | what it costs, and what the system itself costs | `benches/`; `benches/instructions` for callgrind's count |
-//! | what happens when memory is used up | `tracker/evict.rs`, `tracker/sweep.rs` |
-//! | how the peers of a revoked address leave, and why none is missed | `tracker/forget.rs` |
-//! | who is told of whom | `tracker/select.rs`, `tracker/horizon.rs` |
+//! | what happens when memory is used up | `pool/evict.rs`, `pool/sweep.rs` |
+//! | how the peers of a revoked address leave, and why none is missed | `pool/forget.rs` |
+//! | who is told of whom | `pool/select.rs`, `horizon.rs` |
 //! | the rules that trackers get wrong, by number | `tests/rules.rs`; the code cites them as "rule 17" |
 //! | what survives a power cut, and why | `store/database.rs`, `store/snapshots.rs` |
 //! | a disk that fails | `store/durable_copy.rs`, `store/tests/failing_disk.rs` |
@@ -130,8 +137,11 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod exit;
+pub mod hash_key;
+pub mod horizon;
 pub mod http;
 pub mod net;
+pub mod pool;
 pub mod run;
 pub mod shared;
 pub mod store;

@@ -1,6 +1,7 @@
 //! Rules of the architecture, checked in the sources: the core is pure, arrows never point left, and files and
 //! functions stay small.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ const FUNCTION_LINES: usize = 60;
 const FILE_LINES: usize = 400;
 
 /// The layers without access to the outside world.
-const CORE: [&str; 5] = ["tracker", "wire", "http", "access", "clock.rs"];
+const CORE: [&str; 8] = ["tracker", "pool", "wire", "http", "access", "horizon.rs", "hash_key.rs", "clock.rs"];
 
 /// Names that the core must not use, each with the resource behind it.
 const IMPURE: [(&str, &str); 20] = [
@@ -37,11 +38,14 @@ const IMPURE: [(&str, &str); 20] = [
 ];
 
 /// Modules of the crate that each layer of the core may use.
-const ARROWS: [(&str, &[&str]); 5] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("http", &["http"]),
     ("wire", &["wire", "http"]),
     ("access", &["access", "clock"]),
-    ("tracker", &["tracker", "wire", "http", "access", "clock"]),
+    ("pool", &["pool", "wire", "clock", "horizon", "hash_key"]),
+    ("tracker", &["tracker", "pool", "wire", "http", "access", "clock", "horizon", "hash_key"]),
+    ("horizon.rs", &[]),
+    ("hash_key.rs", &[]),
     ("clock.rs", &[]),
 ];
 
@@ -143,9 +147,14 @@ fn impurities(text: &str) -> Vec<String> {
 
 /// Return the modules of the crate that a text uses as `crate::…`, including those in braces.
 fn modules_named(text: &str) -> Vec<String> {
+    named_after(&["crate::", "nakodo::"], text)
+}
+
+/// The names that come after one of these starts in a text, with those in braces.
+fn named_after(starts: &[&str], text: &str) -> Vec<String> {
     let code = production(text).join("\n");
     let mut modules = Vec::new();
-    for start in ["crate::", "nakodo::"] {
+    for start in starts {
         for (at, _) in code.match_indices(start) {
             let rest = &code[at + start.len()..];
             match rest.strip_prefix('{').and_then(|rest| rest.split_once("};")) {
@@ -169,6 +178,24 @@ fn first_words(group: &str) -> Vec<String> {
 
 fn word(text: &str) -> &str {
     text.split(|character: char| !character.is_alphanumeric() && character != '_').next().unwrap_or_default()
+}
+
+/// Return the files that a file reaches through the names in it, directly or through other files.
+fn reached_from(file: &str, names: &BTreeMap<String, Vec<String>>) -> BTreeSet<String> {
+    let (mut reached, mut to_visit) = (BTreeSet::new(), vec![file]);
+    while let Some(file) = to_visit.pop() {
+        let named = names.get(file).into_iter().flatten();
+        to_visit.extend(named.filter(|name| reached.insert((*name).clone())).map(String::as_str));
+    }
+    reached
+}
+
+/// Return the circle of files that a file belongs to, itself included.
+fn circle_of(file: &str, names: &BTreeMap<String, Vec<String>>) -> BTreeSet<String> {
+    let mut circle = reached_from(file, names);
+    circle.retain(|other| reached_from(other, names).contains(file));
+    circle.insert(file.to_owned());
+    circle
 }
 
 /// Return the functions of a text that exceed the limit, with their lengths.
@@ -220,6 +247,27 @@ fn arrows_never_point_left() {
             for module in modules_named(&source.text) {
                 assert!(may.contains(&module.as_str()), "{} names {module}", source.path);
             }
+        }
+    }
+}
+
+#[test]
+fn no_circle_has_more_than_two_files() {
+    for folder in CORE.iter().filter(|layer| !layer.ends_with(".rs")) {
+        let file_name =
+            |source: &Source| Some(source.path.strip_prefix(&format!("{folder}/"))?.strip_suffix(".rs")?.to_owned());
+        let files: Vec<_> =
+            production_sources().filter_map(|source| Some((file_name(&source)?, source.text))).collect();
+        let is_file = |name: &String| files.iter().any(|(file, _)| file == name);
+        let names: BTreeMap<String, Vec<String>> = files
+            .iter()
+            .filter(|(file, _)| file != "mod")
+            .map(|(file, text)| (file.clone(), named_after(&["super::"], text).into_iter().filter(is_file).collect()))
+            .collect();
+        assert!(names.len() > 1, "the files of {folder} are found");
+        for file in names.keys() {
+            let circle = circle_of(file, &names);
+            assert!(circle.len() <= 2, "in {folder}: {circle:?}");
         }
     }
 }
@@ -283,6 +331,17 @@ fn arrows_are_found_in_every_form() {
     assert_eq!(modules_named(group), ["store", "wire"]);
     assert_eq!(modules_named("use super::store; // crate::net\n"), Vec::<String>::new());
     assert_eq!(modules_named("#[cfg(test)]\nmod tests {\n    use crate::net;\n}\n"), Vec::<String>::new());
+}
+
+#[test]
+fn circles_are_found_at_any_length() {
+    let names: BTreeMap<String, Vec<String>> =
+        [("a", vec!["b"]), ("b", vec!["c"]), ("c", vec!["a", "d"]), ("d", vec![])]
+            .map(|(file, names)| (file.to_owned(), names.into_iter().map(str::to_owned).collect()))
+            .into();
+    assert_eq!(circle_of("b", &names), ["a", "b", "c"].map(str::to_owned).into());
+    assert_eq!(circle_of("d", &names), ["d".to_owned()].into());
+    assert_eq!(named_after(&["super::"], "use super::{chain::{self, Place}, tree};\n"), ["chain", "tree"]);
 }
 
 #[test]

@@ -2,16 +2,13 @@
 
 use core::net::IpAddr;
 
-use super::chain::Place;
-use super::counters::Transport;
-use super::horizon::{Horizon, Reach};
-use super::kind::{Family, V4, V6};
-use super::line::{LineIndex, Role, Stamp};
-use super::pool::{Pool, Stored};
-use super::select::{Asker, Shows, external_octets};
 use super::{Caller, Refusal, Tracker};
 use crate::clock::Running;
-use crate::wire::{Announce, AnnounceReply, Event, SwarmCounts, udp};
+use crate::pool::{
+    Ahead, Asker, Family, LineIndex, Place, Pool, Role, Stored, Tick, Upserted, V4, V6, address_of, endpoint,
+    external_octets,
+};
+use crate::wire::{Announce, AnnounceReply, Event, SwarmCounts, Transport, udp};
 
 /// Peers that a client gets which comes back before its time.
 const PEERS_FOR_THE_EARLY: usize = 8;
@@ -41,6 +38,7 @@ struct Kept {
     swarms: Swarms,
     /// Where the asker stands in its own swarm.
     place: Option<Place>,
+    role: Role,
 }
 
 impl Tracker {
@@ -67,18 +65,18 @@ impl Tracker {
         transport: Transport,
         announce: &Announce,
     ) -> Result<AnnounceReply<'_>, Refusal> {
-        let stamp = self.pool.stamp(now);
+        let tick = self.pool.advance_to(now);
         let admitted = self.may_announce(now, caller, announce);
-        let stored = admitted.map(|()| self.store(stamp, caller, announce));
+        let stored = admitted.map(|()| self.store(tick, caller, announce));
         self.counters.announce(transport, announce, stored.map(|kept| kept.outcome));
         let kept = stored?;
         if kept.outcome == Outcome::Added {
-            self.sources.add(caller.address);
+            self.nat_detector.add(caller.address);
         }
-        let counted = self.tell(stamp, caller, announce, transport, &kept);
-        let mut counts = counted.unwrap_or_else(|| self.counts(stamp, kept.swarms));
+        let counted = self.tell(tick, caller, announce, transport, &kept);
+        let mut counts = counted.unwrap_or_else(|| self.counts(tick, kept.swarms));
         if kept.outcome == Outcome::NotStored {
-            count(&mut counts, role(announce));
+            count(&mut counts, kept.role);
         }
         Ok(AnnounceReply {
             interval_seconds: self.interval_seconds(),
@@ -90,6 +88,13 @@ impl Tracker {
         })
     }
 
+    /// Look up the swarms and the peers of announces that are about to be made, of the first [`super::LOOK_AHEAD`]. Nothing
+    /// depends on it but speed.
+    pub fn look_ahead(&mut self, announces: &[Ahead]) {
+        let Self { pool, networks, .. } = self;
+        pool.prefetch(announces, |address| networks.horizon(address));
+    }
+
     fn may_announce(&mut self, now: Running, caller: &Caller, announce: &Announce) -> Result<(), Refusal> {
         self.admission(now, caller, true)?;
         // Rule 4: nobody can be reached at port 0, but whoever stored nothing may say so and leave.
@@ -97,59 +102,51 @@ impl Tracker {
     }
 
     /// Store the announcing peer, or remove it.
-    fn store(&mut self, now: Stamp, caller: &Caller, announce: &Announce) -> Kept {
+    fn store(&mut self, now: Tick, caller: &Caller, announce: &Announce) -> Kept {
         match caller.address {
-            IpAddr::V4(v4) => self.store_in::<6, V4>(now, caller, announce, endpoint(&v4.octets(), announce.port)),
-            IpAddr::V6(v6) => self.store_in::<18, V6>(now, caller, announce, endpoint(&v6.octets(), announce.port)),
+            IpAddr::V4(v4) => self.store_in::<V4>(now, caller, announce, endpoint(&v4.octets(), announce.port)),
+            IpAddr::V6(v6) => self.store_in::<V6>(now, caller, announce, endpoint(&v6.octets(), announce.port)),
         }
     }
 
-    fn store_in<const N: usize, F: Family<N>>(
-        &mut self,
-        stamp: Stamp,
-        caller: &Caller,
-        announce: &Announce,
-        endpoint: [u8; N],
-    ) -> Kept {
-        let mut other = self.pool.find_swarm(&announce.info_hash, caller.other_horizon());
+    fn store_in<F: Family>(&mut self, tick: Tick, caller: &Caller, announce: &Announce, endpoint: F::Endpoint) -> Kept {
+        let role = Role::of(announce);
+        let mut other = self.pool.find(&announce.info_hash, caller.other_horizon());
         if announce.event == Event::Stopped {
-            let own = self.pool.find_swarm(&announce.info_hash, caller.horizon);
+            let own = self.pool.find(&announce.info_hash, caller.horizon);
             if let Some(own) = own {
-                self.pool.remove::<N, F>(own, &endpoint, stamp);
+                self.pool.remove::<F>(own, &endpoint, tick);
             }
-            return Kept { outcome: Outcome::Left, swarms: [own, other], place: None };
+            return Kept { outcome: Outcome::Left, swarms: [own, other], place: None, role };
         }
-        self.pool.private_beyond_lan |= caller.horizon == Horizon::Wan && caller.reach != Reach::Public;
-        self.pool.host_on_lan |= caller.horizon == Horizon::Lan && caller.reach == Reach::Host;
-        let role = role(announce);
-        let mut upserted = upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, role, stamp);
+        self.pool.note_reach(caller.horizon, caller.reach);
+        let mut upserted = self.pool.upsert::<F>(&announce.info_hash, caller.horizon, endpoint, role, tick);
         if upserted.stored == Stored::Full {
-            upserted = self.store_where_full::<N, F>(stamp, caller, announce, endpoint);
+            upserted = self.store_where_full::<F>(tick, caller, announce, endpoint);
             // Making room may have taken the other swarm's last peers, and its line.
-            other = self.pool.find_swarm(&announce.info_hash, caller.other_horizon());
+            other = self.pool.find(&announce.info_hash, caller.other_horizon());
         }
         let Upserted { stored, swarm: own, place } = upserted;
-        Kept { outcome: self.outcome(announce, stored, own), swarms: [own, other], place }
+        Kept { outcome: self.outcome(announce, stored, own), swarms: [own, other], place, role }
     }
 
     /// Make room for the newcomer, if somebody can go.
     #[cold]
     #[inline(never)]
-    fn store_where_full<const N: usize, F: Family<N>>(
+    fn store_where_full<F: Family>(
         &mut self,
-        stamp: Stamp,
+        tick: Tick,
         caller: &Caller,
         announce: &Announce,
-        endpoint: [u8; N],
+        endpoint: F::Endpoint,
     ) -> Upserted {
-        let (address, _) = endpoint.split_at(N - 2);
-        let evicted = self.pool.make_room(stamp, address, self.pace.stale_after_quanta);
+        let evicted = self.pool.make_room(tick, address_of(&endpoint), self.pace.stale_after_ticks);
         self.counters.evicted(evicted);
-        if self.pool.lines.available() == 0 && !evicted.any() {
-            let swarm = self.pool.find_swarm(&announce.info_hash, caller.horizon);
+        if self.pool.is_full() && !evicted.any() {
+            let swarm = self.pool.find(&announce.info_hash, caller.horizon);
             return Upserted { stored: Stored::Full, swarm, place: None };
         }
-        upsert::<N, F>(&mut self.pool, caller.horizon, announce, endpoint, role(announce), stamp)
+        self.pool.upsert::<F>(&announce.info_hash, caller.horizon, endpoint, Role::of(announce), tick)
     }
 
     fn outcome(&mut self, announce: &Announce, stored: Stored, swarm: Option<LineIndex>) -> Outcome {
@@ -163,7 +160,7 @@ impl Tracker {
                 self.pool.count_completed(swarm);
                 Outcome::Completed
             }
-            Stored::Refreshed { age, .. } if announce.event == Event::Update && age < self.pace.early_below_quanta => {
+            Stored::Refreshed { age, .. } if announce.event == Event::Update && age < self.pace.early_below_ticks => {
                 Outcome::Early
             }
             Stored::Refreshed { .. } => Outcome::Refreshed,
@@ -183,7 +180,7 @@ impl Tracker {
     /// Fill the reply's peers. Where that came upon every peer of the swarms, they have been counted on the way.
     fn tell(
         &mut self,
-        stamp: Stamp,
+        tick: Tick,
         caller: &Caller,
         announce: &Announce,
         transport: Transport,
@@ -196,18 +193,18 @@ impl Tracker {
             return None;
         }
         if let [Some(swarm), None] = kept.swarms
-            && self.pool.shows(caller.horizon, caller.horizon, caller.reach) == Shows::All
+            && self.pool.shows_all(caller.horizon, caller.reach)
         {
-            let complete = role(announce) != Role::Leecher;
+            let complete = kept.role != Role::Leecher;
             let all = match caller.address {
                 IpAddr::V4(_) => {
                     let (out, wanted) = (&mut self.peers4[..], wanted.min(udp::MAX_PEERS4));
-                    let all = self.pool.select_all::<6, V4>(swarm, kept.place, complete, stamp, out, wanted);
+                    let all = self.pool.select_all::<V4>(swarm, kept.place, complete, tick, out, wanted);
                     all.map(|(told, counts)| (&mut self.peers4_told, told, counts))
                 }
                 IpAddr::V6(_) => {
                     let (out, wanted) = (&mut self.peers6[..], wanted.min(most_peers6(transport)));
-                    let all = self.pool.select_all::<18, V6>(swarm, kept.place, complete, stamp, out, wanted);
+                    let all = self.pool.select_all::<V6>(swarm, kept.place, complete, tick, out, wanted);
                     all.map(|(told, counts)| (&mut self.peers6_told, told, counts))
                 }
             };
@@ -216,7 +213,7 @@ impl Tracker {
                 return Some(counts);
             }
         }
-        self.choose(stamp, caller, announce, transport, kept, wanted);
+        self.choose(tick, caller, announce, transport, kept, wanted);
         None
     }
 
@@ -225,7 +222,7 @@ impl Tracker {
     #[inline(never)]
     fn choose(
         &mut self,
-        stamp: Stamp,
+        tick: Tick,
         caller: &Caller,
         announce: &Announce,
         transport: Transport,
@@ -236,62 +233,37 @@ impl Tracker {
             IpAddr::V4(v4) => (endpoint(&v4.octets(), announce.port), [0; 18]),
             IpAddr::V6(v6) => ([0; 6], endpoint(&v6.octets(), announce.port)),
         };
-        let (Caller { horizon, reach, .. }, complete) = (*caller, role(announce) != Role::Leecher);
+        let (Caller { horizon, reach, .. }, complete) = (*caller, kept.role != Role::Leecher);
         let swarms = kept.swarms;
         let stored = swarms[0].zip(kept.place);
         if transport == Transport::Http || caller.address.is_ipv4() {
-            let external = external_octets::<6>(self.policy.external);
+            let external = external_octets::<V4>(self.policy.external);
             let stored = stored.filter(|_| caller.address.is_ipv4());
             let asker = Asker { endpoint: endpoint4, stored, horizon, reach, complete, external };
             let wanted = wanted.min(udp::MAX_PEERS4);
-            self.peers4_told = select::<6, V4>(&mut self.pool, swarms, &asker, stamp, &mut *self.peers4, wanted);
+            self.peers4_told = select::<V4>(&mut self.pool, swarms, &asker, tick, &mut *self.peers4, wanted);
         }
         if transport == Transport::Http || caller.address.is_ipv6() {
-            let external = external_octets::<18>(self.policy.external);
+            let external = external_octets::<V6>(self.policy.external);
             let stored = stored.filter(|_| caller.address.is_ipv6());
             let asker = Asker { endpoint: endpoint6, stored, horizon, reach, complete, external };
             let wanted = wanted.min(most_peers6(transport));
-            self.peers6_told = select::<18, V6>(&mut self.pool, swarms, &asker, stamp, &mut *self.peers6, wanted);
+            self.peers6_told = select::<V6>(&mut self.pool, swarms, &asker, tick, &mut *self.peers6, wanted);
         }
     }
 
     /// The counts of both sides of the horizon together.
-    pub(super) fn counts(&self, stamp: Stamp, swarms: Swarms) -> SwarmCounts {
+    pub(super) fn counts(&self, tick: Tick, swarms: Swarms) -> SwarmCounts {
         let mut counts = SwarmCounts::default();
-        swarms.into_iter().flatten().for_each(|swarm| counts += self.pool.counts(swarm, stamp));
+        swarms.into_iter().flatten().for_each(|swarm| counts += self.pool.counts(swarm, tick));
         counts
     }
 
     /// The interval with up to a tenth added, so that clients that came together do not come back together (rule 11).
     fn interval_seconds(&mut self) -> u32 {
         // A fraction of the range, in 32 bits after the point.
-        let random = u64::from(self.pool.random.u32(..));
+        let random = u64::from(self.random.u32(..));
         self.pace.interval_seconds + ((random * (u64::from(self.pace.jitter_seconds) + 1)) >> u32::BITS) as u32
-    }
-}
-
-/// What became of a peer that was to be stored, and where it is.
-struct Upserted {
-    stored: Stored,
-    swarm: Option<LineIndex>,
-    place: Option<Place>,
-}
-
-#[inline(always)]
-fn upsert<const N: usize, F: Family<N>>(
-    pool: &mut Pool,
-    horizon: Horizon,
-    announce: &Announce,
-    endpoint: [u8; N],
-    role: Role,
-    now: Stamp,
-) -> Upserted {
-    match pool.find_or_add_swarm(&announce.info_hash, horizon, now) {
-        Some(swarm) => {
-            let (stored, place) = pool.upsert::<N, F>(swarm, endpoint, role, now);
-            Upserted { stored, swarm: Some(swarm), place }
-        }
-        None => Upserted { stored: Stored::Full, swarm: None, place: None },
     }
 }
 
@@ -303,30 +275,20 @@ const fn most_peers6(transport: Transport) -> usize {
 }
 
 /// The asker's own side first: a LAN peer that has the data is nearer than any other.
-fn select<const N: usize, F: Family<N>>(
+fn select<F: Family>(
     pool: &mut Pool,
     swarms: Swarms,
-    asker: &Asker<N>,
-    now: Stamp,
-    out: &mut [[u8; N]],
+    asker: &Asker<F>,
+    now: Tick,
+    out: &mut [F::Endpoint],
     wanted: usize,
 ) -> usize {
     let mut told = 0;
     for swarm in swarms.into_iter().flatten() {
         let Some(rest) = out.get_mut(told..) else { break };
-        told += pool.select::<N, F>(swarm, asker, now, rest, wanted - told);
+        told += pool.select::<F>(swarm, asker, now, rest, wanted - told);
     }
     told
-}
-
-/// Rule 2: only a peer that lacks nothing is a seeder; rule 7: `paused` marks one that lacks nothing it wants.
-#[inline(always)]
-pub(super) fn role(announce: &Announce) -> Role {
-    match announce.event {
-        _ if announce.left == 0 => Role::Seeder,
-        Event::Paused => Role::PartialSeed,
-        _ => Role::Leecher,
-    }
 }
 
 /// Rule 8: the counts include the asker, and one that is not stored has not been counted with the others.
@@ -334,14 +296,4 @@ fn count(counts: &mut SwarmCounts, asker: Role) {
     counts.seeders += u32::from(asker == Role::Seeder);
     counts.leechers += u32::from(asker != Role::Seeder);
     counts.partial_seeds += u32::from(asker == Role::PartialSeed);
-}
-
-/// An address and a port as they stand in a reply (BEP 23, BEP 7).
-pub(super) fn endpoint<const N: usize>(address: &[u8], port: u16) -> [u8; N] {
-    let mut endpoint = [0; N];
-    if let Some((octets, of_port)) = endpoint.split_last_chunk_mut::<2>() {
-        octets.copy_from_slice(address);
-        *of_port = port.to_be_bytes();
-    }
-    endpoint
 }

@@ -9,8 +9,8 @@ use core::net::IpAddr;
 use siphasher::sip::SipHasher24;
 use subtle::ConstantTimeEq;
 
-use super::index::HashKey;
 use crate::clock::Running;
+use crate::hash_key::HashKey;
 
 /// Seconds that an id is good for. BEP 15 lets a client use it for one minute and wants the tracker to take it for two;
 /// some clients go on longer.

@@ -2,17 +2,8 @@
 
 use super::Refusal;
 use super::announce::Outcome;
-use super::evict::Evicted;
-use crate::wire::{Announce, Event};
-
-/// How a request came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// BEP 3.
-    Http,
-    /// BEP 15.
-    Udp,
-}
+use crate::pool::Evicted;
+use crate::wire::{Announce, Event, Transport};
 
 /// Everything that is counted since the start. The shell counts what only it sees (sockets) in here too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

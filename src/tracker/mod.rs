@@ -5,30 +5,13 @@
 //! [`Tracker::answer_request`]) and sends what comes out.
 
 mod announce;
-mod chain;
-mod check;
-mod columns;
 mod connection_id;
 mod counters;
-mod datagram;
-mod evict;
-mod forget;
-mod horizon;
-mod index;
-mod kind;
-mod line;
-mod lines;
-mod look_ahead;
-mod pool;
-mod quanta;
-mod request;
-mod roll;
-mod select;
+mod http;
+mod nat_detector;
+mod scrape;
 mod settings;
-mod sources;
-mod starts;
-mod sweep;
-mod tree;
+mod udp;
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -37,32 +20,28 @@ use std::collections::TryReserveError;
 use ipnet::IpNet;
 
 pub use connection_id::{ConnectionIds, LIFETIME_SECONDS as CONNECTION_ID_LIFETIME_SECONDS};
-pub use counters::{Counters, Transport};
-use forget::Walk;
-pub use forget::{ForgetStep, Milestone};
-pub use horizon::{External, Horizon, LocalNetworks};
-pub use index::HashKey;
-pub use look_ahead::{Ahead, LOOK_AHEAD};
-pub use request::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS};
+pub use counters::Counters;
+pub use http::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS};
 use settings::Pace;
 pub use settings::{Admission, Policy, Seeds, Settings};
 
-use crate::access::{Entry, Whitelist};
+use crate::access::{Entry, PrefixFilter, Whitelist};
 use crate::clock::{Running, UnixSeconds};
-use crate::wire::{InfoHash, SwarmCounts, udp};
-use horizon::{Reach, reach};
-use line::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE, Role, Stamp};
-use pool::Pool;
-use quanta::Quanta;
-use select::SLACK;
-use sources::Sources;
+pub use crate::hash_key::HashKey;
+pub use crate::horizon::{External, Horizon, LocalNetworks};
+use crate::horizon::{Reach, reach};
+pub use crate::pool::{Ahead, ForgetStep, LOOK_AHEAD, Milestone};
+use crate::pool::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE, Pool, SLACK, TickLength, Walk};
+pub use crate::wire::Transport;
+use crate::wire::udp::MAX_PEERS4;
+use nat_detector::NatDetector;
 
 /// Octets that an entry of the whitelist takes, its places in the lookup tables included.
 pub const WHITELIST_ENTRY_OCTETS: usize = crate::access::ENTRY_OCTETS;
 
 /// Octets of peers in a reply, by family.
-const PEERS4_OCTETS: usize = udp::MAX_PEERS4 * 6;
-const PEERS6_OCTETS: usize = udp::MAX_PEERS4 * 18;
+const PEERS4_OCTETS: usize = MAX_PEERS4 * 6;
+const PEERS6_OCTETS: usize = MAX_PEERS4 * 18;
 
 /// All state there is: the swarms, the whitelist, the counters.
 #[derive(Debug)]
@@ -70,18 +49,22 @@ pub struct Tracker {
     budget_octets: usize,
     pool: Pool,
     whitelist: Whitelist,
-    walk: Box<Walk>,
+    /// The walk that removes the peers of revoked and retired prefixes, and those prefixes since it began.
+    walk: Walk,
+    revoked: Box<PrefixFilter>,
     networks: LocalNetworks,
     policy: Policy,
     pace: Pace,
-    sources: Sources,
+    nat_detector: NatDetector,
     connection_ids: ConnectionIds,
+    /// Jitter of the announce interval.
+    random: fastrand::Rng,
     /// What happened since the start; the shell adds what only it sees.
     pub counters: Counters,
     /// The peers of the reply at hand, as endpoints, and how many of them it has.
-    peers4: Box<[[u8; 6]; udp::MAX_PEERS4 + SLACK]>,
+    peers4: Box<[[u8; 6]; MAX_PEERS4 + SLACK]>,
     peers4_told: usize,
-    peers6: Box<[[u8; 18]; udp::MAX_PEERS4 + SLACK]>,
+    peers6: Box<[[u8; 18]; MAX_PEERS4 + SLACK]>,
     peers6_told: usize,
 }
 
@@ -180,21 +163,24 @@ impl Tracker {
     /// # Errors
     /// When the system does not have that much.
     pub fn new(settings: Settings, seeds: Seeds) -> Result<Self, TryReserveError> {
-        let quanta = Quanta::of_lifetime(settings.peer_timeout);
+        let tick_length = TickLength::of_lifetime(settings.peer_timeout);
+        let mut random = fastrand::Rng::with_seed(seeds.random);
         Ok(Self {
             budget_octets: settings.memory_octets,
-            pool: Pool::reserve(settings.memory_octets, quanta, seeds.hash, seeds.random)?,
+            pool: Pool::reserve(settings.memory_octets, tick_length, seeds.hash, random.u64(..))?,
             whitelist: Whitelist::with_capacity(settings.whitelist_capacity, settings.policy.retire_after)?,
-            walk: Box::default(),
+            walk: Walk::default(),
+            revoked: Box::default(),
             networks: LocalNetworks::new(&settings.lan),
-            pace: Pace::new(&settings.policy, quanta),
+            pace: Pace::new(&settings.policy, tick_length),
             policy: settings.policy,
-            sources: Sources::default(),
+            nat_detector: NatDetector::default(),
             connection_ids: ConnectionIds::new(seeds.connection_ids),
+            random,
             counters: Counters::default(),
-            peers4: Box::new([[0; 6]; udp::MAX_PEERS4 + SLACK]),
+            peers4: Box::new([[0; 6]; MAX_PEERS4 + SLACK]),
             peers4_told: 0,
-            peers6: Box::new([[0; 18]; udp::MAX_PEERS4 + SLACK]),
+            peers6: Box::new([[0; 18]; MAX_PEERS4 + SLACK]),
             peers6_told: 0,
         })
     }
@@ -202,7 +188,7 @@ impl Tracker {
     /// Go on with another policy; what is stored stays.
     pub fn set_policy(&mut self, policy: Policy) {
         self.whitelist.set_retire_after(policy.retire_after);
-        self.pace = Pace::new(&policy, self.pool.quanta);
+        self.pace = Pace::new(&policy, self.pool.tick_length());
         self.policy = policy;
     }
 
@@ -218,7 +204,7 @@ impl Tracker {
 
     /// The one address that all of many peers came from: a NAT in front of the tracker, it seems (rule 27).
     pub fn only_source(&self) -> Option<IpAddr> {
-        self.sources.only()
+        self.nat_detector.only()
     }
 
     /// The whitelist, to read and to change. An entry that is removed there keeps its peers; see [`Tracker::revoke`].
@@ -229,6 +215,16 @@ impl Tracker {
     /// The whitelist, to read.
     pub const fn whitelisted(&self) -> &Whitelist {
         &self.whitelist
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     fn who(&self, from: IpAddr) -> Caller {
@@ -257,15 +253,10 @@ impl Tracker {
         }
     }
 
-    /// How many peers of which kind a swarm has, on both sides of the horizon; zeros when it is unknown.
-    fn scrape(&self, now: Stamp, info_hash: &InfoHash) -> SwarmCounts {
-        self.counts(now, [Horizon::Wan, Horizon::Lan].map(|horizon| self.pool.find_swarm(info_hash, horizon)))
-    }
-
     /// Remove some of the peers that are dead by now and return how long to wait before the next call.
     pub fn sweep(&mut self, now: Running) -> Duration {
         self.pool.sweep(now);
-        self.counters.peers_expired = self.pool.expired;
+        self.counters.peers_expired = self.pool.expired();
         self.pool.sweep_wait()
     }
 
@@ -273,9 +264,10 @@ impl Tracker {
     /// many, 0 when none is due. It is a bounded step, as [`Whitelist::retire`] makes it; the peers leave with
     /// [`Tracker::forget`]. `wall` is the wall clock, if it is sane.
     pub fn retire(&mut self, now: Running, wall: Option<UnixSeconds>, mut each: impl FnMut(Entry)) -> usize {
-        let Self { whitelist, walk, .. } = self;
+        let Self { whitelist, walk, revoked, .. } = self;
         whitelist.retire(now, wall, |entry| {
-            walk.add(&entry.prefix);
+            revoked.add(&entry.prefix);
+            walk.go_round();
             each(entry);
         })
     }
@@ -283,20 +275,26 @@ impl Tracker {
     /// Take the entries of exactly these prefixes, of which there may be [`crate::access::REMOVALS_A_CALL`], off the
     /// whitelist; return how many there were. Their peers leave with [`Tracker::forget`].
     pub fn revoke(&mut self, prefixes: &[IpNet]) -> usize {
-        let Self { whitelist, walk, .. } = self;
-        whitelist.remove_all(prefixes, |entry| walk.add(&entry.prefix))
+        let Self { whitelist, walk, revoked, .. } = self;
+        whitelist.remove_all(prefixes, |entry| {
+            revoked.add(&entry.prefix);
+            walk.go_round();
+        })
     }
 
     /// Make a bounded step of the walk that removes the peers of addresses that were retired or revoked and are not
     /// admitted any more. To be called until [`Tracker::has_forgotten`] says that all of them are gone.
     pub fn forget(&mut self, now: Running) -> ForgetStep {
-        let Self { pool, walk, whitelist, policy, .. } = self;
-        let stamp = pool.quanta.stamp(now);
+        let Self { pool, walk, revoked, whitelist, policy, .. } = self;
         let on_whitelist = |horizon| {
             let admission = if horizon == Horizon::Lan { policy.lan } else { policy.wan };
             admission == Admission::Whitelist
         };
-        let step = pool.forget(walk, stamp, on_whitelist, |address| whitelist.covers(address));
+        let goes = |address| revoked.may_cover(address) && !whitelist.covers(address);
+        let step = pool.forget(walk, now, on_whitelist, goes);
+        if walk.has_ended() {
+            revoked.clear();
+        }
         self.counters.peers_revoked += step.removed as u64;
         step
     }
@@ -313,13 +311,14 @@ impl Tracker {
 
     /// How full everything is.
     pub fn usage(&self) -> Usage {
+        let pool = self.pool.occupancy();
         Usage {
             budget_octets: self.budget_octets,
-            lines: self.pool.lines.limit(),
-            lines_in_use: self.pool.lines.in_use(),
-            swarms: self.pool.index.swarms(),
-            seeders: self.pool.peers.of(Role::Seeder),
-            leechers: self.pool.peers.total() - self.pool.peers.of(Role::Seeder),
+            lines: pool.lines,
+            lines_in_use: pool.lines_in_use,
+            swarms: pool.swarms,
+            seeders: pool.seeders,
+            leechers: pool.leechers,
             whitelist_entries: self.whitelist.len(),
             whitelist_capacity: self.whitelist.capacity(),
         }

@@ -4,9 +4,9 @@ use core::time::Duration;
 
 use ipnet::IpNet;
 
-use super::horizon::External;
-use super::index::HashKey;
-use super::quanta::Quanta;
+use crate::hash_key::HashKey;
+use crate::horizon::External;
+use crate::pool::TickLength;
 
 /// Everything that the tracker is built from.
 #[derive(Clone, Debug)]
@@ -56,23 +56,23 @@ pub(super) struct Pace {
     pub(super) jitter_seconds: u32,
     pub(super) min_interval_seconds: u32,
     /// A peer that comes back at a lower age than this comes back before `min_interval`.
-    pub(super) early_below_quanta: u8,
+    pub(super) early_below_ticks: u8,
     /// A peer of at least this age has missed its announce.
-    pub(super) stale_after_quanta: u8,
+    pub(super) stale_after_ticks: u8,
     /// When a refused client may try again.
     pub(super) retry_in_minutes: u32,
 }
 
 impl Pace {
-    pub(super) fn new(policy: &Policy, quanta: Quanta) -> Self {
+    pub(super) fn new(policy: &Policy, tick_length: TickLength) -> Self {
         let interval_seconds = policy.interval.as_secs() as u32;
         let jitter_seconds = interval_seconds / 10;
         Self {
             interval_seconds,
             jitter_seconds,
             min_interval_seconds: policy.min_interval.as_secs() as u32,
-            early_below_quanta: quanta.rounded_down(policy.min_interval),
-            stale_after_quanta: quanta
+            early_below_ticks: tick_length.rounded_down(policy.min_interval),
+            stale_after_ticks: tick_length
                 .rounded_up(policy.interval + Duration::from_secs(u64::from(jitter_seconds)))
                 .saturating_add(1),
             retry_in_minutes: policy.retry_in.as_secs().div_ceil(60).max(1) as u32,

@@ -21,6 +21,15 @@ pub struct Announce {
     pub num_want: Option<u32>,
 }
 
+/// Protocol that carried a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// BEP 3.
+    Http,
+    /// BEP 15.
+    Udp,
+}
+
 /// Reason for an announce. Unknown and empty events are [`Event::Update`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {

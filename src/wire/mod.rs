@@ -11,7 +11,7 @@ pub mod info_hash;
 pub mod udp;
 mod writer;
 
-pub use announce::{Announce, AnnounceReply, Event, SwarmCounts};
+pub use announce::{Announce, AnnounceReply, Event, SwarmCounts, Transport};
 pub use info_hash::InfoHash;
 pub use writer::Writer;
 

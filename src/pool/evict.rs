@@ -6,9 +6,12 @@
 
 use heapless::Vec;
 
-use super::line::{Few, Line, LineIndex, Peers, Stamp, Swarm};
-use super::pool::Pool;
-use super::sweep::address_of;
+use super::age::Tick;
+use super::columns::ColumnsRef;
+use super::endpoint::address_of;
+use super::line::{Inline, Line, LineIndex, Swarm};
+use super::meta_word::MetaWord;
+use super::swarms::Pool;
 
 /// Lines looked at in one try.
 const SAMPLES: usize = 32;
@@ -24,16 +27,16 @@ const TURNED_AWAY_AFTER_A_BARREN_TRY: u32 = 15;
 
 /// What a try evicted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Evicted {
+pub(crate) struct Evicted {
     /// Peers that had missed their announce.
-    pub(super) stale: u64,
+    pub(crate) stale: u64,
     /// Peers of an address that held too much.
-    pub(super) greedy: u64,
+    pub(crate) greedy: u64,
 }
 
 impl Evicted {
     /// Was anything evicted at all?
-    pub(super) fn any(self) -> bool {
+    pub(crate) fn any(self) -> bool {
         self != Self::default()
     }
 }
@@ -42,8 +45,8 @@ impl Evicted {
 type AddressKey = [u8; 8];
 
 impl Pool {
-    /// Try to free lines by evicting; `stale_after` is the age, in quanta, from which a peer has missed its announce.
-    pub(super) fn make_room(&mut self, now: Stamp, newcomer: &[u8], stale_after: u8) -> Evicted {
+    /// Try to free lines by evicting; `stale_after` is the age, in ticks, from which a peer has missed its announce.
+    pub(crate) fn make_room(&mut self, now: Tick, newcomer: &[u8], stale_after: u8) -> Evicted {
         let mut evicted = Evicted::default();
         if self.barren > 0 {
             self.barren -= 1;
@@ -81,12 +84,12 @@ impl Pool {
         evicted
     }
 
-    fn stalest(&self, line: LineIndex, now: Stamp) -> Option<Stalest> {
+    fn stalest(&self, line: LineIndex, now: Tick) -> Option<Stalest> {
         match &self.lines[line] {
-            Line::Peers4(chained) => stalest_of(&chained.items, now),
-            Line::Peers6(chained) => stalest_of(&chained.items, now),
-            Line::Swarm(Swarm { few: Few::Four(few), .. }) => stalest_of(few, now),
-            Line::Swarm(Swarm { few: Few::Six(few), .. }) => stalest_of(few, now),
+            Line::Peers4(chained) => stalest_of(chained.items.read(), now),
+            Line::Peers6(chained) => stalest_of(chained.items.read(), now),
+            Line::Swarm(Swarm { inline: Inline::Peers4(inline), .. }) => stalest_of(inline.read(), now),
+            Line::Swarm(Swarm { inline: Inline::Peers6(inline), .. }) => stalest_of(inline.read(), now),
             _ => None,
         }
     }
@@ -99,7 +102,7 @@ struct Stalest {
     address: AddressKey,
 }
 
-fn stalest_of<const N: usize>(peers: &impl Peers<N>, now: Stamp) -> Option<Stalest> {
+fn stalest_of<E: Copy + AsRef<[u8]>>(peers: ColumnsRef<'_, E, MetaWord>, now: Tick) -> Option<Stalest> {
     let stalest = peers.iter().max_by_key(|peer| peer.seen().age(now))?;
     Some(Stalest { age: stalest.seen().age(now), address: key_of(address_of(&stalest.endpoint)) })
 }

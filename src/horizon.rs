@@ -55,7 +55,7 @@ impl LocalNetworks {
 
 /// How far an address reaches, by itself: what a peer may be told about an address depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reach {
+pub(crate) enum Reach {
     /// This host only.
     Host,
     /// The local networks only.
@@ -65,7 +65,7 @@ pub(super) enum Reach {
 }
 
 /// An address of either family in its octets, as it stands in an endpoint.
-pub(super) fn reach(octets: &[u8]) -> Reach {
+pub(crate) fn reach(octets: &[u8]) -> Reach {
     if octets.first().is_some_and(|first| !is_seldom_public(*first)) {
         return Reach::Public;
     }
@@ -87,7 +87,7 @@ pub(super) fn reach(octets: &[u8]) -> Reach {
 
 /// Can an address that begins with this octet be anything but public? A quick look before [`reach`].
 #[inline]
-pub(super) const fn is_seldom_public(first: u8) -> bool {
+pub(crate) const fn is_seldom_public(first: u8) -> bool {
     matches!(first, 0 | 10 | 100 | 127 | 169 | 172 | 192 | 0xfc..)
 }
 

@@ -2,10 +2,9 @@
 
 use core::net::SocketAddr;
 
-use super::counters::Transport;
-use super::{Caller, Refusal, Tracker};
+use super::{Caller, Tracker};
 use crate::clock::Running;
-use crate::wire::{Announce, Full, udp};
+use crate::wire::{Announce, Full, Transport, udp};
 
 /// What an id that does not verify is answered with, cut to the length of what came (rule 14).
 const BAD_CONNECTION_ID: &str = "connection id expired or not yours: connect again";
@@ -77,19 +76,10 @@ impl Tracker {
         self.counters.scrapes_udp += 1;
         match self.may_scrape(now, caller) {
             Ok(()) => {
-                let stamp = self.pool.stamp(now);
-                udp::emit_scrape(out, transaction_id, info_hashes.map(|info_hash| self.scrape(stamp, &info_hash)))
+                let tick = self.pool.advance_to(now);
+                udp::emit_scrape(out, transaction_id, info_hashes.map(|info_hash| self.scrape(tick, &info_hash)))
             }
             Err(refusal) => udp::emit_error(out, transaction_id, refusal.reason(), udp::MAX_REPLY_OCTETS),
         }
-    }
-
-    /// Scraping is for those who may announce, but does not keep them from being retired.
-    pub(super) fn may_scrape(&mut self, now: Running, caller: &Caller) -> Result<(), Refusal> {
-        let admitted = self.admission(now, caller, false);
-        if let Err(refusal) = admitted {
-            self.counters.refusal(refusal);
-        }
-        admitted
     }
 }

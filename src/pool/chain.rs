@@ -1,13 +1,13 @@
 //! Chains of lines: every line full but the head, so that a chain wastes half a line on average, however long it is.
 
-use super::columns::Items;
-use super::kind::Kind;
+use super::columns::{ColumnsRef, Item};
+use super::family::Kind;
 use super::line::{Line, LineIndex};
 use super::lines::Lines;
 
 /// An item of a chain: its line, and its place in there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     pub(super) line: LineIndex,
     pub(super) slot: usize,
 }
@@ -17,7 +17,7 @@ pub(super) fn walk<K: Kind>(
     lines: &Lines,
     head: LineIndex,
     end: LineIndex,
-) -> impl Iterator<Item = (LineIndex, &K::Items)> {
+) -> impl Iterator<Item = (LineIndex, ColumnsRef<'_, K::Endpoint, K::Metas>)> {
     let mut at = head;
     core::iter::from_fn(move || {
         if at.is_none() || at == end {
@@ -32,9 +32,14 @@ pub(super) fn walk<K: Kind>(
 
 /// Add `item` at the head of a chain and return the head, which is a new line if the old one was full. `None` when there
 /// is no line for it; then nothing has changed.
-pub(super) fn push<K: Kind>(lines: &mut Lines, head: LineIndex, end: LineIndex, item: K::Item) -> Option<LineIndex> {
+pub(super) fn push<K: Kind>(
+    lines: &mut Lines,
+    head: LineIndex,
+    end: LineIndex,
+    item: Item<K::Endpoint, K::Meta>,
+) -> Option<LineIndex> {
     if let Some(head) = head.some()
-        && K::items_mut(&mut lines[head]).is_some_and(|items| items.push(item))
+        && K::items_mut(&mut lines[head]).is_some_and(|mut items| items.push(item).is_some())
     {
         return Some(head);
     }
@@ -44,8 +49,12 @@ pub(super) fn push<K: Kind>(lines: &mut Lines, head: LineIndex, end: LineIndex, 
 }
 
 /// Remove and return the last item of the head, with the head that the chain then has.
-pub(super) fn pop<K: Kind>(lines: &mut Lines, head: LineIndex, end: LineIndex) -> Option<(K::Item, LineIndex)> {
-    let items = K::items_mut(&mut lines[head.some()?])?;
+pub(super) fn pop<K: Kind>(
+    lines: &mut Lines,
+    head: LineIndex,
+    end: LineIndex,
+) -> Option<(Item<K::Endpoint, K::Meta>, LineIndex)> {
+    let mut items = K::items_mut(&mut lines[head.some()?])?;
     let item = items.pop()?;
     if !items.is_empty() {
         return Some((item, head));
@@ -60,7 +69,7 @@ pub(super) fn swap_remove<K: Kind>(lines: &mut Lines, head: LineIndex, end: Line
     let Some((last, new_head)) = pop::<K>(lines, head, end) else { return head };
     // The head may have been the item's own line, and the item its last: then it is gone already.
     if !matches!(lines[place.line], Line::Free { .. })
-        && let Some(items) = K::items_mut(&mut lines[place.line])
+        && let Some(mut items) = K::items_mut(&mut lines[place.line])
     {
         let _ = items.replace(place.slot, last);
     }
@@ -69,20 +78,20 @@ pub(super) fn swap_remove<K: Kind>(lines: &mut Lines, head: LineIndex, end: Line
 
 #[cfg(test)]
 mod tests {
-    use super::super::kind::Buckets;
+    use super::super::family::Buckets;
     use super::super::line::{Indexed, SWARMS_PER_BUCKET};
     use super::*;
 
     const END: LineIndex = LineIndex::NONE;
 
     fn item(number: usize) -> Indexed {
-        Indexed { swarm: LineIndex::new(number), tag: number as u8 }
+        Indexed { endpoint: LineIndex::new(number), meta: number as u8 }
     }
 
     fn numbers(lines: &Lines, head: LineIndex) -> Vec<usize> {
         let mut all: Vec<_> = walk::<Buckets>(lines, head, END)
             .flat_map(|(_, items)| items.iter())
-            .map(|item| item.swarm.get())
+            .map(|item| item.endpoint.get())
             .collect();
         all.sort_unstable();
         all
@@ -103,7 +112,7 @@ mod tests {
             let gone = left.swap_remove(random.usize(..left.len()));
             let place = walk::<Buckets>(&lines, head, END)
                 .find_map(|(line, items)| {
-                    items.iter().position(|i| i.swarm.get() == gone).map(|slot| Place { line, slot })
+                    items.iter().position(|i| i.endpoint.get() == gone).map(|slot| Place { line, slot })
                 })
                 .expect("it was put there");
             head = swap_remove::<Buckets>(&mut lines, head, END, place);

@@ -1,20 +1,22 @@
 //! The sweeper: visits a few lines at a time, removes the dead, gives back what they leave.
 //!
-//! A pass over all lines takes [`SWEEP_QUANTA`]; each call does the part of it that is due. Where many die at once, as
+//! A pass over all lines takes [`SWEEP_TICKS`]; each call does the part of it that is due. Where many die at once, as
 //! after an outage, a call stops after [`REMOVALS_A_STEP`], and where the sweep has fallen behind for that,
 //! after [`LINES_AT_ONCE`]. Then it asks to be made again soon: so there is never a pause.
-//! Only if the sweep is so late that stamps could come round (with the default timeout, the process stood still for 13
+//! Only if the sweep is so late that ticks could wrap around (with the default timeout, the process stood still for 13
 //! minutes) does one call go over everything.
 
 use core::time::Duration;
 
+use super::age::{CurrentTick, LATE_TICKS, LIFETIME_TICKS, SLACK_TICKS, SWEEP_TICKS, Tick};
 use super::chain::Place;
-use super::columns::Columns;
-use super::kind::{V4, V6};
-use super::line::{Few, Line, LineIndex, Peers, Stamp, Swarm};
+use super::columns::{Columns, ColumnsRef};
+use super::endpoint::address_of;
+use super::family::{V4, V6};
+use super::line::{Inline, Line, LineIndex, Swarm};
 use super::lines::Lines;
-use super::pool::Pool;
-use super::quanta::{LATE_QUANTA, LIFETIME_QUANTA, Moment, SLACK_QUANTA, SWEEP_QUANTA};
+use super::meta_word::MetaWord;
+use super::swarms::Pool;
 use super::tree;
 use crate::clock::Running;
 
@@ -36,7 +38,7 @@ const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// How far the sweep has come.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Position {
+pub(crate) struct Position {
     next: usize,
     /// When the last step was made, and what it left undone, in lines × milliseconds of a pass: the fraction of a line,
     /// and more if it had to stop.
@@ -46,16 +48,16 @@ pub(super) struct Position {
 
 impl Pool {
     /// Visit the lines that are due. Call it again after [`Pool::sweep_wait`].
-    pub(super) fn sweep(&mut self, now: Running) {
-        let stamp = self.stamp(now);
+    pub(crate) fn sweep(&mut self, now: Running) {
+        let tick = self.advance_to(now);
         let peers_before = self.peers.total();
-        let pass_millis = self.quanta.length().as_millis() as u64 * SWEEP_QUANTA;
+        let pass_millis = self.tick_length.length().as_millis() as u64 * SWEEP_TICKS;
         let elapsed_millis = now.since(self.sweep.last).as_millis() as u64;
         let lines = self.lines.touched() as u64;
         let work = elapsed_millis.min(pass_millis) * lines + self.sweep.remainder;
         let passes_behind = work / (pass_millis * lines).max(1);
         // Rather a pause than the dead alive again.
-        let is_too_late = passes_behind >= LATE_QUANTA / SWEEP_QUANTA;
+        let is_too_late = passes_behind >= LATE_TICKS / SWEEP_TICKS;
         let (removals, lines_at_once) = if is_too_late {
             (usize::MAX, u64::MAX)
         } else {
@@ -67,7 +69,7 @@ impl Pool {
             if self.sweep.next >= self.lines.touched() {
                 self.sweep.next = 0;
             }
-            self.sweep_line(LineIndex::new(self.sweep.next), stamp, |seen| seen.age(stamp) >= LIFETIME_QUANTA);
+            self.sweep_line(LineIndex::new(self.sweep.next), tick, |seen| seen.age(tick) >= LIFETIME_TICKS);
             self.sweep.next += 1;
             done += 1;
         }
@@ -76,31 +78,32 @@ impl Pool {
         self.expired += (peers_before - self.peers.total()) as u64;
     }
 
-    /// The stamp of what is stored `now`. When a quantum begins, this sees to it that the sweep has not fallen behind.
+    /// Advance the pool's time and return the tick for what is stored now. The first call in a tick checks that the sweep
+    /// has not fallen behind; if it is so late that ticks could wrap around, it sweeps every line.
     #[inline]
-    pub(super) fn stamp(&mut self, now: Running) -> Stamp {
-        self.moment.stamp(now).unwrap_or_else(|| self.begin_quantum(now))
+    pub(crate) fn advance_to(&mut self, now: Running) -> Tick {
+        self.current_tick.tick(now).unwrap_or_else(|| self.begin_tick(now))
     }
 
     #[cold]
-    fn begin_quantum(&mut self, now: Running) -> Stamp {
+    fn begin_tick(&mut self, now: Running) -> Tick {
         self.keep_up(now);
-        self.moment = Moment::of(self.quanta, now);
-        self.quanta.stamp(now)
+        self.current_tick = CurrentTick::of(self.tick_length, now);
+        self.tick_length.tick(now)
     }
 
-    /// Go over everything if the sweep is so late that stamps could come round. It comes before anything is stored, so
-    /// that all stamps there are were made before the last sweep.
+    /// Sweep every line if the sweep is so late that ticks could wrap around. This runs before anything is stored, so that
+    /// all stored ticks are older than the last sweep.
     fn keep_up(&mut self, now: Running) {
-        let last = self.quanta.count(self.sweep.last);
-        let late = self.quanta.count(now).saturating_sub(last);
-        if late < SLACK_QUANTA {
+        let last = self.tick_length.count(self.sweep.last);
+        let late = self.tick_length.count(now).saturating_sub(last);
+        if late < SLACK_TICKS {
             return;
         }
         let peers_before = self.peers.total();
-        let (last, now_stamp) = (Stamp::of_quantum(last), self.quanta.stamp(now));
+        let (last, now_tick) = (Tick::of_count(last), self.tick_length.tick(now));
         for line in (0..self.lines.touched()).map(LineIndex::new) {
-            self.sweep_line(line, now_stamp, |seen| u64::from(seen.age(last)) + late >= u64::from(LIFETIME_QUANTA));
+            self.sweep_line(line, now_tick, |seen| u64::from(seen.age(last)) + late >= u64::from(LIFETIME_TICKS));
         }
         self.sweep.last = now;
         self.sweep.remainder = 0;
@@ -108,8 +111,8 @@ impl Pool {
     }
 
     /// How long to wait before the next call.
-    pub(super) fn sweep_wait(&self) -> Duration {
-        let pass = self.quanta.length() * SWEEP_QUANTA as u32;
+    pub(crate) fn sweep_wait(&self) -> Duration {
+        let pass = self.tick_length.length() * SWEEP_TICKS as u32;
         if self.sweep.remainder >= pass.as_millis() as u64 {
             return MIN_WAIT;
         }
@@ -118,11 +121,11 @@ impl Pool {
     }
 
     /// Remove the dead from one line, whatever it holds.
-    fn sweep_line(&mut self, line: LineIndex, now: Stamp, is_dead: impl Fn(Stamp) -> bool) {
+    fn sweep_line(&mut self, line: LineIndex, now: Tick, is_dead: impl Fn(Tick) -> bool) {
         self.remove_peers(line, now, |_, seen| is_dead(seen));
         match &self.lines[line] {
             Line::Swarm(swarm) => {
-                let kept_for_its_count = swarm.completed() > 0 && swarm.emptied.age(now) < LIFETIME_QUANTA;
+                let kept_for_its_count = swarm.completed() > 0 && swarm.emptied.age(now) < LIFETIME_TICKS;
                 if swarm.is_empty() && !kept_for_its_count {
                     self.remove_swarm(line);
                 }
@@ -133,7 +136,7 @@ impl Pool {
     }
 
     /// Remove those peers of one line that `goes` names, by address and when they were last heard.
-    pub(super) fn remove_peers(&mut self, line: LineIndex, now: Stamp, goes: impl Fn(&[u8], Stamp) -> bool) {
+    pub(super) fn remove_peers(&mut self, line: LineIndex, now: Tick, goes: impl Fn(&[u8], Tick) -> bool) {
         // Finding the swarm of a line takes a walk: do it only where a peer goes.
         if first(&self.lines[line], &goes).is_some()
             && let Some(swarm) = owner(&self.lines, line)
@@ -147,17 +150,17 @@ impl Pool {
         &mut self,
         swarm: LineIndex,
         line: LineIndex,
-        now: Stamp,
-        goes: impl Fn(&[u8], Stamp) -> bool,
+        now: Tick,
+        goes: impl Fn(&[u8], Tick) -> bool,
     ) {
         // Removing moves other peers into the line, or gives the line back: look at it anew after each.
         while let Some(slot) = first(&self.lines[line], &goes) {
             let place = Place { line, slot };
             let removed = match &self.lines[line] {
-                Line::Peers6(_) | Line::Swarm(Swarm { few: Few::Six(_), .. }) => {
-                    self.remove_at::<18, V6>(swarm, place, now)
+                Line::Peers6(_) | Line::Swarm(Swarm { inline: Inline::Peers6(_), .. }) => {
+                    self.remove_at::<V6>(swarm, place, now)
                 }
-                _ => self.remove_at::<6, V4>(swarm, place, now),
+                _ => self.remove_at::<V4>(swarm, place, now),
             };
             if !removed {
                 return;
@@ -178,33 +181,31 @@ impl Pool {
         let swarm = fork.parent;
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return };
         if own.roots[0] == top {
-            tree::merge::<6, V4>(&mut self.lines, swarm, line);
+            tree::merge::<V4>(&mut self.lines, swarm, line);
         } else {
-            tree::merge::<18, V6>(&mut self.lines, swarm, line);
+            tree::merge::<V6>(&mut self.lines, swarm, line);
         }
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return };
         let forked = own.roots.iter().any(|root| !root.is_none() && matches!(self.lines[*root], Line::Fork(_)));
         if !forked && let Some(own) = tree::swarm_at_mut(&mut self.lines, swarm) {
-            own.few = Few::Four(Columns::new());
+            own.inline = Inline::Peers4(Columns::new());
         }
     }
 }
 
-/// The address in an endpoint.
-pub(super) fn address_of<const N: usize>(endpoint: &[u8; N]) -> &[u8] {
-    endpoint.split_last_chunk::<2>().map_or(&[], |(address, _)| address)
-}
-
 /// The slot of the first peer of a line that goes.
-fn first(line: &Line, goes: impl Fn(&[u8], Stamp) -> bool) -> Option<usize> {
-    fn of<const N: usize>(peers: &impl Peers<N>, goes: impl Fn(&[u8], Stamp) -> bool) -> Option<usize> {
+fn first(line: &Line, goes: impl Fn(&[u8], Tick) -> bool) -> Option<usize> {
+    fn of<E: Copy + AsRef<[u8]>>(
+        peers: ColumnsRef<'_, E, MetaWord>,
+        goes: impl Fn(&[u8], Tick) -> bool,
+    ) -> Option<usize> {
         peers.iter().position(|peer| goes(address_of(&peer.endpoint), peer.seen()))
     }
     match line {
-        Line::Peers4(chained) => of(&chained.items, goes),
-        Line::Peers6(chained) => of(&chained.items, goes),
-        Line::Swarm(Swarm { few: Few::Four(few), .. }) => of(few, goes),
-        Line::Swarm(Swarm { few: Few::Six(few), .. }) => of(few, goes),
+        Line::Peers4(chained) => of(chained.items.read(), goes),
+        Line::Peers6(chained) => of(chained.items.read(), goes),
+        Line::Swarm(Swarm { inline: Inline::Peers4(inline), .. }) => of(inline.read(), goes),
+        Line::Swarm(Swarm { inline: Inline::Peers6(inline), .. }) => of(inline.read(), goes),
         Line::Swarm(_) | Line::Free { .. } | Line::Fork(_) | Line::Bucket(_) => None,
     }
 }
@@ -224,29 +225,28 @@ pub(super) fn owner(lines: &Lines, line: LineIndex) -> Option<LineIndex> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::horizon::Horizon;
-    use super::super::index::HashKey;
-    use super::super::line::Role;
-    use super::super::quanta::Quanta;
+    use super::super::age::TickLength;
+    use super::super::role::Role;
     use super::*;
+    use crate::hash_key::HashKey;
+    use crate::horizon::Horizon;
     use crate::wire::InfoHash;
 
     #[test]
     fn a_sweep_that_is_behind_visits_a_few_lines_at_a_time_until_it_has_made_up_for_it() {
-        let quanta = Quanta::of_lifetime(Duration::from_secs(400));
-        let mut pool = Pool::reserve(4 << 20, quanta, HashKey(1, 2), 3).expect("memory");
+        let tick_length = TickLength::of_lifetime(Duration::from_secs(400));
+        let mut pool = Pool::reserve(4 << 20, tick_length, HashKey(1, 2), 3).expect("memory");
         let began = Running::from_seconds(100);
-        let stamp = pool.stamp(began);
-        let swarm = pool.find_or_add_swarm(&InfoHash([1; 20]), Horizon::Wan, stamp).expect("room");
+        let tick = pool.advance_to(began);
         for number in 0..100_000_u32 {
             let [a, b, c, d] = number.to_be_bytes();
-            pool.upsert::<6, V4>(swarm, [1, a, b, c, d, 1], Role::Leecher, stamp);
+            pool.upsert::<V4>(&InfoHash([1; 20]), Horizon::Wan, [1, a, b, c, d, 1], Role::Leecher, tick);
         }
         while pool.sweep.last < began || pool.sweep_wait() == MIN_WAIT {
             pool.sweep(began);
         }
         // Most of a pass is due at once; from then on it is called as it asks.
-        let (mut now, mut visited, mut before) = (began.after(quanta.length() * 2 - MIN_WAIT), 0, pool.sweep.next);
+        let (mut now, mut visited, mut before) = (began.after(tick_length.length() * 2 - MIN_WAIT), 0, pool.sweep.next);
         let lines = pool.lines.touched();
         assert!(lines > 10 * LINES_AT_ONCE as usize, "{lines} lines are too few to tell");
         loop {

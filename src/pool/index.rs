@@ -6,14 +6,14 @@
 
 use std::collections::TryReserveError;
 
-use siphasher::sip::SipHasher13;
-
 use super::chain::{self, Place};
-use super::columns::{Columns, Items};
-use super::horizon::Horizon;
-use super::kind::Buckets;
+use super::columns::ColumnsRef;
+use super::family::Buckets;
+use super::impossible::impossible;
 use super::line::{Indexed, Line, LineIndex, SWARMS_PER_BUCKET};
 use super::lines::Lines;
+use crate::hash_key::HashKey;
+use crate::horizon::Horizon;
 use crate::wire::InfoHash;
 
 /// Mean load at which the next bucket is split. Just after a round of splits a bucket holds half as many; at twice as
@@ -29,20 +29,9 @@ const LINES_FOR_A_SPLIT: usize = 2;
 /// The end of a bucket's chain.
 const END: LineIndex = LineIndex::NONE;
 
-/// A secret of this run, so that nobody outside can choose info-hashes or ports that fall together.
-#[derive(Clone, Copy, Debug)]
-pub struct HashKey(pub u64, pub u64);
-
-impl HashKey {
-    /// Hash `bytes` under this key.
-    pub(super) fn hash(self, bytes: &[u8]) -> u64 {
-        SipHasher13::new_with_keys(self.0, self.1).hash(bytes)
-    }
-}
-
 /// The keyed hash of an info-hash seen from one side of the horizon: the LAN's swarm and the WAN's are two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SwarmHash(u64);
+pub(crate) struct SwarmHash(u64);
 
 impl SwarmHash {
     const fn new(info_hash: u64, horizon: Horizon) -> Self {
@@ -69,7 +58,7 @@ impl SwarmHash {
 /// Invariants: a swarm stands in the bucket that its hash and the number of buckets tell, and nowhere else; the
 /// directory's memory is reserved at once.
 #[derive(Debug)]
-pub(super) struct Index {
+pub(crate) struct Index {
     buckets: Vec<LineIndex>,
     swarms: usize,
     key: HashKey,
@@ -167,7 +156,7 @@ impl Index {
     /// Enter `swarm`, which must not be in here yet. `None` when there is no line for it; then nothing has changed.
     pub(super) fn insert(&mut self, lines: &mut Lines, hash: SwarmHash, swarm: LineIndex) -> Option<()> {
         let bucket = hash.bucket(self.buckets.len());
-        let item = Indexed { swarm, tag: hash.tag() };
+        let item = Indexed { endpoint: swarm, meta: hash.tag() };
         self.buckets[bucket] = chain::push::<Buckets>(lines, self.buckets[bucket], END, item)?;
         self.swarms += 1;
         if self.swarms > self.buckets.len() * SWARMS_PER_BUCKET_WANTED {
@@ -181,10 +170,9 @@ impl Index {
         let bucket = hash.bucket(self.buckets.len());
         let head = self.buckets[bucket];
         let place = chain::walk::<Buckets>(lines, head, END).find_map(|(line, items)| {
-            items.firsts().iter().position(|other| *other == swarm).map(|slot| Place { line, slot })
+            items.endpoints.iter().position(|other| *other == swarm).map(|slot| Place { line, slot })
         });
-        debug_assert!(place.is_some(), "a swarm that is not in the index");
-        if let Some(place) = place {
+        if let Some(place) = place.or_else(|| impossible("a swarm that is not in the index")) {
             self.buckets[bucket] = chain::swap_remove::<Buckets>(lines, head, END, place);
             self.swarms -= 1;
         }
@@ -201,12 +189,15 @@ impl Index {
         let mut whole = core::mem::replace(&mut self.buckets[old], LineIndex::NONE);
         while let Some((item, rest)) = chain::pop::<Buckets>(lines, whole, END) {
             whole = rest;
-            let Line::Swarm(swarm) = &lines[item.swarm] else { continue };
+            let Line::Swarm(swarm) = &lines[item.endpoint] else {
+                impossible::<()>("an item of the index that is no swarm");
+                continue;
+            };
             let bucket = self.hash(&swarm.info_hash, swarm.horizon).bucket(new + 1);
             debug_assert!(bucket == old || bucket == new);
-            match chain::push::<Buckets>(lines, self.buckets[bucket], END, item) {
-                Some(head) => self.buckets[bucket] = head,
-                None => debug_assert!(false, "no line for a split that was checked to fit"),
+            let head = chain::push::<Buckets>(lines, self.buckets[bucket], END, item);
+            if let Some(head) = head.or_else(|| impossible("no line for a split that was checked to fit")) {
+                self.buckets[bucket] = head;
             }
         }
     }
@@ -221,15 +212,15 @@ impl Index {
         let mut swarms = Vec::new();
         for (bucket, &head) in self.buckets.iter().enumerate() {
             for item in chain::walk::<Buckets>(lines, head, END).flat_map(|(_, items)| items.iter()) {
-                let Line::Swarm(swarm) = &lines[item.swarm] else { return Err(format!("{item:?} is no swarm")) };
+                let Line::Swarm(swarm) = &lines[item.endpoint] else { return Err(format!("{item:?} is no swarm")) };
                 let hash = SwarmHash::new(self.key.hash(&swarm.info_hash.0), swarm.horizon);
-                if hash.bucket(self.buckets.len()) != bucket || hash.tag() != item.tag {
+                if hash.bucket(self.buckets.len()) != bucket || hash.tag() != item.meta {
                     return Err(format!("{item:?} is in the wrong bucket"));
                 }
-                if self.find(lines, &swarm.info_hash, swarm.horizon) != Some(item.swarm) {
+                if self.find(lines, &swarm.info_hash, swarm.horizon) != Some(item.endpoint) {
                     return Err(format!("{item:?} stands in the index twice"));
                 }
-                swarms.push(item.swarm);
+                swarms.push(item.endpoint);
             }
         }
         if swarms.len() != self.swarms {
@@ -246,19 +237,20 @@ fn is_swarm(lines: &Lines, line: LineIndex, info_hash: &InfoHash, horizon: Horiz
         if swarm.info_hash == *info_hash && swarm.horizon == horizon)
 }
 
-impl Columns<Indexed, SWARMS_PER_BUCKET> {
+impl<'a> ColumnsRef<'a, LineIndex, [u8; SWARMS_PER_BUCKET]> {
     /// The swarms with this tag: hardly ever more than one, and most of them the one that is looked for.
     #[inline]
-    fn tagged(&self, tag: u8) -> impl Iterator<Item = LineIndex> {
+    fn tagged(self, tag: u8) -> impl Iterator<Item = LineIndex> + use<'a> {
         let mut tags = [0; 16];
-        tags[..SWARMS_PER_BUCKET].copy_from_slice(&self.seconds);
+        tags[..SWARMS_PER_BUCKET].copy_from_slice(&self.metas);
         let mut equal = slots_equal(u128::from_le_bytes(tags), tag);
+        let endpoints = self.endpoints;
         core::iter::from_fn(move || {
             while equal != 0 {
                 let slot = equal.trailing_zeros() as usize / 8;
                 equal &= equal - 1;
                 // Beyond the last swarm there are tags of nobody.
-                if let Some(swarm) = self.firsts().get(slot) {
+                if let Some(swarm) = endpoints.get(slot) {
                     return Some(*swarm);
                 }
             }
@@ -279,7 +271,8 @@ const fn slots_equal(tags: u128, tag: u8) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::line::{Stamp, Swarm};
+    use super::super::age::Tick;
+    use super::super::line::Swarm;
     use super::*;
 
     fn info_hash(number: u32) -> InfoHash {
@@ -289,7 +282,7 @@ mod tests {
     }
 
     fn add(index: &mut Index, lines: &mut Lines, number: u32, horizon: Horizon) -> Option<LineIndex> {
-        let swarm = lines.take(Line::Swarm(Swarm::new(info_hash(number), horizon, Stamp::of_quantum(0))))?;
+        let swarm = lines.take(Line::Swarm(Swarm::new(info_hash(number), horizon, Tick::of_count(0))))?;
         let hash = index.hash(&info_hash(number), horizon);
         if index.insert(lines, hash, swarm).is_none() {
             lines.give_back(swarm);
@@ -313,7 +306,7 @@ mod tests {
     fn octets_that_equal_a_tag_are_found_and_no_others() {
         let mut random = fastrand::Rng::with_seed(8);
         for _ in 0..10_000 {
-            // Few values, and such that differ in one bit or by one.
+            // Inline values, and such that differ in one bit or by one.
             let tags: [u8; 16] = core::array::from_fn(|_| random.choice([0, 1, 0x7f, 0x80, 0x81, 0xff]).unwrap_or(0));
             for tag in [0, 1, 0x7f, 0x80, 0x81, 0xff, 2] {
                 let expected: u128 = (0..16).filter(|slot| tags[*slot] == tag).map(|slot| 0x80 << (8 * slot)).sum();

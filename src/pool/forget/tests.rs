@@ -3,15 +3,19 @@
 use core::time::Duration;
 use std::collections::BTreeSet;
 
-use super::super::line::{Few, Peers, Swarm};
-use super::super::sweep::{address_of, owner};
+use ipnet::IpNet;
+
+use super::super::columns::ColumnsRef;
+use super::super::line::{Inline, Swarm};
+use super::super::meta_word::MetaWord;
+use super::super::sweep::owner;
 use super::super::tree::LEAF_LINES;
-use super::super::{Admission, Tracker, Transport};
 use super::*;
 use crate::access::{Entry, Retire, User};
-use crate::clock::{Running, UnixSeconds};
+use crate::clock::UnixSeconds;
 use crate::testing;
-use crate::wire::{Announce, Event, InfoHash};
+use crate::tracker::{Admission, Tracker};
+use crate::wire::{Announce, Event, InfoHash, Transport};
 
 /// Peers that a line holds at most.
 const PEERS_A_LINE: usize = 8;
@@ -105,22 +109,22 @@ impl World {
     /// All peers: those that stay, and those that have to go.
     fn stored(&self) -> (BTreeSet<Stored>, BTreeSet<Stored>) {
         let (mut stay, mut go) = (BTreeSet::new(), BTreeSet::new());
-        let lines = &self.tracker.pool.lines;
+        let lines = &self.tracker.pool().lines;
         for line in (0..lines.touched()).map(LineIndex::new) {
             let endpoints: Vec<Vec<u8>> = match &lines[line] {
-                Line::Peers4(chained) => endpoints(&chained.items),
-                Line::Peers6(chained) => endpoints(&chained.items),
-                Line::Swarm(Swarm { few: Few::Four(few), .. }) => endpoints(few),
-                Line::Swarm(Swarm { few: Few::Six(few), .. }) => endpoints(few),
+                Line::Peers4(chained) => endpoints(chained.items.read()),
+                Line::Peers6(chained) => endpoints(chained.items.read()),
+                Line::Swarm(Swarm { inline: Inline::Peers4(inline), .. }) => endpoints(inline.read()),
+                Line::Swarm(Swarm { inline: Inline::Peers6(inline), .. }) => endpoints(inline.read()),
                 _ => continue,
             };
             let swarm = owner(lines, line).expect("each line of peers is a swarm's");
             let horizon = tree::swarm_at(lines, swarm).expect("it is a swarm").horizon;
-            let policy = &self.tracker.policy;
+            let policy = self.tracker.policy();
             let admission = if horizon == Horizon::Lan { policy.lan } else { policy.wan };
             for endpoint in endpoints {
                 let address = ip_address(&endpoint[..endpoint.len() - 2]);
-                let stays = admission != Admission::Whitelist || self.tracker.whitelist.covers(address);
+                let stays = admission != Admission::Whitelist || self.tracker.whitelisted().covers(address);
                 let of_kind = if stays { &mut stay } else { &mut go };
                 of_kind.insert((horizon == Horizon::Lan, swarm.get(), endpoint));
             }
@@ -146,8 +150,8 @@ impl World {
     }
 }
 
-fn endpoints<const N: usize>(peers: &impl Peers<N>) -> Vec<Vec<u8>> {
-    peers.iter().map(|peer| [address_of(&peer.endpoint), &peer.endpoint[N - 2..]].concat()).collect()
+fn endpoints<E: Copy + AsRef<[u8]>>(peers: ColumnsRef<'_, E, MetaWord>) -> Vec<Vec<u8>> {
+    peers.iter().map(|peer| peer.endpoint.as_ref().to_vec()).collect()
 }
 
 fn walk_while_things_happen(memory_octets: usize, lan: Admission, seed: u64, peers: u32) {
@@ -193,14 +197,14 @@ fn a_giant_swarm_is_gone_through_leaf_by_leaf() {
     let prefixes: Vec<IpNet> = (0..CUSTOMERS).flat_map(World::prefixes).collect();
     world.tracker.revoke(&prefixes[..100]);
     world.tracker.revoke(&prefixes[100..]);
-    let lines = world.tracker.pool.lines.in_use();
+    let lines = world.tracker.pool().lines.in_use();
     let (mut visited, mut passed) = (0, 0);
     while !world.has_forgotten() {
         let step = world.tracker.forget(world.now);
         (visited, passed) = (visited + step.visited, passed + step.passed);
     }
     assert!(visited <= lines + lines / 4 && passed <= lines, "{visited} visited, {passed} passed of {lines}");
-    assert_eq!(world.tracker.pool.peers.total(), 0);
+    assert_eq!(world.tracker.pool().peers.total(), 0);
     world.tracker.check_invariants().expect("the invariants hold");
 }
 

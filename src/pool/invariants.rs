@@ -1,14 +1,15 @@
-//! Whether the pool is what [`super::pool`] says it always is. For tests: it walks and allocates.
+//! Whether the pool is what [`super::swarms`] says it always is. For tests: it walks and allocates.
 
 use std::collections::BTreeSet;
 
 use super::chain;
-use super::columns::Items;
-use super::horizon::Horizon;
-use super::kind::{Family, V4, V6};
-use super::line::{Counted, FORK_CHILDREN, Few, Line, LineIndex, Role, Swarm};
-use super::pool::{Pool, Population};
+
+use super::family::{Family, V4, V6};
+use super::line::{Counted, FORK_CHILDREN, Inline, Line, LineIndex, Swarm};
+use super::role::{Population, Role};
+use super::swarms::Pool;
 use super::tree;
+use crate::horizon::Horizon;
 
 /// What a walk of the whole pool came upon.
 struct Seen {
@@ -30,7 +31,7 @@ impl Seen {
 
 impl Pool {
     /// Check every invariant; the error says which line broke which.
-    pub(super) fn check_invariants(&self) -> Result<(), String> {
+    pub(crate) fn check_invariants(&self) -> Result<(), String> {
         self.lines.check()?;
         let mut seen = Seen { lines: BTreeSet::new(), peers: 0, population: Population::default() };
         let swarms = self.index.check(&self.lines)?;
@@ -55,18 +56,18 @@ impl Pool {
     fn check_swarm(&self, line: LineIndex, seen: &mut Seen) -> Result<(), String> {
         let Some(swarm) = tree::swarm_at(&self.lines, line) else { return Err(format!("{line:?} is no swarm")) };
         let mut roles = Counted::default();
-        self.check_family::<6, V4>(line, swarm, seen, &mut roles)?;
-        self.check_family::<18, V6>(line, swarm, seen, &mut roles)?;
+        self.check_family::<V4>(line, swarm, seen, &mut roles)?;
+        self.check_family::<V6>(line, swarm, seen, &mut roles)?;
         let forked = swarm.roots.iter().any(|root| !root.is_none() && matches!(self.lines[*root], Line::Fork(_)));
-        match swarm.few {
-            Few::Counted(counted) if !forked => Err(format!("{line:?} has counts {counted:?} and no fork")),
-            Few::Counted(counted) if counted != roles => Err(format!("{line:?} counts {counted:?}, has {roles:?}")),
-            Few::Four(_) | Few::Six(_) if forked => Err(format!("{line:?} has a fork and no counts")),
+        match swarm.inline {
+            Inline::Counted(counted) if !forked => Err(format!("{line:?} has counts {counted:?} and no fork")),
+            Inline::Counted(counted) if counted != roles => Err(format!("{line:?} counts {counted:?}, has {roles:?}")),
+            Inline::Peers4(_) | Inline::Peers6(_) if forked => Err(format!("{line:?} has a fork and no counts")),
             _ => Ok(()),
         }
     }
 
-    fn check_family<const N: usize, F: Family<N>>(
+    fn check_family<F: Family>(
         &self,
         line: LineIndex,
         swarm: &Swarm,
@@ -74,17 +75,17 @@ impl Pool {
         roles: &mut Counted,
     ) -> Result<(), String> {
         let mut endpoints = BTreeSet::new();
-        for peer in F::few(swarm).into_iter().flat_map(Items::iter) {
+        for peer in F::inline(swarm).into_iter().flat_map(|peers| peers.iter()) {
             seen.peer(peer.role());
             roles.add(peer.role());
             endpoints.insert(peer.endpoint);
         }
         let own = endpoints.len();
-        if own != F::few(swarm).map_or(0, Items::len) {
+        if own != F::inline(swarm).map_or(0, |peers| peers.len()) {
             return Err(format!("{line:?} has a peer twice in its own line"));
         }
         let before = seen.peers;
-        self.check_below::<N, F>(line, swarm.roots[F::ROOT], line, seen, &mut |endpoint, role| {
+        self.check_below::<F>(line, swarm.roots[F::ROOT], line, seen, &mut |endpoint, role| {
             roles.add(role);
             endpoints.insert(endpoint);
         })?;
@@ -94,18 +95,18 @@ impl Pool {
         Ok(())
     }
 
-    fn check_below<const N: usize, F: Family<N>>(
+    fn check_below<F: Family>(
         &self,
         swarm: LineIndex,
         child: LineIndex,
         parent: LineIndex,
         seen: &mut Seen,
-        each: &mut impl FnMut([u8; N], Role),
+        each: &mut impl FnMut(F::Endpoint, Role),
     ) -> Result<(), String> {
         if child.is_none() {
             return Ok(());
         }
-        let Line::Fork(fork) = &self.lines[child] else { return self.check_leaf::<N, F>(swarm, child, seen, each) };
+        let Line::Fork(fork) = &self.lines[child] else { return self.check_leaf::<F>(swarm, child, seen, each) };
         seen.line(child)?;
         if fork.parent != parent {
             return Err(format!("{child:?} does not know its parent"));
@@ -118,29 +119,29 @@ impl Pool {
             if !shared.is_power_of_two() || !first.is_multiple_of(shared) {
                 return Err(format!("{child:?}: {shared} children from {first} on are one chain"));
             }
-            self.check_below::<N, F>(swarm, head, child, seen, each)?;
+            self.check_below::<F>(swarm, head, child, seen, each)?;
             first += shared;
         }
         Ok(())
     }
 
-    fn check_leaf<const N: usize, F: Family<N>>(
+    fn check_leaf<F: Family>(
         &self,
         swarm: LineIndex,
         head: LineIndex,
         seen: &mut Seen,
-        each: &mut impl FnMut([u8; N], Role),
+        each: &mut impl FnMut(F::Endpoint, Role),
     ) -> Result<(), String> {
         let mut last = head;
         for (line, peers) in chain::walk::<F>(&self.lines, head, swarm) {
             seen.line(line)?;
-            if peers.is_empty() || (line != head && peers.len() != F::Items::CAPACITY) {
+            if peers.len() == 0 || (line != head && peers.len() != F::CAPACITY) {
                 return Err(format!("{line:?} of the chain {head:?} holds {}", peers.len()));
             }
             for peer in peers.iter() {
                 seen.peer(peer.role());
                 each(peer.endpoint, peer.role());
-                let leaf = tree::leaf::<N, F>(&self.lines, self.key, swarm, &peer.endpoint);
+                let leaf = tree::leaf::<F>(&self.lines, self.key, swarm, &peer.endpoint);
                 if leaf.head != head {
                     return Err(format!("{:?} stands in {head:?}, its leaf is {:?}", peer.endpoint, leaf.head));
                 }

@@ -13,14 +13,13 @@
 
 use core::net::IpAddr;
 
-use ipnet::IpNet;
-
-use super::horizon::Horizon;
-use super::kind::{Family, V4, V6};
-use super::line::{Line, LineIndex, Stamp};
-use super::pool::Pool;
+use super::age::Tick;
+use super::family::{Family, V4, V6};
+use super::line::{Line, LineIndex};
+use super::swarms::Pool;
 use super::tree;
-use crate::access::PrefixFilter;
+use crate::clock::Running;
+use crate::horizon::Horizon;
 
 /// Lines that a step visits at most, plus those of one leaf. Most are not in the cache, and hold up to seven peers to check.
 const LINES_A_STEP: usize = if cfg!(test) { 4 } else { 512 };
@@ -63,9 +62,7 @@ pub struct ForgetStep {
 
 /// The walk.
 #[derive(Debug, Default)]
-pub(super) struct Walk {
-    /// The prefixes taken off the whitelist since the walk began.
-    removed: PrefixFilter,
+pub(crate) struct Walk {
     next: Milestone,
     /// The part to visit next of the swarm in the next line.
     part: Part,
@@ -73,21 +70,25 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// Go round once, from here on, for this prefix as well.
-    pub(super) fn add(&mut self, prefix: &IpNet) {
-        self.removed.add(prefix);
+    /// Go round once, from here on.
+    pub(crate) fn go_round(&mut self) {
         let is_within_a_swarm = self.part != Part::Own;
         self.end = Milestone { round: self.next.round + 1, line: self.next.line + usize::from(is_within_a_swarm) };
     }
 
     /// Where the walk will end, if nothing is added.
-    pub(super) const fn end(&self) -> Milestone {
+    pub(crate) const fn end(&self) -> Milestone {
         self.end
     }
 
     /// Has the walk come as far as that?
-    pub(super) fn has_reached(&self, milestone: Milestone) -> bool {
+    pub(crate) fn has_reached(&self, milestone: Milestone) -> bool {
         self.next >= milestone
+    }
+
+    /// Has the walk ended?
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_reached(self.end)
     }
 
     /// Go on with the next part of the swarm, or with the next line.
@@ -98,18 +99,19 @@ impl Walk {
 }
 
 impl Pool {
-    /// Make a step of the walk, if it has not ended. On sides that are `on_whitelist`, peers at the addresses that were
-    /// removed go unless they are `covered`.
-    pub(super) fn forget(
+    /// Make a step of the walk, if it has not ended. It visits the swarms on the sides that are `affected`, and removes the
+    /// peers at the addresses that `goes` picks.
+    pub(crate) fn forget(
         &mut self,
         walk: &mut Walk,
-        now: Stamp,
-        on_whitelist: impl Fn(Horizon) -> bool,
-        covered: impl Fn(IpAddr) -> bool,
+        now: Running,
+        affected: impl Fn(Horizon) -> bool,
+        goes: impl Fn(IpAddr) -> bool,
     ) -> ForgetStep {
+        let now = self.tick_length.tick(now);
         let mut step = ForgetStep::default();
         let peers_before = self.peers.total();
-        while !walk.has_reached(walk.end)
+        while !walk.has_ended()
             && step.visited < LINES_A_STEP
             && step.passed < PASSED_A_STEP
             && step.removed < REMOVALS_A_STEP
@@ -119,24 +121,17 @@ impl Pool {
                 continue;
             }
             let line = LineIndex::new(walk.next.line);
-            let is_to_be_visited = matches!(&self.lines[line], Line::Swarm(swarm) if on_whitelist(swarm.horizon));
+            let is_to_be_visited = matches!(&self.lines[line], Line::Swarm(swarm) if affected(swarm.horizon));
             if !is_to_be_visited {
                 walk.go_on(None);
                 step.passed += 1;
                 continue;
             }
             let part = walk.part;
-            let goes = |address: &[u8], _| {
-                let address = ip_address(address);
-                walk.removed.may_cover(address) && !covered(address)
-            };
-            let (visited, next) = self.forget_part(line, part, now, goes);
+            let (visited, next) = self.forget_part(line, part, now, |address, _| goes(ip_address(address)));
             walk.go_on(next);
             step.visited += visited;
             step.removed = peers_before - self.peers.total();
-        }
-        if walk.has_reached(walk.end) {
-            walk.removed.clear();
         }
         step
     }
@@ -146,8 +141,8 @@ impl Pool {
         &mut self,
         swarm: LineIndex,
         part: Part,
-        now: Stamp,
-        goes: impl Fn(&[u8], Stamp) -> bool,
+        now: Tick,
+        goes: impl Fn(&[u8], Tick) -> bool,
     ) -> (usize, Option<Part>) {
         let has = |pool: &Self, root: usize| {
             tree::swarm_at(&pool.lines, swarm).is_some_and(|swarm| !swarm.roots[root].is_none())
@@ -158,11 +153,11 @@ impl Pool {
                 (1, Some(Part::Leaf4(0)))
             }
             Part::Leaf4(hash) => {
-                let (visited, next) = self.forget_leaf::<6, V4>(swarm, hash, now, goes);
+                let (visited, next) = self.forget_leaf::<V4>(swarm, hash, now, goes);
                 (visited, Some(next.map_or(Part::Leaf6(0), Part::Leaf4)))
             }
             Part::Leaf6(hash) => {
-                let (visited, next) = self.forget_leaf::<18, V6>(swarm, hash, now, goes);
+                let (visited, next) = self.forget_leaf::<V6>(swarm, hash, now, goes);
                 (visited, next.map(Part::Leaf6))
             }
         };
@@ -174,14 +169,14 @@ impl Pool {
     }
 
     /// The same for the leaf of one hash; return the first hash behind it.
-    fn forget_leaf<const N: usize, F: Family<N>>(
+    fn forget_leaf<F: Family>(
         &mut self,
         swarm: LineIndex,
         hash: u64,
-        now: Stamp,
-        goes: impl Fn(&[u8], Stamp) -> bool,
+        now: Tick,
+        goes: impl Fn(&[u8], Tick) -> bool,
     ) -> (usize, Option<u64>) {
-        let (leaf, last_hash) = tree::leaf_of_hash::<N, F>(&self.lines, swarm, hash);
+        let (leaf, last_hash) = tree::leaf_of_hash::<F>(&self.lines, swarm, hash);
         let (mut at, mut visited) = (leaf.head, 1);
         while at != swarm
             && let Some(line) = at.some()

@@ -4,15 +4,13 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::clock::Running;
-use crate::tracker::horizon::Reach;
-use crate::tracker::quanta::LIFETIME_QUANTA;
-use crate::tracker::select::{Asker, SLACK};
+use crate::pool::age::LIFETIME_TICKS;
+use crate::pool::{Asker, SLACK};
 
 const TIMEOUT: Duration = Duration::from_secs(40 * 60);
 
 fn pool(octets: usize) -> Pool {
-    Pool::reserve(octets, Quanta::of_lifetime(TIMEOUT), HashKey(11, 13), 17).expect("memory")
+    Pool::reserve(octets, TickLength::of_lifetime(TIMEOUT), HashKey(11, 13), 17).expect("memory")
 }
 
 fn endpoint<const N: usize>(number: u32) -> [u8; N] {
@@ -40,49 +38,49 @@ struct Model {
 impl Model {
     fn new(octets: usize) -> Self {
         let (mut pool, now) = (pool(octets), Running::from_seconds(1_000));
-        pool.stamp(now);
+        pool.advance_to(now);
         Self { pool, twin: Twin::new(), now }
     }
 
-    fn stamp(&self) -> Stamp {
-        self.pool.quanta.stamp(self.now)
+    fn tick(&self) -> Tick {
+        self.pool.tick_length.tick(self.now)
     }
 
     fn upsert(&mut self, swarm: u8, v6: bool, number: u32, role: Role) -> Stored {
-        let stamp = self.stamp();
-        let Some(line) = self.pool.find_or_add_swarm(&info_hash(swarm), horizon(swarm), stamp) else {
+        let tick = self.tick();
+        let Some(line) = self.pool.find_or_add_swarm(&info_hash(swarm), horizon(swarm), tick) else {
             return Stored::Full;
         };
         let stored = if v6 {
-            self.pool.upsert::<18, V6>(line, endpoint(number), role, stamp)
+            self.pool.upsert_in::<V6>(line, endpoint(number), role, tick)
         } else {
-            self.pool.upsert::<6, V4>(line, endpoint(number), role, stamp)
+            self.pool.upsert_in::<V4>(line, endpoint(number), role, tick)
         };
         let (stored, place) = stored;
         if stored != Stored::Full {
             let expected = if v6 {
-                self.pool.place_of::<18, V6>(line, &endpoint(number))
+                self.pool.place_of::<V6>(line, &endpoint(number))
             } else {
-                self.pool.place_of::<6, V4>(line, &endpoint(number))
+                self.pool.place_of::<V4>(line, &endpoint(number))
             };
             assert_eq!(place, expected, "where it is said to stand");
-            self.twin.insert((swarm, v6, number), (role, self.pool.quanta.count(self.now)));
+            self.twin.insert((swarm, v6, number), (role, self.pool.tick_length.count(self.now)));
         }
         stored
     }
 
     fn remove(&mut self, swarm: u8, v6: bool, number: u32) -> bool {
-        let stamp = self.stamp();
+        let tick = self.tick();
         let known = self.alive(swarm).any(|peer| (peer.0, peer.1) == (v6, number));
         self.twin.remove(&(swarm, v6, number));
-        let Some(line) = self.pool.find_swarm(&info_hash(swarm), horizon(swarm)) else {
+        let Some(line) = self.pool.find(&info_hash(swarm), horizon(swarm)) else {
             assert!(!known, "the swarm of a living peer is gone");
             return false;
         };
         let removed = if v6 {
-            self.pool.remove::<18, V6>(line, &endpoint(number), stamp)
+            self.pool.remove::<V6>(line, &endpoint(number), tick)
         } else {
-            self.pool.remove::<6, V4>(line, &endpoint(number), stamp)
+            self.pool.remove::<V4>(line, &endpoint(number), tick)
         };
         assert!(removed || !known, "a living peer is gone");
         removed
@@ -97,17 +95,17 @@ impl Model {
     }
 
     fn alive(&self, swarm: u8) -> impl Iterator<Item = (bool, u32, Role)> + '_ {
-        let quantum = self.pool.quanta.count(self.now);
+        let ticks = self.pool.tick_length.count(self.now);
         let of_swarm = self.twin.iter().filter(move |((of, ..), _)| *of == swarm);
         of_swarm
-            .filter(move |(_, (_, seen))| quantum - seen < u64::from(LIFETIME_QUANTA))
+            .filter(move |(_, (_, seen))| ticks - seen < u64::from(LIFETIME_TICKS))
             .map(|((_, v6, number), (role, _))| (*v6, *number, *role))
     }
 
-    fn select(&mut self, swarm: LineIndex, asker: &Asker<6>, wanted: usize) -> Vec<[u8; 6]> {
-        let stamp = self.stamp();
+    fn select(&mut self, swarm: LineIndex, asker: &Asker<V4>, wanted: usize) -> Vec<[u8; 6]> {
+        let tick = self.tick();
         let mut out = vec![[0; 6]; wanted + SLACK];
-        let told = self.pool.select::<6, V4>(swarm, asker, stamp, &mut out, wanted);
+        let told = self.pool.select::<V4>(swarm, asker, tick, &mut out, wanted);
         assert!(told <= wanted);
         out.truncate(told);
         out
@@ -116,16 +114,16 @@ impl Model {
     /// Everything alive is there and nothing else is handed out.
     fn compare(&mut self) {
         self.pool.check_invariants().expect("the invariants hold");
-        let stamp = self.stamp();
+        let tick = self.tick();
         for swarm in 0..4 {
             let alive: Vec<_> = self.alive(swarm).collect();
-            let Some(line) = self.pool.find_swarm(&info_hash(swarm), horizon(swarm)) else {
+            let Some(line) = self.pool.find(&info_hash(swarm), horizon(swarm)) else {
                 assert!(alive.is_empty(), "swarm {swarm} is gone, its peers are not");
                 continue;
             };
-            let counts = self.pool.counts(line, stamp);
+            let counts = self.pool.counts(line, tick);
             let with_role = |role| alive.iter().filter(|peer| peer.2 == role).count() as u32;
-            if !matches!(tree::swarm_at(&self.pool.lines, line), Some(Swarm { few: Few::Counted(_), .. })) {
+            if !matches!(tree::swarm_at(&self.pool.lines, line), Some(Swarm { inline: Inline::Counted(_), .. })) {
                 assert_eq!(counts.seeders, with_role(Role::Seeder));
                 assert_eq!(counts.partial_seeds, with_role(Role::PartialSeed));
                 assert_eq!(counts.leechers, with_role(Role::Leecher) + with_role(Role::PartialSeed));
@@ -145,8 +143,8 @@ fn horizon(swarm: u8) -> Horizon {
 }
 
 /// An asker that is told of everybody.
-fn stranger<const N: usize>() -> Asker<N> {
-    Asker { endpoint: [0; N], stored: None, horizon: Horizon::Lan, reach: Reach::Host, complete: false, external: None }
+fn stranger() -> Asker<V4> {
+    Asker { endpoint: [0; 6], stored: None, horizon: Horizon::Lan, reach: Reach::Host, complete: false, external: None }
 }
 
 #[test]
@@ -205,15 +203,15 @@ fn a_full_pool_keeps_who_announces_and_evicts_who_does_not() {
     }
     model.pool.check_invariants().expect("full");
     let stale_after = 30;
-    let stamp = model.stamp();
-    assert_eq!(model.pool.make_room(stamp, &[9, 9, 9, 9], stale_after), Default::default(), "all are fresh");
+    let tick = model.tick();
+    assert_eq!(model.pool.make_room(tick, &[9, 9, 9, 9], stale_after), Default::default(), "all are fresh");
     model.pass(TIMEOUT * 31 / 40);
     for fresh in 0..number / 2 {
         model.upsert(0, false, fresh, Role::Leecher);
     }
     model.pool.barren = 0;
-    let stamp = model.stamp();
-    let evicted = model.pool.make_room(stamp, &[9, 9, 9, 9], stale_after);
+    let tick = model.tick();
+    let evicted = model.pool.make_room(tick, &[9, 9, 9, 9], stale_after);
     assert!(evicted.stale > 0 && evicted.greedy == 0, "{evicted:?}");
     model.pool.check_invariants().expect("after eviction");
     assert!(
@@ -224,17 +222,17 @@ fn a_full_pool_keeps_who_announces_and_evicts_who_does_not() {
 #[test]
 fn an_address_that_holds_most_of_the_pool_makes_room_for_others() {
     let mut model = Model::new(64 * 64);
-    let stamp = model.stamp();
-    let line = model.pool.find_or_add_swarm(&info_hash(0), Horizon::Wan, stamp).expect("room");
+    let tick = model.tick();
+    let line = model.pool.find_or_add_swarm(&info_hash(0), Horizon::Wan, tick).expect("room");
     for port in 1.. {
         let [high, low] = u16::to_be_bytes(port);
-        if model.pool.upsert::<6, V4>(line, [6, 6, 6, 6, high, low], Role::Leecher, stamp).0 == Stored::Full {
+        if model.pool.upsert_in::<V4>(line, [6, 6, 6, 6, high, low], Role::Leecher, tick).0 == Stored::Full {
             break;
         }
     }
-    assert_eq!(model.pool.make_room(stamp, &[6, 6, 6, 6], 60), Default::default(), "not for itself");
+    assert_eq!(model.pool.make_room(tick, &[6, 6, 6, 6], 60), Default::default(), "not for itself");
     model.pool.barren = 0;
-    let evicted = model.pool.make_room(stamp, &[7, 7, 7, 7], 60);
+    let evicted = model.pool.make_room(tick, &[7, 7, 7, 7], 60);
     assert!(evicted.greedy > 0 && evicted.stale == 0, "{evicted:?}");
     assert!(model.pool.lines.available() > 0);
     model.pool.check_invariants().expect("after eviction");
@@ -263,21 +261,21 @@ fn full_of_swarms_and_of_either_family_nothing_breaks() {
 #[test]
 fn a_process_that_stood_still_for_hours_does_not_wake_the_dead() {
     let mut model = Model::new(1 << 20);
-    // 64 quanta after an announce its stamp would look new again.
-    for quanta in [63, 64, 65, 100, 1000] {
+    // 64 ticks after an announce its tick would look new again.
+    for ticks in [63, 64, 65, 100, 1000] {
         for number in 0..500 {
             model.upsert(0, number % 3 == 0, number, Role::Leecher);
         }
-        model.now = model.now.after(model.pool.quanta.length() * quanta);
-        model.pool.stamp(model.now);
+        model.now = model.now.after(model.pool.tick_length.length() * ticks);
+        model.pool.advance_to(model.now);
         model.compare();
-        assert_eq!(model.pool.peers.total(), 0, "after {quanta} quanta");
+        assert_eq!(model.pool.peers.total(), 0, "after {ticks} ticks");
     }
     for number in 0..500 {
         model.upsert(0, false, number, Role::Leecher);
     }
-    model.now = model.now.after(model.pool.quanta.length() * 30);
-    model.pool.stamp(model.now);
+    model.now = model.now.after(model.pool.tick_length.length() * 30);
+    model.pool.advance_to(model.now);
     model.compare();
     assert_eq!(model.pool.peers.total(), 500, "half an hour is no reason to die");
 }
@@ -289,7 +287,7 @@ fn many_that_die_at_once_are_removed_a_few_at_a_time_and_in_time() {
         model.upsert(0, false, number, Role::Leecher);
     }
     let died = model.now.after(TIMEOUT);
-    let quantum = model.pool.quanta.length();
+    let tick_length = model.pool.tick_length.length();
     while model.pool.peers.total() > 0 {
         let before = model.pool.peers.total();
         let wait = model.pool.sweep_wait();
@@ -298,7 +296,7 @@ fn many_that_die_at_once_are_removed_a_few_at_a_time_and_in_time() {
         let removed = before - model.pool.peers.total();
         // A line whose peers all die draws in the rest of its chain.
         assert!(removed < 128 + 12 * 8, "{removed} in one step");
-        assert!(model.now < died.after(quantum * 4), "the dead stay");
+        assert!(model.now < died.after(tick_length * 4), "the dead stay");
     }
     model.compare();
 }
@@ -306,18 +304,18 @@ fn many_that_die_at_once_are_removed_a_few_at_a_time_and_in_time() {
 #[test]
 fn a_sweeper_that_is_seldom_called_does_not_fall_behind_for_good() {
     let mut model = Model::new(4 << 20);
-    let quantum = model.pool.quanta.length();
+    let tick_length = model.pool.tick_length.length();
     for _ in 0..40 {
         for number in 0..20_000 {
             model.upsert(0, false, number, Role::Leecher);
         }
         // Far too seldom for so few removals a call.
         for _ in 0..60 {
-            model.now = model.now.after(quantum);
+            model.now = model.now.after(tick_length);
             model.pool.sweep(model.now);
         }
-        assert_eq!(model.pool.peers.total(), 0, "20 quanta after their death");
-        model.now = model.now.after(quantum / 3);
+        assert_eq!(model.pool.peers.total(), 0, "20 ticks after their death");
+        model.now = model.now.after(tick_length / 3);
     }
 }
 
@@ -327,12 +325,12 @@ fn rule_08_the_asker_is_never_among_its_peers_and_seeders_get_leechers_only() {
     for number in 0..3000 {
         model.upsert(0, false, number, ROLES[number as usize % 3]);
     }
-    let line = model.pool.find_swarm(&info_hash(0), Horizon::Wan).expect("stored");
+    let line = model.pool.find(&info_hash(0), Horizon::Wan).expect("stored");
     let leechers: BTreeSet<_> = (0..3000).filter(|n| n % 3 == 0).map(endpoint::<6>).collect();
     for number in 0..3000 {
         let complete = number % 3 != 0;
         // Whether it is known where the asker stands, or has to be looked up.
-        let place = model.pool.place_of::<6, V4>(line, &endpoint(number)).expect("stored");
+        let place = model.pool.place_of::<V4>(line, &endpoint(number)).expect("stored");
         let stored = (number % 2 == 0).then_some((line, place));
         let asker = Asker { endpoint: endpoint(number), stored, complete, ..stranger() };
         let told: BTreeSet<[u8; 6]> = model.select(line, &asker, 50).into_iter().collect();
@@ -348,7 +346,7 @@ fn every_peer_of_a_swarm_is_handed_out_in_the_long_run() {
         for number in 0..size {
             model.upsert(0, false, number, Role::Leecher);
         }
-        let line = model.pool.find_swarm(&info_hash(0), Horizon::Wan).expect("stored");
+        let line = model.pool.find(&info_hash(0), Horizon::Wan).expect("stored");
         let mut told = BTreeMap::<[u8; 6], u32>::new();
         let asks = 40 * size;
         for _ in 0..asks {

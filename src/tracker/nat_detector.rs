@@ -7,13 +7,13 @@ const PEERS_OF_A_NAT: u64 = 100;
 
 /// The one address that all peers came from so far, if there is one.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sources {
+pub(super) struct NatDetector {
     only: Option<IpAddr>,
     several: bool,
     peers: u64,
 }
 
-impl Sources {
+impl NatDetector {
     /// A peer that was not known announces from `address`.
     pub(super) fn add(&mut self, address: IpAddr) {
         self.several |= *self.only.get_or_insert(address) != address;
@@ -34,7 +34,7 @@ mod tests {
     #[test]
     fn rule_27_many_peers_from_one_address_look_like_a_nat() {
         let bridge = IpAddr::from([172, 17, 0, 1]);
-        let mut sources = Sources::default();
+        let mut sources = NatDetector::default();
         for _ in 1..PEERS_OF_A_NAT {
             sources.add(bridge);
         }
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn rule_27_a_client_on_the_same_host_is_no_nat() {
-        let mut sources = Sources::default();
+        let mut sources = NatDetector::default();
         (0..PEERS_OF_A_NAT * 2).for_each(|_| sources.add(IpAddr::from([127, 0, 0, 1])));
         assert_eq!(sources.only(), None);
     }

@@ -1,28 +1,25 @@
 //! Where a selection starts in a swarm with forks: at a leaf that chance chooses, and that can be known before.
 
-use super::look_ahead::LOOK_AHEAD;
-
 /// Selections that an announce makes at most: of either family, on either side of the horizon.
 const SELECTIONS_AN_ANNOUNCE: usize = 4;
 
 /// Draws the starts: a number that nobody knows, mixed with who asks, and drawn anew for each selection, or for all those
 /// of a batch that is looked ahead at.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Starts {
+pub(crate) struct SelectionStart {
     drawn: u64,
     /// Selections that this number is still good for.
     selections_left: usize,
 }
 
-impl Starts {
+impl SelectionStart {
     /// Draw a number for the selections of so many announces, which [`Self::ahead`] then knows.
     pub(super) fn draw_for(&mut self, announces: usize, random: &mut fastrand::Rng) {
-        debug_assert!(announces <= LOOK_AHEAD);
         *self = Self { drawn: random.u64(..), selections_left: announces * SELECTIONS_AN_ANNOUNCE };
     }
 
     /// Which child of each fork to take for whoever asks, with this number.
-    pub(super) fn ahead<const N: usize>(&self, endpoint: &[u8; N]) -> u64 {
+    pub(super) fn ahead(&self, endpoint: &[u8]) -> u64 {
         endpoint.chunks(size_of::<u64>()).fold(self.drawn, |state, chunk| {
             let mut octets = [0; size_of::<u64>()];
             octets[..chunk.len()].copy_from_slice(chunk);
@@ -31,7 +28,7 @@ impl Starts {
     }
 
     /// The same for a selection that is made now.
-    pub(super) fn next<const N: usize>(&mut self, endpoint: &[u8; N], random: &mut fastrand::Rng) -> u64 {
+    pub(super) fn next(&mut self, endpoint: &[u8], random: &mut fastrand::Rng) -> u64 {
         if self.selections_left == 0 {
             self.drawn = random.u64(..);
         } else {
@@ -50,29 +47,30 @@ const fn mix(state: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::super::line::FORK_CHILDREN;
+    use super::super::prefetch::LOOK_AHEAD;
     use super::super::tree::child_of;
     use super::*;
 
     #[test]
     fn what_was_known_ahead_is_what_comes_for_a_whole_batch() {
         let mut random = fastrand::Rng::with_seed(3);
-        let mut starts = Starts::default();
+        let mut selection_start = SelectionStart::default();
         for batch in 0..50 {
-            starts.draw_for(LOOK_AHEAD, &mut random);
+            selection_start.draw_for(LOOK_AHEAD, &mut random);
             let endpoint = |asker: usize| [10, batch, 0, asker as u8, 1, 2];
-            let ahead: Vec<u64> = (0..LOOK_AHEAD).map(|asker| starts.ahead(&endpoint(asker))).collect();
+            let ahead: Vec<u64> = (0..LOOK_AHEAD).map(|asker| selection_start.ahead(&endpoint(asker))).collect();
             for _ in 0..SELECTIONS_AN_ANNOUNCE {
-                let made = (0..LOOK_AHEAD).map(|asker| starts.next(&endpoint(asker), &mut random));
+                let made = (0..LOOK_AHEAD).map(|asker| selection_start.next(&endpoint(asker), &mut random));
                 assert_eq!(made.collect::<Vec<_>>(), ahead);
             }
-            assert_ne!(starts.next(&endpoint(0), &mut random), ahead[0], "it is used up");
+            assert_ne!(selection_start.next(&endpoint(0), &mut random), ahead[0], "it is used up");
         }
     }
 
     #[test]
     fn every_child_of_every_fork_is_as_likely_for_one_asker_and_for_many() {
         let mut random = fastrand::Rng::with_seed(4);
-        let mut starts = Starts::default();
+        let mut selection_start = SelectionStart::default();
         const DRAWS: usize = 16_000;
         let is_even = |chosen: &[usize; FORK_CHILDREN]| {
             let expected = DRAWS / FORK_CHILDREN;
@@ -81,14 +79,14 @@ mod tests {
         for depth in 0..4 {
             let (mut one, mut many, mut six) = ([0; FORK_CHILDREN], [0; FORK_CHILDREN], [0; FORK_CHILDREN]);
             for _ in 0..DRAWS {
-                one[child_of(starts.next(&[192, 0, 2, 1, 0x1a, 0xe1], &mut random), depth)] += 1;
+                one[child_of(selection_start.next(&[192, 0, 2, 1, 0x1a, 0xe1], &mut random), depth)] += 1;
             }
-            starts.draw_for(LOOK_AHEAD, &mut random);
+            selection_start.draw_for(LOOK_AHEAD, &mut random);
             for [high, low] in (0..DRAWS as u16).map(u16::to_be_bytes) {
-                many[child_of(starts.ahead(&[192, 0, high, low, 0x1a, 0xe1]), depth)] += 1;
+                many[child_of(selection_start.ahead(&[192, 0, high, low, 0x1a, 0xe1]), depth)] += 1;
                 let mut endpoint = [0x20; 18];
                 endpoint[14..16].copy_from_slice(&[high, low]);
-                six[child_of(starts.ahead(&endpoint), depth)] += 1;
+                six[child_of(selection_start.ahead(&endpoint), depth)] += 1;
             }
             assert!(is_even(&one) && is_even(&many) && is_even(&six), "{depth}: {one:?} {many:?} {six:?}");
         }

@@ -5,6 +5,7 @@ use std::ops::{Index, IndexMut};
 
 use prefetch_index::prefetch_index;
 
+use super::impossible::impossible;
 use super::line::{Line, LineIndex};
 
 /// All lines. The memory for `limit` of them is reserved at once and never grows; a page of it is touched only when a
@@ -13,7 +14,7 @@ use super::line::{Line, LineIndex};
 /// Invariants: `lines.len() <= limit <= lines.capacity()`; every line below `lines.len()` is either in use or `Free` and
 /// on the free list exactly once; `in_use` counts the former.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     lines: Vec<Line>,
     limit: usize,
     free: LineIndex,
@@ -61,7 +62,9 @@ impl Lines {
     pub(super) fn take(&mut self, line: Line) -> Option<LineIndex> {
         let index = match self.free.some() {
             Some(index) => {
-                let Line::Free { next } = self[index] else { return None };
+                let Line::Free { next } = self[index] else {
+                    return impossible("a line on the free list that is in use");
+                };
                 self.free = next;
                 self[index] = line;
                 index
@@ -119,7 +122,7 @@ impl IndexMut<LineIndex> for Lines {
 
 #[cfg(test)]
 mod tests {
-    use super::super::kind::{Buckets, Kind};
+    use super::super::family::{Buckets, Kind};
     use super::*;
 
     #[test]

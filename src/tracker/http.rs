@@ -2,12 +2,11 @@
 
 use core::net::IpAddr;
 
-use super::counters::Transport;
 use super::{Ahead, Caller, Refusal, Tracker};
 use crate::clock::Running;
 use crate::http::{ForwardedFor, Head, HeadStatus, Method, Status, forwarded_client, parse_head};
 use crate::wire::http::{self, RetryIn, Target};
-use crate::wire::{Announce, Full, InfoHash, SwarmCounts};
+use crate::wire::{Announce, Full, InfoHash, SwarmCounts, Transport};
 
 /// Octets that the longest response takes: a scrape of 74 swarms.
 pub const MAX_RESPONSE_OCTETS: usize = {
@@ -194,8 +193,8 @@ impl Tracker {
         if let Err(refusal) = self.may_scrape(now, caller) {
             return emit_refusal(out, refusal, keep_alive);
         }
-        let stamp = self.pool.stamp(now);
-        let file = |info_hash: &InfoHash| -> (InfoHash, SwarmCounts) { (*info_hash, self.scrape(stamp, info_hash)) };
+        let tick = self.pool.advance_to(now);
+        let file = |info_hash: &InfoHash| -> (InfoHash, SwarmCounts) { (*info_hash, self.scrape(tick, info_hash)) };
         http::emit_scrape(out, info_hashes.iter().map(file), keep_alive)
     }
 

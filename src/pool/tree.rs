@@ -6,11 +6,12 @@
 //! sweeper, which comes upon a line in no order, finds out whose it is in a few steps.
 
 use super::chain::{self, Place};
-use super::columns::Items;
-use super::index::HashKey;
-use super::kind::Family;
-use super::line::{FORK_CHILDREN, Fork, Line, LineIndex, Peer, Peers, Swarm};
+use super::endpoint::slot_of;
+use super::family::Family;
+use super::impossible::impossible;
+use super::line::{FORK_CHILDREN, Fork, Line, LineIndex, Peer, Swarm};
 use super::lines::Lines;
+use crate::hash_key::HashKey;
 
 /// Lines of a leaf at which it is split. Leaves of 6 to 12 lines waste half a line in nine; a peer is found in six.
 pub(super) const LEAF_LINES: usize = 12;
@@ -23,14 +24,14 @@ const MAX_DEPTH: u32 = u64::BITS / FORK_BITS;
 
 /// Where a chain hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Above {
+pub(crate) enum Above {
     Swarm,
     Fork { line: LineIndex, child: usize },
 }
 
 /// A leaf of the tree: the only chain that can hold a certain endpoint.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Leaf {
+pub(crate) struct Leaf {
     pub(super) above: Above,
     /// The head of its chain, or `NONE`.
     pub(super) head: LineIndex,
@@ -39,7 +40,7 @@ pub(super) struct Leaf {
 
 /// What a search ended with.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Search {
+pub(crate) struct Search {
     pub(super) leaf: Leaf,
     pub(super) place: Option<Place>,
     /// Lines of the leaf, where the search went through all of them.
@@ -54,7 +55,7 @@ pub(super) fn swarm_at_mut(lines: &mut Lines, line: LineIndex) -> Option<&mut Sw
     if let Line::Swarm(swarm) = &mut lines[line] { Some(swarm) } else { None }
 }
 
-pub(super) fn root<const N: usize, F: Family<N>>(lines: &Lines, swarm: LineIndex) -> LineIndex {
+pub(super) fn root<F: Family>(lines: &Lines, swarm: LineIndex) -> LineIndex {
     swarm_at(lines, swarm).map_or(LineIndex::NONE, |swarm| swarm.roots[F::ROOT])
 }
 
@@ -63,6 +64,13 @@ fn fork_at(lines: &Lines, line: LineIndex) -> Option<&Fork> {
         return None;
     }
     if let Line::Fork(fork) = &lines[line] { Some(fork) } else { None }
+}
+
+const NO_FORK: &str = "a line below which leaves hang and that is no fork";
+
+/// The fork at `line`, which must be one.
+fn fork_at_mut(lines: &mut Lines, line: LineIndex) -> Option<&mut Fork> {
+    if let Line::Fork(fork) = &mut lines[line] { Some(fork) } else { impossible(NO_FORK) }
 }
 
 /// Which child of a fork at `depth` an endpoint with this hash belongs to. The top bits come first, so that aligned
@@ -91,14 +99,9 @@ pub(super) fn next_child(fork: &Fork, start: usize) -> Option<LineIndex> {
 
 /// The leaf for `endpoint`. The hash is only computed where there is a fork.
 #[inline]
-pub(super) fn leaf<const N: usize, F: Family<N>>(
-    lines: &Lines,
-    key: HashKey,
-    swarm: LineIndex,
-    endpoint: &[u8; N],
-) -> Leaf {
-    let leaf = Leaf { above: Above::Swarm, head: root::<N, F>(lines, swarm), depth: 0 };
-    if fork_at(lines, leaf.head).is_some() { leaf_below(lines, leaf, key.hash(endpoint)) } else { leaf }
+pub(super) fn leaf<F: Family>(lines: &Lines, key: HashKey, swarm: LineIndex, endpoint: &F::Endpoint) -> Leaf {
+    let leaf = Leaf { above: Above::Swarm, head: root::<F>(lines, swarm), depth: 0 };
+    if fork_at(lines, leaf.head).is_some() { leaf_below(lines, leaf, key.hash(endpoint.as_ref())) } else { leaf }
 }
 
 #[inline(never)]
@@ -114,8 +117,8 @@ fn leaf_below(lines: &Lines, mut leaf: Leaf, hash: u64) -> Leaf {
 
 /// The leaf for endpoints with this hash, and the last hash that is in it: of all leaves whose hashes come before, every
 /// hash is smaller.
-pub(super) fn leaf_of_hash<const N: usize, F: Family<N>>(lines: &Lines, swarm: LineIndex, hash: u64) -> (Leaf, u64) {
-    let root = Leaf { above: Above::Swarm, head: root::<N, F>(lines, swarm), depth: 0 };
+pub(super) fn leaf_of_hash<F: Family>(lines: &Lines, swarm: LineIndex, hash: u64) -> (Leaf, u64) {
+    let root = Leaf { above: Above::Swarm, head: root::<F>(lines, swarm), depth: 0 };
     let leaf = leaf_below(lines, root, hash);
     let Above::Fork { line, child } = leaf.above else { return (leaf, u64::MAX) };
     let sharing = |fork: &Fork| fork.children[child..].iter().take_while(|other| **other == leaf.head).count();
@@ -128,17 +131,12 @@ pub(super) fn leaf_of_hash<const N: usize, F: Family<N>>(lines: &Lines, swarm: L
 
 /// Look for `endpoint` in the tree.
 #[inline]
-pub(super) fn find<const N: usize, F: Family<N>>(
-    lines: &Lines,
-    key: HashKey,
-    swarm: LineIndex,
-    endpoint: &[u8; N],
-) -> Search {
-    let leaf = leaf::<N, F>(lines, key, swarm, endpoint);
+pub(super) fn find<F: Family>(lines: &Lines, key: HashKey, swarm: LineIndex, endpoint: &F::Endpoint) -> Search {
+    let leaf = leaf::<F>(lines, key, swarm, endpoint);
     let mut seen = 0;
     for (line, peers) in chain::walk::<F>(lines, leaf.head, swarm) {
         seen += 1;
-        if let Some(slot) = peers.slot_of(endpoint) {
+        if let Some(slot) = slot_of(peers.endpoints, endpoint) {
             return Search { leaf, place: Some(Place { line, slot }), lines: seen };
         }
     }
@@ -146,44 +144,44 @@ pub(super) fn find<const N: usize, F: Family<N>>(
 }
 
 /// Would one more peer make the leaf longer than [`LEAF_LINES`]?
-fn overflows<const N: usize, F: Family<N>>(lines: &Lines, search: &Search) -> bool {
-    let full = |head| F::items(&lines[head]).is_some_and(|(peers, _)| peers.len() == F::Items::CAPACITY);
+fn overflows<F: Family>(lines: &Lines, search: &Search) -> bool {
+    let full = |head| F::items(&lines[head]).is_some_and(|(peers, _)| peers.len() == F::CAPACITY);
     search.lines >= LEAF_LINES && search.leaf.depth < MAX_DEPTH && search.leaf.head.some().is_some_and(full)
 }
 
 /// Would one more peer give the swarm's tree of this family its first fork?
-pub(super) fn wants_first_fork<const N: usize, F: Family<N>>(lines: &Lines, search: &Search) -> bool {
-    search.leaf.above == Above::Swarm && overflows::<N, F>(lines, search)
+pub(super) fn wants_first_fork<F: Family>(lines: &Lines, search: &Search) -> bool {
+    search.leaf.above == Above::Swarm && overflows::<F>(lines, search)
 }
 
 /// Add a peer that `search` did not find, splitting its leaf if it is long and `may_split`, and return its place. `None`
 /// when there is no line for the peer; then it has not been added.
-pub(super) fn insert<const N: usize, F: Family<N>>(
+pub(super) fn insert<F: Family>(
     lines: &mut Lines,
     key: HashKey,
     swarm: LineIndex,
     search: Search,
-    peer: Peer<N>,
+    peer: Peer<F::Endpoint>,
     may_split: bool,
 ) -> Option<Place> {
     let mut leaf = search.leaf;
-    if may_split && overflows::<N, F>(lines, &search) && split::<N, F>(lines, key, swarm, leaf).is_some() {
-        leaf = self::leaf::<N, F>(lines, key, swarm, &peer.endpoint);
+    if may_split && overflows::<F>(lines, &search) && split::<F>(lines, key, swarm, leaf).is_some() {
+        leaf = self::leaf::<F>(lines, key, swarm, &peer.endpoint);
     }
     let head = chain::push::<F>(lines, leaf.head, swarm, peer)?;
-    hang::<N, F>(lines, swarm, leaf, head);
-    let (peers, _) = F::items(&lines[head])?;
+    hang::<F>(lines, swarm, leaf, head);
+    let (peers, _) = F::items(&lines[head]).or_else(|| impossible("a chain of another kind"))?;
     Some(Place { line: head, slot: peers.len() - 1 })
 }
 
 /// Remove the peer at `place` of `leaf`.
-pub(super) fn remove<const N: usize, F: Family<N>>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, place: Place) {
+pub(super) fn remove<F: Family>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, place: Place) {
     let head = chain::swap_remove::<F>(lines, leaf.head, swarm, place);
-    hang::<N, F>(lines, swarm, leaf, head);
+    hang::<F>(lines, swarm, leaf, head);
 }
 
 /// Let everything that led to the head of `leaf` lead to `head` instead.
-fn hang<const N: usize, F: Family<N>>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, head: LineIndex) {
+fn hang<F: Family>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, head: LineIndex) {
     if leaf.head == head {
         return;
     }
@@ -194,7 +192,7 @@ fn hang<const N: usize, F: Family<N>>(lines: &mut Lines, swarm: LineIndex, leaf:
             }
         }
         Above::Fork { line, child } => {
-            let Line::Fork(fork) = &mut lines[line] else { return };
+            let Some(fork) = fork_at_mut(lines, line) else { return };
             if leaf.head.is_none() {
                 fork.children[child] = head;
             } else {
@@ -209,43 +207,43 @@ fn hang<const N: usize, F: Family<N>>(lines: &mut Lines, swarm: LineIndex, leaf:
 const LINES_FOR_A_SPLIT: usize = 3;
 
 /// Split the chain of `leaf` in two, under a new fork if need be. `None` when there are no lines to do it with.
-fn split<const N: usize, F: Family<N>>(lines: &mut Lines, key: HashKey, swarm: LineIndex, leaf: Leaf) -> Option<()> {
+fn split<F: Family>(lines: &mut Lines, key: HashKey, swarm: LineIndex, leaf: Leaf) -> Option<()> {
     if lines.available() < LINES_FOR_A_SPLIT {
         return None;
     }
     let (fork_line, shared) = match leaf.above {
         Above::Fork { line, .. } => {
-            let shared = fork_at(lines, line)?.children.iter().filter(|child| **child == leaf.head).count();
-            if shared > 1 { (line, shared) } else { (grow_fork::<N, F>(lines, swarm, leaf, line)?, FORK_CHILDREN) }
+            let fork = fork_at(lines, line).or_else(|| impossible(NO_FORK))?;
+            let shared = fork.children.iter().filter(|child| **child == leaf.head).count();
+            if shared > 1 { (line, shared) } else { (grow_fork::<F>(lines, swarm, leaf, line)?, FORK_CHILDREN) }
         }
-        Above::Swarm => (grow_fork::<N, F>(lines, swarm, leaf, swarm)?, FORK_CHILDREN),
+        Above::Swarm => (grow_fork::<F>(lines, swarm, leaf, swarm)?, FORK_CHILDREN),
     };
-    let Line::Fork(fork) = &mut lines[fork_line] else { return None };
-    let first = fork.children.iter().position(|child| *child == leaf.head)?;
+    let fork = fork_at_mut(lines, fork_line)?;
+    let first = fork.children.iter().position(|child| *child == leaf.head);
+    let first = first.or_else(|| impossible("a fork that does not lead to its leaf"))?;
     let upper = first + shared / 2;
     fork.children[first..first + shared].fill(LineIndex::NONE);
     let depth = depth_of(lines, fork_line);
     let (mut whole, mut halves) = (leaf.head, [LineIndex::NONE; 2]);
     while let Some((peer, rest)) = chain::pop::<F>(lines, whole, swarm) {
         whole = rest;
-        let half = usize::from(child_of(key.hash(&peer.endpoint), depth) >= upper);
-        halves[half] = chain::push::<F>(lines, halves[half], swarm, peer)?;
+        let half = usize::from(child_of(key.hash(peer.endpoint.as_ref()), depth) >= upper);
+        let head = chain::push::<F>(lines, halves[half], swarm, peer);
+        if let Some(head) = head.or_else(|| impossible("no line for a split that was checked to fit")) {
+            halves[half] = head;
+        }
     }
-    let Line::Fork(fork) = &mut lines[fork_line] else { return None };
+    let fork = fork_at_mut(lines, fork_line)?;
     fork.children[first..upper].fill(halves[0]);
     fork.children[upper..first + shared].fill(halves[1]);
     Some(())
 }
 
 /// Put a fork between `leaf` and what is above it (`parent`), all children of which are the leaf's chain.
-fn grow_fork<const N: usize, F: Family<N>>(
-    lines: &mut Lines,
-    swarm: LineIndex,
-    leaf: Leaf,
-    parent: LineIndex,
-) -> Option<LineIndex> {
+fn grow_fork<F: Family>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, parent: LineIndex) -> Option<LineIndex> {
     let fork = lines.take(Line::Fork(Fork { children: [leaf.head; FORK_CHILDREN], parent }))?;
-    hang::<N, F>(lines, swarm, leaf, fork);
+    hang::<F>(lines, swarm, leaf, fork);
     Some(fork)
 }
 
@@ -266,15 +264,15 @@ const MERGED_LINES: usize = LEAF_LINES / 2;
 
 /// Make the leaves of a fork that has lost most of its peers fewer again, and the fork a chain if one is left. Bounded:
 /// it looks at [`MERGED_LINES`] lines of each of 16 children at most.
-pub(super) fn merge<const N: usize, F: Family<N>>(lines: &mut Lines, swarm: LineIndex, fork_line: LineIndex) {
+pub(super) fn merge<F: Family>(lines: &mut Lines, swarm: LineIndex, fork_line: LineIndex) {
     let mut width = 2;
     while width <= FORK_CHILDREN {
         for first in (0..FORK_CHILDREN).step_by(width) {
-            merge_group::<N, F>(lines, swarm, fork_line, first, width);
+            merge_group::<F>(lines, swarm, fork_line, first, width);
         }
         width *= 2;
     }
-    let Line::Fork(Fork { children, parent }) = &lines[fork_line] else { return };
+    let Some(Fork { children, parent }) = fork_at(lines, fork_line).or_else(|| impossible(NO_FORK)) else { return };
     let (head, parent) = (children[0], *parent);
     let one = children.iter().all(|child| *child == head) && fork_at(lines, head).is_none();
     if !one || chain::walk::<F>(lines, head, swarm).count() > MERGED_LINES {
@@ -284,21 +282,15 @@ pub(super) fn merge<const N: usize, F: Family<N>>(lines: &mut Lines, swarm: Line
         if let Some(swarm) = swarm_at_mut(lines, swarm) {
             swarm.roots[F::ROOT] = head;
         }
-    } else if let Line::Fork(above) = &mut lines[parent] {
+    } else if let Some(above) = fork_at_mut(lines, parent) {
         above.children.iter_mut().filter(|child| **child == fork_line).for_each(|child| *child = head);
     }
     lines.give_back(fork_line);
 }
 
 /// Make one chain of the children `first..first + width`, if they are leaves and short enough together.
-fn merge_group<const N: usize, F: Family<N>>(
-    lines: &mut Lines,
-    swarm: LineIndex,
-    fork_line: LineIndex,
-    first: usize,
-    width: usize,
-) {
-    let Some(fork) = fork_at(lines, fork_line) else { return };
+fn merge_group<F: Family>(lines: &mut Lines, swarm: LineIndex, fork_line: LineIndex, first: usize, width: usize) {
+    let Some(fork) = fork_at(lines, fork_line).or_else(|| impossible(NO_FORK)) else { return };
     let group: heapless::Vec<LineIndex, FORK_CHILDREN> = fork.children[first..first + width].iter().copied().collect();
     let mut heads: heapless::Vec<LineIndex, FORK_CHILDREN> = group.clone();
     heads.sort_unstable_by_key(|head| head.get());
@@ -324,13 +316,13 @@ fn merge_group<const N: usize, F: Family<N>>(
         }
         while let Some((peer, left)) = chain::pop::<F>(lines, rest, swarm) {
             rest = left;
-            match chain::push::<F>(lines, merged, swarm, peer) {
-                Some(head) => merged = head,
-                None => debug_assert!(false, "no line for a merge that was checked to fit"),
+            let head = chain::push::<F>(lines, merged, swarm, peer);
+            if let Some(head) = head.or_else(|| impossible("no line for a merge that was checked to fit")) {
+                merged = head;
             }
         }
     }
-    if let Line::Fork(fork) = &mut lines[fork_line] {
+    if let Some(fork) = fork_at_mut(lines, fork_line) {
         fork.children[first..first + width].fill(merged);
     }
 }

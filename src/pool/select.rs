@@ -3,14 +3,18 @@
 //! What is looked at is bounded ([`LINES_LOOKED_AT`]), so that a seeder in a swarm of a hundred thousand seeders costs
 //! no more than that.
 
+use super::age::Tick;
 use super::chain::{self, Place};
-use super::horizon::{External, Horizon, Reach, reach};
-use super::kind::Family;
-use super::line::{Line, LineIndex, Peers, Role, Stamp};
+use super::columns::ColumnsRef;
+use super::endpoint::address_of;
+use super::family::{Family, V4};
+use super::line::{Line, LineIndex};
 use super::lines::Lines;
-use super::pool::Pool;
-use super::roll::{ROLL_PEERS, Roll, Slots, Tally};
+use super::meta_word::{MetaWord, RoleCounts, SlotMask, WORD_PEERS};
+use super::role::Role;
+use super::swarms::Pool;
 use super::tree;
+use crate::horizon::{External, Horizon, Reach, reach};
 use crate::wire::SwarmCounts;
 
 /// Lines that one selection looks at, at most.
@@ -20,62 +24,62 @@ const LINES_LOOKED_AT: usize = 64;
 /// seen in part.
 const LINES_OF_A_CHAIN: usize = 16;
 
-const _: () = assert!(LINES_OF_A_CHAIN <= Tally::ROLLS, "a chain is counted in one tally");
+const _: () = assert!(LINES_OF_A_CHAIN <= RoleCounts::WORDS, "a chain is counted in one RoleCounts");
 
 /// Who asks, as far as it matters to what may be handed out.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asker<const N: usize> {
+pub(crate) struct Asker<F: Family> {
     /// Its endpoint; zeros, which is nobody's, where it is not of the family that is selected.
-    pub(super) endpoint: [u8; N],
+    pub(crate) endpoint: F::Endpoint,
     /// Where it has just been stored: its swarm, and its place there.
-    pub(super) stored: Option<(LineIndex, Place)>,
-    pub(super) horizon: Horizon,
+    pub(crate) stored: Option<(LineIndex, Place)>,
+    pub(crate) horizon: Horizon,
     /// How far its own address reaches: a peer on this host is only told to those on this host.
-    pub(super) reach: Reach,
+    pub(crate) reach: Reach,
     /// It downloads nothing more, so that only those who do are of use to it.
-    pub(super) complete: bool,
+    pub(crate) complete: bool,
     /// The address that stands for LAN peers when a WAN asker is told of them.
-    pub(super) external: Option<[u8; 16]>,
+    pub(crate) external: Option<[u8; 16]>,
 }
 
 /// Endpoints that a selection may write beyond those that are wanted: it copies whole lines, and then takes out who does
 /// not belong there.
-pub(super) const SLACK: usize = ROLL_PEERS;
+pub(crate) const SLACK: usize = WORD_PEERS;
 
 /// Half of the peers of a full line.
-const HALF: usize = ROLL_PEERS / 2;
+const HALF: usize = WORD_PEERS / 2;
 
 /// The peers of one line.
 #[derive(Clone, Copy)]
-struct Row<'a, const N: usize> {
+struct Row<'a, F: Family> {
     line: LineIndex,
-    endpoints: &'a [[u8; N]],
-    roll: Roll,
+    endpoints: &'a [F::Endpoint],
+    meta_word: MetaWord,
 }
 
-impl<'a, const N: usize> Row<'a, N> {
-    const EMPTY: Self = Self { line: LineIndex::NONE, endpoints: &[], roll: Roll::EMPTY };
+impl<'a, F: Family> Row<'a, F> {
+    const EMPTY: Self = Self { line: LineIndex::NONE, endpoints: &[], meta_word: MetaWord::EMPTY };
 
     #[inline]
-    fn of(line: LineIndex, peers: &'a impl Peers<N>) -> Self {
-        Self { line, endpoints: peers.firsts(), roll: peers.roll() }
+    fn of(line: LineIndex, peers: ColumnsRef<'a, F::Endpoint, MetaWord>) -> Self {
+        Self { line, endpoints: peers.endpoints, meta_word: peers.metas }
     }
 
     /// Which of the `alive` are of use to an asker, and others than itself (rule 8), which stands at `own_place`.
     #[inline]
-    fn wanted(&self, alive: Slots, complete: bool, own_place: Option<Place>) -> Slots {
-        let useful = if complete { alive.and(self.roll.with_role(Role::Leecher)) } else { alive };
+    fn wanted(&self, alive: SlotMask, complete: bool, own_place: Option<Place>) -> SlotMask {
+        let useful = if complete { alive.and(self.meta_word.with_role(Role::Leecher)) } else { alive };
         match own_place {
-            Some(own) if own.line == self.line => useful.but(Slots::only(own.slot)),
+            Some(own) if own.line == self.line => useful.without(SlotMask::only(own.slot)),
             _ => useful,
         }
     }
 
-    /// Write the endpoints of `slots` to the start of `out`, which has room for [`ROLL_PEERS`], and return how many they
+    /// Write the endpoints of `slots` to the start of `out`, which has room for [`WORD_PEERS`], and return how many they
     /// are.
     #[inline]
-    fn copy(&self, slots: Slots, out: &mut [[u8; N]]) -> Option<usize> {
-        let places = out.first_chunk_mut::<ROLL_PEERS>()?;
+    fn copy(&self, slots: SlotMask, out: &mut [F::Endpoint]) -> Option<usize> {
+        let places = out.first_chunk_mut::<WORD_PEERS>()?;
         let mut length = self.endpoints.len();
         // Most lines have a half at least, and a length that is known makes a short copy: from either end, so that the two
         // halves overlap where the line is not full.
@@ -86,7 +90,7 @@ impl<'a, const N: usize> Row<'a, N> {
             }
             _ => places.get_mut(..length)?.copy_from_slice(self.endpoints),
         }
-        for hole in self.roll.everybody().but(slots).descending() {
+        for hole in self.meta_word.occupied().without(slots).descending() {
             length -= 1;
             *places.get_mut(hole)? = *places.get(length)?;
         }
@@ -96,7 +100,7 @@ impl<'a, const N: usize> Row<'a, N> {
 
 /// What an asker may be told of the peers on one side of the horizon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shows {
+pub(crate) enum Shows {
     /// Each of them, as it is stored.
     All,
     /// Those with public addresses: the others are behind a carrier's NAT, or in a provider's own network.
@@ -106,27 +110,27 @@ pub(super) enum Shows {
 }
 
 /// One selection under way.
-struct Selection<'a, const N: usize> {
-    asker: &'a Asker<N>,
+struct Selection<'a, F: Family> {
+    asker: &'a Asker<F>,
     /// Where the asker stands in the swarm that is looked at.
     own_place: Option<Place>,
     shows: Shows,
-    now: Stamp,
+    now: Tick,
     lines_left: usize,
     /// [`SLACK`] longer than what is `wanted`.
-    out: &'a mut [[u8; N]],
+    out: &'a mut [F::Endpoint],
     wanted: usize,
     taken: usize,
 }
 
-impl<const N: usize> Selection<'_, N> {
+impl<F: Family> Selection<'_, F> {
     const fn is_done(&self) -> bool {
         self.taken >= self.wanted || self.lines_left == 0
     }
 
     /// Hand out the peers of one line, from a random one on if not all of them are wanted.
-    fn take(&mut self, row: &Row<'_, N>, random: &mut fastrand::Rng) {
-        let slots = row.wanted(row.roll.alive(self.now), self.asker.complete, self.own_place);
+    fn take(&mut self, row: &Row<'_, F>, random: &mut fastrand::Rng) {
+        let slots = row.wanted(row.meta_word.alive(self.now), self.asker.complete, self.own_place);
         match self.shows {
             Shows::All => {}
             Shows::Public => {
@@ -136,7 +140,7 @@ impl<const N: usize> Selection<'_, N> {
             Shows::Reachable => return self.take_lan_peers(row, slots),
         }
         if slots.count() > self.wanted - self.taken {
-            let (before, from_start) = slots.split_at(random.usize(..ROLL_PEERS));
+            let (before, from_start) = slots.split_at(random.usize(..WORD_PEERS));
             return self.take_slots(row, from_start.ascending().chain(before.ascending()));
         }
         if let Some(taken) = self.out.get_mut(self.taken..).and_then(|out| row.copy(slots, out)) {
@@ -144,14 +148,14 @@ impl<const N: usize> Selection<'_, N> {
         }
     }
 
-    fn take_slots(&mut self, row: &Row<'_, N>, slots: impl Iterator<Item = usize>) {
+    fn take_slots(&mut self, row: &Row<'_, F>, slots: impl Iterator<Item = usize>) {
         for slot in slots.take(self.wanted - self.taken) {
             self.out[self.taken] = row.endpoints[slot];
             self.taken += 1;
         }
     }
 
-    fn take_lan_peers(&mut self, row: &Row<'_, N>, slots: Slots) {
+    fn take_lan_peers(&mut self, row: &Row<'_, F>, slots: SlotMask) {
         for slot in slots.ascending() {
             if self.taken == self.wanted {
                 return;
@@ -168,14 +172,14 @@ impl<const N: usize> Selection<'_, N> {
     }
 }
 
-impl<const N: usize> Asker<N> {
+impl<F: Family> Asker<F> {
     /// The endpoint under which this asker may be told of a LAN peer, if it may at all.
-    fn endpoint_of_lan_peer(&self, mut endpoint: [u8; N]) -> Option<[u8; N]> {
+    fn endpoint_of_lan_peer(&self, mut endpoint: F::Endpoint) -> Option<F::Endpoint> {
         let reach = reach_of(&endpoint);
         match self.horizon {
             Horizon::Lan if reach == Reach::Host && self.reach != Reach::Host => return None,
             Horizon::Wan if reach != Reach::Public => {
-                let (address, _) = endpoint.split_last_chunk_mut::<2>()?;
+                let (address, _) = endpoint.as_mut().split_last_chunk_mut::<2>()?;
                 address.copy_from_slice(self.external.as_ref()?.get(..address.len())?);
             }
             _ => {}
@@ -184,14 +188,14 @@ impl<const N: usize> Asker<N> {
     }
 }
 
-fn reach_of<const N: usize>(endpoint: &[u8; N]) -> Reach {
-    endpoint.split_last_chunk::<2>().map_or(Reach::Host, |(address, _)| reach(address))
+fn reach_of(endpoint: &impl AsRef<[u8]>) -> Reach {
+    reach(address_of(endpoint))
 }
 
-/// The octets of the gateway's external address of the family whose endpoints have `N` octets.
-pub(super) fn external_octets<const N: usize>(external: External) -> Option<[u8; 16]> {
+/// The bytes of the gateway's external address of one family.
+pub(crate) fn external_octets<F: Family>(external: External) -> Option<[u8; 16]> {
     let mut octets = [0; 16];
-    if N == 6 {
+    if F::ROOT == V4::ROOT {
         octets[..4].copy_from_slice(&external.v4?.octets());
     } else {
         octets = external.v6?.octets();
@@ -202,20 +206,20 @@ pub(super) fn external_octets<const N: usize>(external: External) -> Option<[u8;
 impl Pool {
     /// Write the endpoints of up to `wanted` peers of `swarm` to the start of `out`, which is [`SLACK`] longer than that,
     /// and return how many there were.
-    pub(super) fn select<const N: usize, F: Family<N>>(
+    pub(crate) fn select<F: Family>(
         &mut self,
         swarm: LineIndex,
-        asker: &Asker<N>,
-        now: Stamp,
-        out: &mut [[u8; N]],
+        asker: &Asker<F>,
+        now: Tick,
+        out: &mut [F::Endpoint],
         wanted: usize,
     ) -> usize {
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return 0 };
         let root = own.roots[F::ROOT];
-        let path = self.starts.next(&asker.endpoint, &mut self.random);
+        let path = self.selection_start.next(asker.endpoint.as_ref(), &mut self.random);
         let mut selection = Selection {
             asker,
-            own_place: self.own_place::<N, F>(swarm, asker),
+            own_place: self.own_place::<F>(swarm, asker),
             shows: self.shows(own.horizon, asker.horizon, asker.reach),
             now,
             lines_left: LINES_LOOKED_AT,
@@ -224,26 +228,32 @@ impl Pool {
             taken: 0,
         };
         if !root.is_none() && matches!(self.lines[root], Line::Fork(_)) {
-            select_in_fork::<N, F>(&self.lines, swarm, (root, 0), path, &mut self.random, &mut selection);
+            select_in_fork::<F>(&self.lines, swarm, (root, 0), path, &mut self.random, &mut selection);
         } else {
-            select_in_chain::<N, F>(&self.lines, swarm, root, &mut self.random, &mut selection);
+            select_in_chain::<F>(&self.lines, swarm, root, &mut self.random, &mut selection);
         }
         selection.taken
     }
 
     /// Where the asker stands in `swarm`: known, if it was just stored there; but it may stand on the other side of the
     /// horizon too, if the local networks have changed since.
-    fn own_place<const N: usize, F: Family<N>>(&self, swarm: LineIndex, asker: &Asker<N>) -> Option<Place> {
+    fn own_place<F: Family>(&self, swarm: LineIndex, asker: &Asker<F>) -> Option<Place> {
         match asker.stored {
             Some((stored, place)) if stored == swarm => Some(place),
-            _ if asker.endpoint == [0; N] => None,
-            _ => self.place_of::<N, F>(swarm, &asker.endpoint),
+            _ if asker.endpoint == F::NO_ENDPOINT => None,
+            _ => self.place_of::<F>(swarm, &asker.endpoint),
         }
+    }
+
+    /// May an asker be told of every peer on its own side, under the address that is stored?
+    #[inline]
+    pub(crate) fn shows_all(&self, horizon: Horizon, reach: Reach) -> bool {
+        self.shows(horizon, horizon, reach) == Shows::All
     }
 
     /// What an asker may be told of those on the side `peers_of`. Most pools hold nobody whom that must be thought over
     /// for.
-    pub(super) fn shows(&self, peers_of: Horizon, asker: Horizon, reach: Reach) -> Shows {
+    fn shows(&self, peers_of: Horizon, asker: Horizon, reach: Reach) -> Shows {
         match (peers_of, asker) {
             (Horizon::Wan, Horizon::Wan) if self.private_beyond_lan && reach == Reach::Public => Shows::Public,
             (Horizon::Wan, _) => Shows::All,
@@ -255,32 +265,32 @@ impl Pool {
     /// Select from a swarm that shows all its peers, who are of one family and fit what is wanted, and count them in
     /// passing: most swarms, and so worth a way of their own. The asker stands at `own_place`, and looks for leechers
     /// only if it is `complete`. `out` is as for [`Pool::select`]. `None` where the swarm is another.
-    pub(super) fn select_all<const N: usize, F: Family<N>>(
+    pub(crate) fn select_all<F: Family>(
         &self,
         swarm: LineIndex,
         own_place: Option<Place>,
         complete: bool,
-        now: Stamp,
-        out: &mut [[u8; N]],
+        now: Tick,
+        out: &mut [F::Endpoint],
         wanted: usize,
     ) -> Option<(usize, SwarmCounts)> {
         let own = tree::swarm_at(&self.lines, swarm)?;
         if !F::is_only_family(own) {
             return None;
         }
-        let mut row = Row::of(swarm, F::few(own)?);
+        let mut row = Row::<F>::of(swarm, F::inline(own)?);
         let mut next = own.roots[F::ROOT];
-        let (mut taken, mut tally) = (0, Tally::default());
+        let (mut taken, mut role_counts) = (0, RoleCounts::default());
         for _ in 0..LINES_OF_A_CHAIN {
-            let alive = row.roll.alive(now);
-            tally.add(row.roll, alive);
+            let alive = row.meta_word.alive(now);
+            role_counts.add(row.meta_word, alive);
             taken += row.copy(row.wanted(alive, complete, own_place), out.get_mut(taken..)?)?;
             // Rather begin anew than choose among them here.
             if taken > wanted {
                 return None;
             }
             if next.is_none() || next == swarm {
-                return Some((taken, SwarmCounts { completed: own.completed(), ..tally.into() }));
+                return Some((taken, SwarmCounts { completed: own.completed(), ..role_counts.into() }));
             }
             let (peers, after) = F::items(&self.lines[next])?;
             row = Row::of(next, peers);
@@ -291,20 +301,20 @@ impl Pool {
 }
 
 /// Select below a fork, from the child that `path` names on.
-fn select_in_fork<const N: usize, F: Family<N>>(
+fn select_in_fork<F: Family>(
     lines: &Lines,
     swarm: LineIndex,
     (fork, depth): (LineIndex, u32),
     path: u64,
     random: &mut fastrand::Rng,
-    selection: &mut Selection<'_, N>,
+    selection: &mut Selection<'_, F>,
 ) {
     let Line::Fork(fork) = &lines[fork] else { return };
     for child in tree::children_from(fork, tree::child_of(path, depth)) {
         if matches!(lines[child], Line::Fork(_)) {
-            select_in_fork::<N, F>(lines, swarm, (child, depth + 1), path, random, selection);
+            select_in_fork::<F>(lines, swarm, (child, depth + 1), path, random, selection);
         } else {
-            select_in_chain::<N, F>(lines, swarm, child, random, selection);
+            select_in_chain::<F>(lines, swarm, child, random, selection);
         }
         if selection.is_done() {
             return;
@@ -313,14 +323,14 @@ fn select_in_fork<const N: usize, F: Family<N>>(
 }
 
 /// Select from a chain, and from the swarm's own line if the chain is all that it has besides, from a random line on.
-fn select_in_chain<const N: usize, F: Family<N>>(
+fn select_in_chain<F: Family>(
     lines: &Lines,
     swarm: LineIndex,
     head: LineIndex,
     random: &mut fastrand::Rng,
-    selection: &mut Selection<'_, N>,
+    selection: &mut Selection<'_, F>,
 ) {
-    let own = tree::swarm_at(lines, swarm).and_then(F::few).map(|few| Row::of(swarm, few));
+    let own = tree::swarm_at(lines, swarm).and_then(F::inline).map(|inline| Row::of(swarm, inline));
     let chained = chain::walk::<F>(lines, head, swarm).map(|(line, peers)| Row::of(line, peers));
     let mut all = [Row::EMPTY; LINES_OF_A_CHAIN];
     let (mut count, mut peers) = (0, 0);

@@ -7,14 +7,16 @@
 
 use core::net::IpAddr;
 
-use super::Tracker;
-use super::announce::{endpoint, role};
-use super::index::{HashKey, SwarmHash};
-use super::kind::{Family, V4, V6};
-use super::line::{Fork, Line, LineIndex, Role};
-use super::pool::Pool;
-use super::starts::Starts;
+use super::endpoint::endpoint;
+use super::family::{Family, V4, V6};
+use super::index::SwarmHash;
+use super::line::{Fork, Line, LineIndex};
+use super::role::Role;
+use super::selection_start::SelectionStart;
+use super::swarms::Pool;
 use super::tree;
+use crate::hash_key::HashKey;
+use crate::horizon::Horizon;
 use crate::wire::{Announce, InfoHash};
 
 /// Announces that are looked ahead at, at most.
@@ -73,37 +75,36 @@ type Descents<'a> = heapless::Vec<Descent<'a>, { 2 * LOOK_AHEAD }>;
 /// One more for each, in the leaf beside.
 type Walks<'a> = heapless::Vec<Walk<'a>, { 3 * LOOK_AHEAD }>;
 
-impl Tracker {
+impl Pool {
     /// Look up the swarms and the peers of announces that are about to be made, of the first [`LOOK_AHEAD`]. Nothing
     /// depends on it but speed.
-    pub fn look_ahead(&mut self, announces: &[Ahead]) {
+    pub(crate) fn prefetch(&mut self, announces: &[Ahead], horizon: impl Fn(IpAddr) -> Horizon) {
         let announces = announces.get(..LOOK_AHEAD).unwrap_or(announces);
-        let Self { pool, networks, .. } = self;
-        pool.starts.draw_for(announces.len(), &mut pool.random);
+        self.selection_start.draw_for(announces.len(), &mut self.random);
         let mut hashes = Batch::<SwarmHash>::new();
         hashes.extend(announces.iter().map(|announce| {
-            let hash = pool.index.hash_ahead(&announce.info_hash, networks.horizon(announce.from));
-            pool.lines.ask_for(pool.index.bucket_of(hash));
+            let hash = self.index.hash_ahead(&announce.info_hash, horizon(announce.from));
+            self.lines.ask_for(self.index.bucket_of(hash));
             hash
         }));
         let mut swarms = Batch::<(LineIndex, Option<&Line>)>::new();
         swarms.extend(announces.iter().zip(&hashes).map(|(announce, hash)| {
-            let swarm = pool.index.candidate(&pool.lines, *hash);
-            pool.index.remember(&announce.info_hash, swarm);
-            (swarm, pool.lines.ask_for(swarm))
+            let swarm = self.index.candidate(&self.lines, *hash);
+            self.index.remember(&announce.info_hash, swarm);
+            (swarm, self.lines.ask_for(swarm))
         }));
         let mut roots = Batch::<Option<&Line>>::new();
         roots.extend(announces.iter().zip(&swarms).map(|(announce, (_, line))| match line {
-            Some(Line::Swarm(own)) => pool.lines.ask_for(own.roots[announce.root()]),
+            Some(Line::Swarm(own)) => self.lines.ask_for(own.roots[announce.root()]),
             _ => None,
         }));
         let (mut descents, mut walks) = (Descents::new(), Walks::new());
         for ((announce, (swarm, _)), root) in announces.iter().zip(&swarms).zip(&roots) {
             let Some(root) = root else { continue };
-            pool.set_out(announce, *swarm, root, &mut descents, &mut walks);
+            self.set_out(announce, *swarm, root, &mut descents, &mut walks);
         }
-        pool.descend(&mut descents, &mut walks);
-        pool.walk(&mut walks);
+        self.descend(&mut descents, &mut walks);
+        self.walk(&mut walks);
     }
 }
 
@@ -111,7 +112,7 @@ impl Ahead {
     /// `announce`, from `from`.
     #[inline]
     pub fn new(from: IpAddr, announce: &Announce) -> Self {
-        let (info_hash, port, complete) = (announce.info_hash, announce.port, role(announce) != Role::Leecher);
+        let (info_hash, port, complete) = (announce.info_hash, announce.port, Role::of(announce) != Role::Leecher);
         Self { info_hash, from: from.to_canonical(), port, complete }
     }
 
@@ -120,13 +121,13 @@ impl Ahead {
     }
 
     /// To where it stands in a swarm with forks, and to those whom it is told of.
-    fn paths(&self, key: HashKey, starts: &Starts) -> (u64, u64) {
-        fn of<const N: usize>(endpoint: [u8; N], key: HashKey, starts: &Starts) -> (u64, u64) {
-            (key.hash(&endpoint), starts.ahead(&endpoint))
+    fn paths(&self, key: HashKey, selection_start: &SelectionStart) -> (u64, u64) {
+        fn of<const N: usize>(endpoint: [u8; N], key: HashKey, selection_start: &SelectionStart) -> (u64, u64) {
+            (key.hash(&endpoint), selection_start.ahead(&endpoint))
         }
         match self.from {
-            IpAddr::V4(v4) => of(endpoint::<6>(&v4.octets(), self.port), key, starts),
-            IpAddr::V6(v6) => of(endpoint::<18>(&v6.octets(), self.port), key, starts),
+            IpAddr::V4(v4) => of(endpoint::<6>(&v4.octets(), self.port), key, selection_start),
+            IpAddr::V6(v6) => of(endpoint::<18>(&v6.octets(), self.port), key, selection_start),
         }
     }
 }
@@ -145,7 +146,7 @@ impl Pool {
             let _ = walks.push(Walk { at, end: swarm });
             return;
         }
-        let (own, to_others) = announce.paths(self.key, &self.starts);
+        let (own, to_others) = announce.paths(self.key, &self.selection_start);
         // Whoever looks for leechers only seldom finds enough of them in one leaf.
         let beside = if announce.complete { Beside::Needed } else { Beside::NotNeeded };
         for (path, beside) in [(own, Beside::NotNeeded), (to_others, beside)] {
@@ -204,10 +205,10 @@ fn each_goes_on<T: Copy, const N: usize>(ways: &mut heapless::Vec<T, N>, mut ste
 mod tests {
     use core::time::Duration;
 
-    use super::super::{Admission, External, Policy, Seeds, Settings, Tracker, Transport};
     use super::*;
     use crate::clock::Running;
-    use crate::wire::Event;
+    use crate::tracker::{Admission, External, Policy, Seeds, Settings, Tracker};
+    use crate::wire::{Event, Transport};
 
     fn tracker() -> Tracker {
         let hour = Duration::from_secs(3600);

@@ -1,0 +1,95 @@
+//! The numbers of a swarm's peers, and of all that a pool holds.
+
+use super::age::Tick;
+use super::chain;
+use super::family::{Family, V4, V6};
+use super::line::{Inline, LineIndex, Swarm};
+use super::meta_word::{MetaWord, RoleCounts, SlotMask};
+use super::role::Role;
+use super::swarms::Pool;
+use super::tree;
+use crate::wire::SwarmCounts;
+
+/// The use that is made of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Occupancy {
+    /// Lines that the budget holds.
+    pub(crate) lines: usize,
+    pub(crate) lines_in_use: usize,
+    pub(crate) swarms: usize,
+    pub(crate) seeders: usize,
+    /// Partial seeds included.
+    pub(crate) leechers: usize,
+}
+
+impl Pool {
+    /// The use that is made of the pool.
+    pub(crate) fn occupancy(&self) -> Occupancy {
+        let seeders = self.peers.of(Role::Seeder);
+        Occupancy {
+            lines: self.lines.limit(),
+            lines_in_use: self.lines.in_use(),
+            swarms: self.index.swarms(),
+            seeders,
+            leechers: self.peers.total() - seeders,
+        }
+    }
+
+    /// Peers that the sweeper has found dead so far.
+    pub(crate) const fn expired(&self) -> u64 {
+        self.expired
+    }
+
+    /// Count a finished download.
+    pub(crate) fn count_completed(&mut self, swarm: Option<LineIndex>) {
+        if let Some(swarm) = swarm.and_then(|swarm| tree::swarm_at_mut(&mut self.lines, swarm)) {
+            swarm.count_completed();
+        }
+    }
+
+    /// Keep the counts of a forked swarm.
+    pub(super) fn recount(&mut self, swarm: LineIndex, before: Option<Role>, after: Option<Role>) {
+        if let Some(Swarm { inline: Inline::Counted(counted), .. }) = tree::swarm_at_mut(&mut self.lines, swarm)
+            && before != after
+        {
+            before.into_iter().for_each(|role| counted.subtract(role));
+            after.into_iter().for_each(|role| counted.add(role));
+        }
+    }
+
+    /// How many peers a swarm has, by role. Of a small swarm, those still alive; of a forked one, those stored, which
+    /// includes for one sweep those that have just died.
+    pub(crate) fn counts(&self, swarm: LineIndex, now: Tick) -> SwarmCounts {
+        let Some(own) = tree::swarm_at(&self.lines, swarm) else { return SwarmCounts::default() };
+        let mut counts = match own.inline {
+            Inline::Counted(counted) => counted.into(),
+            _ => self.walk_counts(swarm, own, |meta_word| meta_word.alive(now)),
+        };
+        counts.completed = own.completed();
+        counts
+    }
+
+    /// Count the peers of a swarm without forks, those that `counting` picks from each word.
+    pub(super) fn walk_counts(
+        &self,
+        swarm: LineIndex,
+        own: &Swarm,
+        counting: impl Fn(MetaWord) -> SlotMask,
+    ) -> SwarmCounts {
+        let mut counts = SwarmCounts::default();
+        let mut add = |meta_word: MetaWord| {
+            // A chain may have grown for want of lines to split it with, longer than one `RoleCounts` can count.
+            let mut role_counts = RoleCounts::default();
+            role_counts.add(meta_word, counting(meta_word));
+            counts += role_counts.into();
+        };
+        match &own.inline {
+            Inline::Peers4(inline) => add(inline.read().metas),
+            Inline::Peers6(inline) => add(inline.read().metas),
+            Inline::Counted(_) => {}
+        }
+        chain::walk::<V4>(&self.lines, own.roots[V4::ROOT], swarm).for_each(|(_, peers)| add(peers.metas));
+        chain::walk::<V6>(&self.lines, own.roots[V6::ROOT], swarm).for_each(|(_, peers)| add(peers.metas));
+        counts
+    }
+}

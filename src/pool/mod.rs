@@ -1,0 +1,50 @@
+//! The swarm pool: all swarms and their peers, in memory that is reserved once.
+//!
+//! Storage only: the pool knows neither the whitelist nor the policy, which hand in closures and plain values. The fields
+//! of `Pool` and of everything in it are private to this folder; the tracker uses these calls:
+//!
+//! | call | purpose |
+//! |---|---|
+//! | `Pool::find` | find a swarm |
+//! | `Pool::upsert`, `Pool::remove` | store, refresh or remove a peer |
+//! | `Pool::counts`, `Pool::count_completed` | read the counts of a swarm, count a finished download |
+//! | `Pool::select`, `Pool::select_all` | choose the peers of a reply |
+//! | `Pool::make_room` | evict peers when the memory is used up |
+//! | `Pool::sweep`, `Pool::advance_to` | remove dead peers, and keep the time |
+//! | `Pool::forget` | remove the peers of addresses, in bounded steps |
+//! | `Pool::prefetch` | bring into the cache what a batch of announces will read |
+
+mod age;
+mod chain;
+mod columns;
+mod counts;
+mod endpoint;
+mod evict;
+mod family;
+mod forget;
+mod impossible;
+mod index;
+mod invariants;
+mod line;
+mod lines;
+mod meta_word;
+mod prefetch;
+mod role;
+mod select;
+mod selection_start;
+mod swarms;
+mod sweep;
+mod tree;
+
+pub(crate) use age::{Tick, TickLength};
+pub(crate) use chain::Place;
+pub(crate) use endpoint::{address_of, endpoint};
+pub(crate) use evict::Evicted;
+pub(crate) use family::{Family, V4, V6};
+pub(crate) use forget::Walk;
+pub use forget::{ForgetStep, Milestone};
+pub(crate) use line::{LINE_OCTETS, LineIndex, PEERS4_PER_LINE, PEERS6_PER_LINE};
+pub use prefetch::{Ahead, LOOK_AHEAD};
+pub(crate) use role::Role;
+pub(crate) use select::{Asker, SLACK, external_octets};
+pub(crate) use swarms::{Pool, Stored, Upserted};

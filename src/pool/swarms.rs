@@ -1,0 +1,342 @@
+//! The swarm pool: the lines, the index over them, and what is done to one swarm at a time.
+//!
+//! Invariants, checked by [`Pool::check_invariants`]:
+//! - every line in use belongs to the index or to exactly one swarm, and every swarm stands in the index;
+//! - a swarm whose roots are no forks is counted by walking it; one with a fork keeps its counts in its own line and has
+//!   no peers there;
+//! - a chain's lines are full but its head, its last line names the swarm, and an endpoint stands in the leaf that its
+//!   hash tells, once;
+//! - `peers` counts the peers stored by role, dead ones that the sweeper has not come to included.
+
+use std::collections::TryReserveError;
+
+use super::age::{CurrentTick, Tick, TickLength};
+use super::chain::Place;
+use super::columns::ColumnsRef;
+use super::endpoint::slot_of;
+use super::family::{Family, V4, V6};
+use super::impossible::impossible;
+use super::index::Index;
+use super::line::{Counted, Inline, LINE_OCTETS, Line, LineIndex, Peer, Swarm};
+use super::lines::Lines;
+use super::meta_word::MetaWord;
+use super::role::{Population, Role};
+use super::selection_start::SelectionStart;
+use super::tree::{self, Search};
+use crate::clock::Running;
+use crate::hash_key::HashKey;
+use crate::horizon::{Horizon, Reach};
+use crate::wire::InfoHash;
+
+/// All swarms and their peers.
+#[derive(Debug)]
+pub(crate) struct Pool {
+    pub(super) lines: Lines,
+    pub(super) index: Index,
+    pub(super) key: HashKey,
+    pub(super) tick_length: TickLength,
+    pub(super) current_tick: CurrentTick,
+    pub(super) peers: Population,
+    /// Swarms on the LAN's side: while there are none, or no others, nobody needs to look for them.
+    pub(super) lan_swarms: usize,
+    pub(super) sweep: super::sweep::Position,
+    /// Whether any peer outside the local networks ever had an address that not everybody there can reach. Hardly ever,
+    /// and until then nobody needs to look.
+    pub(super) private_beyond_lan: bool,
+    /// Whether any peer on the local networks ever was on this very host, where only those who are, too, can reach it.
+    pub(super) host_on_lan: bool,
+    /// Peers that the sweeper has found dead so far.
+    pub(super) expired: u64,
+    /// Newcomers to let go by before the next try to make room: see [`super::evict`].
+    pub(super) barren: u32,
+    pub(super) random: fastrand::Rng,
+    pub(super) selection_start: SelectionStart,
+}
+
+/// What became of a peer that was to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// It is new.
+    Added,
+    /// It is known: its role before, and its age in ticks.
+    Refreshed { before: Role, age: u8 },
+    /// There is no line for it.
+    Full,
+}
+
+/// The outcome of [`Pool::upsert`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Upserted {
+    pub(crate) stored: Stored,
+    /// The swarm, if there is a line for it.
+    pub(crate) swarm: Option<LineIndex>,
+    /// The place of the peer, until the pool changes again.
+    pub(crate) place: Option<Place>,
+}
+
+/// Lines that must be free for a swarm's first fork: those of a split, and one for each peer that leaves the swarm's own
+/// line.
+const LINES_FOR_A_FIRST_FORK: usize = 8;
+
+const NO_SWARM: &str = "a swarm that is not at its line";
+
+impl Pool {
+    /// Lines that a budget of `octets` holds, the directory of the index taken off.
+    pub(crate) fn lines_in(octets: usize) -> usize {
+        let mut lines = (octets / LINE_OCTETS).min(LineIndex::LIMIT);
+        while lines > 0 && lines * LINE_OCTETS + Index::directory_len(lines) * Index::ENTRY_OCTETS > octets {
+            lines -= lines.div_ceil(1024);
+        }
+        lines
+    }
+
+    pub(crate) fn reserve(
+        octets: usize,
+        tick_length: TickLength,
+        key: HashKey,
+        seed: u64,
+    ) -> Result<Self, TryReserveError> {
+        let lines = Self::lines_in(octets);
+        Ok(Self {
+            lines: Lines::reserve(lines)?,
+            index: Index::reserve(lines, key)?,
+            key,
+            tick_length,
+            current_tick: CurrentTick::of(tick_length, Running::default()),
+            peers: Population::default(),
+            lan_swarms: 0,
+            sweep: super::sweep::Position::default(),
+            private_beyond_lan: false,
+            host_on_lan: false,
+            expired: 0,
+            barren: 0,
+            random: fastrand::Rng::with_seed(seed),
+            selection_start: SelectionStart::default(),
+        })
+    }
+
+    /// Is no line left?
+    pub(crate) fn is_full(&self) -> bool {
+        self.lines.available() == 0
+    }
+
+    /// The length of a tick.
+    pub(crate) const fn tick_length(&self) -> TickLength {
+        self.tick_length
+    }
+
+    /// The line of a swarm.
+    #[inline]
+    pub(crate) fn find(&self, info_hash: &InfoHash, horizon: Horizon) -> Option<LineIndex> {
+        let there = match horizon {
+            Horizon::Lan => self.lan_swarms,
+            Horizon::Wan => self.index.swarms() - self.lan_swarms,
+        };
+        if there == 0 {
+            return None;
+        }
+        self.index.find(&self.lines, info_hash, horizon)
+    }
+
+    /// The swarm's line, made if need be; `None` when there is no line for it.
+    #[inline]
+    fn find_or_add_swarm(&mut self, info_hash: &InfoHash, horizon: Horizon, now: Tick) -> Option<LineIndex> {
+        let found = self.index.find(&self.lines, info_hash, horizon);
+        found.or_else(|| self.add_swarm(info_hash, horizon, now))
+    }
+
+    #[inline(never)]
+    fn add_swarm(&mut self, info_hash: &InfoHash, horizon: Horizon, now: Tick) -> Option<LineIndex> {
+        let hash = self.index.hash(info_hash, horizon);
+        let swarm = self.lines.take(Line::Swarm(Swarm::new(*info_hash, horizon, now)))?;
+        if self.index.insert(&mut self.lines, hash, swarm).is_none() {
+            self.lines.give_back(swarm);
+            return None;
+        }
+        self.lan_swarms += usize::from(horizon == Horizon::Lan);
+        Some(swarm)
+    }
+
+    /// Give the line of a swarm without peers back.
+    pub(super) fn remove_swarm(&mut self, swarm: LineIndex) {
+        let own = tree::swarm_at(&self.lines, swarm).or_else(|| impossible(NO_SWARM));
+        let Some(&Swarm { info_hash, horizon, .. }) = own else { return };
+        let hash = self.index.hash(&info_hash, horizon);
+        self.index.remove(&mut self.lines, hash, swarm);
+        self.lines.give_back(swarm);
+        self.lan_swarms -= usize::from(horizon == Horizon::Lan);
+    }
+
+    /// Note how far the address of a peer reaches, before it is stored on this side.
+    #[inline]
+    pub(crate) fn note_reach(&mut self, horizon: Horizon, reach: Reach) {
+        self.private_beyond_lan |= horizon == Horizon::Wan && reach != Reach::Public;
+        self.host_on_lan |= horizon == Horizon::Lan && reach == Reach::Host;
+    }
+
+    /// Store a peer, or refresh it if its endpoint is known; its swarm is added if need be.
+    #[inline(always)]
+    pub(crate) fn upsert<F: Family>(
+        &mut self,
+        info_hash: &InfoHash,
+        horizon: Horizon,
+        endpoint: F::Endpoint,
+        role: Role,
+        now: Tick,
+    ) -> Upserted {
+        match self.find_or_add_swarm(info_hash, horizon, now) {
+            Some(swarm) => {
+                let (stored, place) = self.upsert_in::<F>(swarm, endpoint, role, now);
+                Upserted { stored, swarm: Some(swarm), place }
+            }
+            None => Upserted { stored: Stored::Full, swarm: None, place: None },
+        }
+    }
+
+    /// Store or refresh a peer in `swarm`, and return its place.
+    #[inline]
+    fn upsert_in<F: Family>(
+        &mut self,
+        swarm: LineIndex,
+        endpoint: F::Endpoint,
+        role: Role,
+        now: Tick,
+    ) -> (Stored, Option<Place>) {
+        let new = Peer::new(endpoint, role, now);
+        let refreshed =
+            |before: Peer<F::Endpoint>| Stored::Refreshed { before: before.role(), age: before.seen().age(now) };
+        if let Some(mut inline) = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::inline_mut)
+            && let Some(slot) = slot_of(inline.endpoints(), &endpoint)
+            && let Some(before) = inline.replace(slot, new)
+        {
+            self.peers.change(Some(before.role()), Some(role));
+            return (refreshed(before), Some(Place { line: swarm, slot }));
+        }
+        let search = tree::find::<F>(&self.lines, self.key, swarm, &endpoint);
+        if let Some(place) = search.place
+            && let Some(mut peers) = F::items_mut(&mut self.lines[place.line])
+            && let Some(before) = peers.replace(place.slot, new)
+        {
+            self.peers.change(Some(before.role()), Some(role));
+            self.recount(swarm, Some(before.role()), Some(role));
+            return (refreshed(before), Some(place));
+        }
+        match self.insert::<F>(swarm, search, new) {
+            Some(place) => (Stored::Added, Some(place)),
+            None => (Stored::Full, None),
+        }
+    }
+
+    /// Where an endpoint stands.
+    pub(super) fn place_of<F: Family>(&self, swarm: LineIndex, endpoint: &F::Endpoint) -> Option<Place> {
+        let own = tree::swarm_at(&self.lines, swarm)
+            .and_then(F::inline)
+            .and_then(|inline| slot_of(inline.endpoints, endpoint));
+        match own {
+            Some(slot) => Some(Place { line: swarm, slot }),
+            None => tree::find::<F>(&self.lines, self.key, swarm, endpoint).place,
+        }
+    }
+
+    #[inline(never)]
+    fn insert<F: Family>(&mut self, swarm: LineIndex, search: Search, peer: Peer<F::Endpoint>) -> Option<Place> {
+        let own = tree::swarm_at_mut(&mut self.lines, swarm).or_else(|| impossible(NO_SWARM))?;
+        let inline = F::inline_mut(own);
+        let in_own_line = inline.and_then(|mut inline| inline.push(peer));
+        let place = match in_own_line {
+            Some(slot) => Place { line: swarm, slot },
+            None => {
+                let place = self.insert_in_tree::<F>(swarm, search, peer)?;
+                self.recount(swarm, None, Some(peer.role()));
+                place
+            }
+        };
+        self.peers.change(None, Some(peer.role()));
+        Some(place)
+    }
+
+    /// Insert into the tree; where that gives the swarm its first fork, the peers of its own line go into the tree too,
+    /// and counts take their place. Where lines for that are short, the chain just grows.
+    fn insert_in_tree<F: Family>(
+        &mut self,
+        swarm: LineIndex,
+        mut search: Search,
+        peer: Peer<F::Endpoint>,
+    ) -> Option<Place> {
+        let mut may_split = matches!(tree::swarm_at(&self.lines, swarm)?.inline, Inline::Counted(_));
+        if !may_split
+            && tree::wants_first_fork::<F>(&self.lines, &search)
+            && self.lines.available() >= LINES_FOR_A_FIRST_FORK
+        {
+            self.leave_own_line(swarm)?;
+            search = tree::find::<F>(&self.lines, self.key, swarm, &peer.endpoint);
+            may_split = true;
+        }
+        tree::insert::<F>(&mut self.lines, self.key, swarm, search, peer, may_split)
+    }
+
+    /// Move the peers in the swarm's own line into its trees, and put the counts there.
+    fn leave_own_line(&mut self, swarm: LineIndex) -> Option<()> {
+        let counts = self.walk_counts(swarm, tree::swarm_at(&self.lines, swarm)?, MetaWord::occupied);
+        let counted = Counted::from(counts);
+        match core::mem::replace(&mut tree::swarm_at_mut(&mut self.lines, swarm)?.inline, Inline::Counted(counted)) {
+            Inline::Peers4(peers) => self.move_into_tree::<V4>(swarm, peers.read()),
+            Inline::Peers6(peers) => self.move_into_tree::<V6>(swarm, peers.read()),
+            Inline::Counted(_) => Some(()),
+        }
+    }
+
+    fn move_into_tree<F: Family>(
+        &mut self,
+        swarm: LineIndex,
+        peers: ColumnsRef<'_, F::Endpoint, MetaWord>,
+    ) -> Option<()> {
+        peers.iter().try_for_each(|peer| {
+            let search = tree::find::<F>(&self.lines, self.key, swarm, &peer.endpoint);
+            let place = tree::insert::<F>(&mut self.lines, self.key, swarm, search, peer, true);
+            place.map(|_| ()).or_else(|| impossible("no line for a first fork that was checked to fit"))
+        })
+    }
+
+    /// Remove a peer; false when it was not there.
+    pub(crate) fn remove<F: Family>(&mut self, swarm: LineIndex, endpoint: &F::Endpoint, now: Tick) -> bool {
+        let place = self.place_of::<F>(swarm, endpoint);
+        place.is_some_and(|place| self.remove_at::<F>(swarm, place, now))
+    }
+
+    /// Remove the peer of `swarm` that stands at `place`; false when there is none.
+    pub(super) fn remove_at<F: Family>(&mut self, swarm: LineIndex, place: Place, now: Tick) -> bool {
+        let role = if place.line == swarm {
+            let inline = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::inline_mut);
+            inline.and_then(|mut inline| inline.swap_remove(place.slot)).map(|peer| peer.role())
+        } else {
+            self.remove_from_tree::<F>(swarm, place)
+        };
+        if role.is_some() {
+            self.peers.change(role, None);
+            self.note_if_emptied(swarm, now);
+        }
+        role.is_some()
+    }
+
+    fn remove_from_tree<F: Family>(&mut self, swarm: LineIndex, place: Place) -> Option<Role> {
+        let (peers, _) = F::items(&self.lines[place.line])?;
+        let peer = peers.get(place.slot)?;
+        let leaf = tree::leaf::<F>(&self.lines, self.key, swarm, &peer.endpoint);
+        tree::remove::<F>(&mut self.lines, swarm, leaf, place);
+        self.recount(swarm, Some(peer.role()), None);
+        Some(peer.role())
+    }
+
+    /// Start the time that an empty swarm is kept for the sake of its count of completed downloads.
+    fn note_if_emptied(&mut self, swarm: LineIndex, now: Tick) {
+        if let Some(swarm) = tree::swarm_at_mut(&mut self.lines, swarm)
+            && swarm.is_empty()
+        {
+            swarm.emptied = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
