@@ -49,6 +49,11 @@ impl Served {
         self.waits().into_iter().filter(|held| *held == (address, state)).count()
     }
 
+    /// Return how many connections of 127.0.0.`host` have a slot.
+    fn held_by(&self, host: u8) -> usize {
+        self.waits().into_iter().filter(|(client, _)| *client == IpAddr::from([127, 0, 0, host])).count()
+    }
+
     /// Bring one more connection of the greedy address into `state`.
     fn hold(&mut self, state: Wait) -> TcpStream {
         let before = self.held(state);
@@ -159,8 +164,12 @@ fn the_one_that_reads_what_it_asked_for_stays_and_those_that_do_not_go() {
     served.server.turn(Patience::None).expect("the sockets work");
     for number in 0..5 {
         let honest = served.connect_from_and_say(HONEST, b"GET ");
-        served.server.turn(Patience::None).expect("the sockets work");
-        assert!(served.held(Wait::Turn) >= SLOTS - 6 && served.waits().len() == SLOTS, "{number}");
+        // A busy machine may deliver the connection late.
+        let accepted = (0..1000).any(|_| {
+            served.server.turn(Patience::None).expect("the sockets work");
+            served.held_by(HONEST) > 0
+        });
+        assert!(accepted && served.held_by(GREEDY) >= SLOTS - 6, "{number}: {:?}", served.waits());
         drop(honest);
     }
     assert_eq!(served.response(&mut brisk, 400 * page).len(), 400 * page);
