@@ -14,19 +14,26 @@
 //! # Layers
 //!
 //! ```text
-//!  main ─► cli ─► run ─┬─► net/server ─┬─► udp ────────┬─► tracker ─┬─► pool ─► wire ─► http
-//!           │          │               └─► http ───────┘     ▲      └─► access
-//!           │          ├─► net/admin ─► admin ───────────────┤
-//!           │          ├─► housekeeping (by the clock) ──────┘
-//!           │          └─► store (whitelist on disk) ◄── admin, housekeeping
-//!           └─► client ─ ─ Unix socket ─ ─► net/admin
+//! main     → cli, exit
+//! cli      → access, api, client, config, exit, run, suggest
+//! client   → api, config, exit
+//! run      → access, config, exit, net, shared, store, tracker
+//! net      → admin, clock, http, shared, tracker, wire
+//! admin    → access, api, clock, config, http, shared, store
+//! api      → access
+//! config   → access, suggest
+//! shared   → clock, store, tracker
+//! store    → access, clock
+//! tracker  → access, clock, hash_key, horizon, http, pool, wire
+//! access   → clock
+//! pool     → clock, hash_key, horizon, wire
+//! wire     → http
 //! ```
 //!
-//! An arrow points from a caller to its callee. `tracker` and everything to the right of it are the core, from which no
-//! arrow points back to the left: it names no socket, file, clock, randomness, log or runtime, and gets time and random
-//! seeds as arguments. Three leaves are below all of the core: `clock`, `horizon` and `hash_key`. `pool` stores and
-//! `tracker` decides: the pool gets what it needs of the policy as closures and plain values. `tests/layering.rs` reads
-//! the sources and checks the arrows.
+//! An arrow points from a caller to its callees, and only to modules further down. `tracker`, `access`, `pool`, `wire`,
+//! `http`, `horizon`, `hash_key` and `clock` are the core: it names no socket, file, clock, randomness, log or runtime,
+//! and gets time and random seeds as arguments. `pool` stores and `tracker` decides: the pool gets the policy that it
+//! needs as closures and plain values. `tests/layering.rs` reads the sources and compares them with these arrows.
 //!
 //! | module | what it is |
 //! |---|---|

@@ -37,17 +37,33 @@ const IMPURE: [(&str, &str); 20] = [
     ("serde", "the shell's formats"),
 ];
 
-/// Modules of the crate that each layer of the core may use.
-const ARROWS: [(&str, &[&str]); 8] = [
-    ("http", &["http"]),
-    ("wire", &["wire", "http"]),
-    ("access", &["access", "clock"]),
-    ("pool", &["pool", "wire", "clock", "horizon", "hash_key"]),
-    ("tracker", &["tracker", "pool", "wire", "http", "access", "clock", "horizon", "hash_key"]),
-    ("horizon.rs", &[]),
-    ("hash_key.rs", &[]),
-    ("clock.rs", &[]),
+/// Modules of the crate, callers before callees, each with the modules that it uses. The drawings in `lib.rs` and
+/// docs/architecture.md are this table.
+const ARROWS: [(&str, &[&str]); 20] = [
+    ("main", &["cli", "exit"]),
+    ("cli", &["access", "api", "client", "config", "exit", "run", "suggest"]),
+    ("client", &["api", "config", "exit"]),
+    ("run", &["access", "config", "exit", "net", "shared", "store", "tracker"]),
+    ("net", &["admin", "clock", "http", "shared", "tracker", "wire"]),
+    ("admin", &["access", "api", "clock", "config", "http", "shared", "store"]),
+    ("api", &["access"]),
+    ("config", &["access", "suggest"]),
+    ("suggest", &[]),
+    ("exit", &[]),
+    ("shared", &["clock", "store", "tracker"]),
+    ("store", &["access", "clock"]),
+    ("tracker", &["access", "clock", "hash_key", "horizon", "http", "pool", "wire"]),
+    ("access", &["clock"]),
+    ("pool", &["clock", "hash_key", "horizon", "wire"]),
+    ("wire", &["http"]),
+    ("http", &[]),
+    ("horizon", &[]),
+    ("hash_key", &[]),
+    ("clock", &[]),
 ];
+
+/// The documents with the drawing of [`ARROWS`], each with the prefix of its lines.
+const DRAWINGS: [(&str, &str); 2] = [("src/lib.rs", "//! "), ("docs/architecture.md", "")];
 
 /// A file of `src`, with its path relative to `src`.
 struct Source {
@@ -239,15 +255,43 @@ fn the_core_is_pure() {
 }
 
 #[test]
-fn arrows_never_point_left() {
-    for (layer, may) in ARROWS {
-        let of_layer: Vec<_> = production_sources().filter(|source| source.is_in(layer)).collect();
-        assert!(!of_layer.is_empty(), "{layer} exists");
-        for source in of_layer {
-            for module in modules_named(&source.text) {
-                assert!(may.contains(&module.as_str()), "{} names {module}", source.path);
-            }
+fn each_module_uses_the_modules_in_the_table() {
+    for (module, uses) in ARROWS {
+        let of_module: Vec<_> = production_sources().filter(|source| source.is_in(module)).collect();
+        assert!(!of_module.is_empty(), "{module} exists");
+        let used: BTreeSet<String> = of_module.iter().flat_map(|source| modules_named(&source.text)).collect();
+        let used: Vec<_> = used.iter().map(String::as_str).filter(|used| *used != module).collect();
+        assert_eq!(used, uses, "used by {module}");
+    }
+}
+
+#[test]
+fn arrows_point_from_callers_to_callees_and_the_table_has_every_module() {
+    let position = |module: &str| ARROWS.iter().position(|(name, _)| *name == module);
+    for (caller, (module, uses)) in ARROWS.iter().enumerate() {
+        for callee in *uses {
+            assert!(position(callee) > Some(caller), "{module} uses {callee}, which comes before it");
         }
+    }
+    let library = sources().into_iter().find(|source| source.path == "lib.rs").expect("lib.rs");
+    for line in production(&library.text) {
+        let module = line.trim_start_matches("pub ").strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'));
+        assert!(module.is_none_or(|module| position(module).is_some()), "{module:?} is in the table");
+    }
+}
+
+#[test]
+fn the_drawings_are_the_table() {
+    let arrow = |(module, uses): &(&str, &[&str])| format!("{module:8} → {}", uses.join(", "));
+    for (document, prefix) in DRAWINGS {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).expect(document);
+        let drawn: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix(prefix)).collect();
+        for arrow in ARROWS.iter().filter(|(_, uses)| !uses.is_empty()).map(arrow) {
+            assert!(drawn.contains(&arrow.as_str()), "{document} has no line {prefix}{arrow}");
+        }
+        let arrows = drawn.iter().filter(|line| line.contains(" → ") && !line.starts_with('|')).count();
+        let expected = ARROWS.iter().filter(|(_, uses)| !uses.is_empty()).count();
+        assert_eq!(arrows, expected, "{document} has other arrows too");
     }
 }
 
