@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::chain;
-
 use super::family::{Family, V4, V6};
 use super::line::{Counted, FORK_CHILDREN, Inline, Line, LineIndex, Swarm};
 use super::role::{Population, Role};

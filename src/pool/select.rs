@@ -5,9 +5,8 @@
 
 use super::age::Tick;
 use super::chain::{self, Place};
-use super::columns::ColumnsRef;
 use super::endpoint::address_of;
-use super::family::{Family, V4};
+use super::family::{Family, ItemsOf, V4};
 use super::line::{Line, LineIndex};
 use super::lines::Lines;
 use super::meta_word::{MetaWord, RoleCounts, SlotMask, WORD_PEERS};
@@ -61,7 +60,7 @@ impl<'a, F: Family> Row<'a, F> {
     const EMPTY: Self = Self { line: LineIndex::NONE, endpoints: &[], meta_word: MetaWord::EMPTY };
 
     #[inline]
-    fn of(line: LineIndex, peers: ColumnsRef<'a, F::Endpoint, MetaWord>) -> Self {
+    fn of(line: LineIndex, peers: ItemsOf<'a, F>) -> Self {
         Self { line, endpoints: peers.endpoints, meta_word: peers.metas }
     }
 

@@ -12,9 +12,8 @@ use std::collections::TryReserveError;
 
 use super::age::{CurrentTick, Tick, TickLength};
 use super::chain::Place;
-use super::columns::ColumnsRef;
 use super::endpoint::slot_of;
-use super::family::{Family, V4, V6};
+use super::family::{Family, ItemsOf, V4, V6};
 use super::impossible::impossible;
 use super::index::Index;
 use super::line::{Counted, Inline, LINE_OCTETS, Line, LineIndex, Peer, Swarm};
@@ -286,11 +285,7 @@ impl Pool {
         }
     }
 
-    fn move_into_tree<F: Family>(
-        &mut self,
-        swarm: LineIndex,
-        peers: ColumnsRef<'_, F::Endpoint, MetaWord>,
-    ) -> Option<()> {
+    fn move_into_tree<F: Family>(&mut self, swarm: LineIndex, peers: ItemsOf<'_, F>) -> Option<()> {
         peers.iter().try_for_each(|peer| {
             let search = tree::find::<F>(&self.lines, self.key, swarm, &peer.endpoint);
             let place = tree::insert::<F>(&mut self.lines, self.key, swarm, search, peer, true);
