@@ -19,11 +19,11 @@ pub(super) fn walk<K: Kind>(
 ) -> impl Iterator<Item = (LineIndex, ItemsOf<'_, K>)> {
     let mut at = head;
     core::iter::from_fn(move || {
-        if at.is_none() || at == end {
+        if at == end {
             return None;
         }
         let line = at;
-        let (items, next) = K::items(&lines[line])?;
+        let (items, next) = K::items(lines.get(line)?)?;
         at = next;
         Some((line, items))
     })

@@ -233,7 +233,7 @@ impl Index {
 /// Is this the line of that swarm?
 #[inline]
 fn is_swarm(lines: &Lines, line: LineIndex, info_hash: &InfoHash, horizon: Horizon) -> bool {
-    matches!(line.some().map(|line| &lines[line]), Some(Line::Swarm(swarm))
+    matches!(lines.get(line), Some(Line::Swarm(swarm))
         if swarm.info_hash == *info_hash && swarm.horizon == horizon)
 }
 

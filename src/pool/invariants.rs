@@ -57,7 +57,7 @@ impl Pool {
         let mut roles = Counted::default();
         self.check_family::<V4>(line, swarm, seen, &mut roles)?;
         self.check_family::<V6>(line, swarm, seen, &mut roles)?;
-        let forked = swarm.roots.iter().any(|root| !root.is_none() && matches!(self.lines[*root], Line::Fork(_)));
+        let forked = swarm.roots.iter().any(|root| matches!(self.lines.get(*root), Some(Line::Fork(_))));
         match swarm.inline {
             Inline::Counted(counted) if !forked => Err(format!("{line:?} has counts {counted:?} and no fork")),
             Inline::Counted(counted) if counted != roles => Err(format!("{line:?} counts {counted:?}, has {roles:?}")),

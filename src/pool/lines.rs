@@ -47,6 +47,12 @@ impl Lines {
         self.lines.len()
     }
 
+    /// The line at `index`. `None` for [`LineIndex::NONE`], which is beyond all lines: one comparison answers both.
+    #[inline]
+    pub(super) fn get(&self, index: LineIndex) -> Option<&Line> {
+        self.lines.get(index.get())
+    }
+
     /// The line at `index`, which the memory is asked for; nothing waits for it until it is read. `None` for
     /// [`LineIndex::NONE`], which is beyond all lines.
     ///

@@ -226,7 +226,7 @@ impl Pool {
             out,
             taken: 0,
         };
-        if !root.is_none() && matches!(self.lines[root], Line::Fork(_)) {
+        if matches!(self.lines.get(root), Some(Line::Fork(_))) {
             select_in_fork::<F>(&self.lines, swarm, (root, 0), path, &mut self.random, &mut selection);
         } else {
             select_in_chain::<F>(&self.lines, swarm, root, &mut self.random, &mut selection);
@@ -288,10 +288,10 @@ impl Pool {
             if taken > wanted {
                 return None;
             }
-            if next.is_none() || next == swarm {
+            let Some(line) = (if next == swarm { None } else { self.lines.get(next) }) else {
                 return Some((taken, SwarmCounts { completed: own.completed(), ..role_counts.into() }));
-            }
-            let (peers, after) = F::items(&self.lines[next])?;
+            };
+            let (peers, after) = F::items(line)?;
             row = Row::of(next, peers);
             next = after;
         }

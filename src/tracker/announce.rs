@@ -38,7 +38,6 @@ struct Kept {
     swarms: Swarms,
     /// Where the asker stands in its own swarm.
     place: Option<Place>,
-    role: Role,
 }
 
 impl Tracker {
@@ -76,7 +75,7 @@ impl Tracker {
         let counted = self.tell(tick, caller, announce, transport, &kept);
         let mut counts = counted.unwrap_or_else(|| self.counts(tick, kept.swarms));
         if kept.outcome == Outcome::NotStored {
-            count(&mut counts, kept.role);
+            count(&mut counts, Role::of(announce));
         }
         Ok(AnnounceReply {
             interval_seconds: self.interval_seconds(),
@@ -110,16 +109,16 @@ impl Tracker {
     }
 
     fn store_in<F: Family>(&mut self, tick: Tick, caller: &Caller, announce: &Announce, endpoint: F::Endpoint) -> Kept {
-        let role = Role::of(announce);
         let mut other = self.pool.find(&announce.info_hash, caller.other_horizon());
         if announce.event == Event::Stopped {
             let own = self.pool.find(&announce.info_hash, caller.horizon);
             if let Some(own) = own {
                 self.pool.remove::<F>(own, &endpoint, tick);
             }
-            return Kept { outcome: Outcome::Left, swarms: [own, other], place: None, role };
+            return Kept { outcome: Outcome::Left, swarms: [own, other], place: None };
         }
         self.pool.note_reach(caller.horizon, caller.reach);
+        let role = Role::of(announce);
         let mut upserted = self.pool.upsert::<F>(&announce.info_hash, caller.horizon, endpoint, role, tick);
         if upserted.stored == Stored::Full {
             upserted = self.store_where_full::<F>(tick, caller, announce, endpoint);
@@ -127,7 +126,7 @@ impl Tracker {
             other = self.pool.find(&announce.info_hash, caller.other_horizon());
         }
         let Upserted { stored, swarm: own, place } = upserted;
-        Kept { outcome: self.outcome(announce, stored, own), swarms: [own, other], place, role }
+        Kept { outcome: self.outcome(announce, stored, own), swarms: [own, other], place }
     }
 
     /// Make room for the newcomer, if somebody can go.
@@ -195,7 +194,7 @@ impl Tracker {
         if let [Some(swarm), None] = kept.swarms
             && self.pool.shows_all(caller.horizon, caller.reach)
         {
-            let complete = kept.role != Role::Leecher;
+            let complete = Role::of(announce) != Role::Leecher;
             let all = match caller.address {
                 IpAddr::V4(_) => {
                     let (out, wanted) = (&mut self.peers4[..], wanted.min(udp::MAX_PEERS4));
@@ -233,7 +232,7 @@ impl Tracker {
             IpAddr::V4(v4) => (endpoint(&v4.octets(), announce.port), [0; 18]),
             IpAddr::V6(v6) => ([0; 6], endpoint(&v6.octets(), announce.port)),
         };
-        let (Caller { horizon, reach, .. }, complete) = (*caller, kept.role != Role::Leecher);
+        let (Caller { horizon, reach, .. }, complete) = (*caller, Role::of(announce) != Role::Leecher);
         let swarms = kept.swarms;
         let stored = swarms[0].zip(kept.place);
         if transport == Transport::Http || caller.address.is_ipv4() {
