@@ -108,6 +108,12 @@ impl<E: Copy, M: Copy + Default> ColumnsMut<'_, E, M> {
         Some(replaced)
     }
 
+    /// Replace the meta at `slot` and return the old one.
+    #[inline]
+    pub(super) fn replace_meta(&mut self, slot: usize, meta: M) -> Option<M> {
+        Some(core::mem::replace(self.metas.get_mut(slot)?, meta))
+    }
+
     /// Add `item` behind the others and return its slot. `None` if there is no room; then nothing has changed.
     #[inline]
     pub(super) fn push(&mut self, item: Item<E, M>) -> Option<usize> {
@@ -161,6 +167,8 @@ mod tests {
         assert_eq!(items(&columns), [1, 2, 3].map(item));
         assert_eq!(columns.change().replace(1, item(9)), Some(item(2)));
         assert_eq!(columns.change().replace(3, item(9)), None);
+        assert_eq!(columns.change().replace_meta(1, 8), Some(9));
+        assert_eq!(columns.change().replace_meta(1, 9), Some(8));
         assert_eq!(columns.change().swap_remove(0), Some(item(1)));
         assert_eq!(items(&columns), [3, 9].map(item));
         assert!(is_vacant_beyond_its_items(&columns));

@@ -1,4 +1,4 @@
-//! Whether the pool is what [`super::swarms`] says it always is. For tests: it walks and allocates.
+//! The checker of the invariants that [`super::swarms`] lists. For tests: it walks the whole pool and allocates.
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
-//! Which peers an asker is told of: whole lines at a time from a random place on, never the asker itself.
+//! The selection of peers for a reply: whole lines at a time, from a random place on, without the asker itself.
 //!
-//! What is looked at is bounded ([`LINES_LOOKED_AT`]), so that a seeder in a swarm of a hundred thousand seeders costs
-//! no more than that.
+//! A selection visits at most [`LINES_LOOKED_AT`] lines, which bounds the cost of a seeder in a swarm of a hundred thousand
+//! seeders.
 
 use super::age::Tick;
 use super::chain::{self, Place};
@@ -250,8 +250,8 @@ impl Pool {
         self.shows(horizon, horizon, reach) == Shows::All
     }
 
-    /// What an asker may be told of those on the side `peers_of`. Most pools hold nobody whom that must be thought over
-    /// for.
+    /// The peers on the side `peers_of` that a reply to `asker` may name. Fast path: most pools hold no peer that needs
+    /// filtering.
     fn shows(&self, peers_of: Horizon, asker: Horizon, reach: Reach) -> Shows {
         match (peers_of, asker) {
             (Horizon::Wan, Horizon::Wan) if self.private_beyond_lan && reach == Reach::Public => Shows::Public,

@@ -66,16 +66,17 @@ impl Tracker {
     ) -> Result<AnnounceReply<'_>, Refusal> {
         let tick = self.pool.advance_to(now);
         let admitted = self.may_announce(now, caller, announce);
-        let stored = admitted.map(|()| self.store(tick, caller, announce));
+        let role = Role::of(announce);
+        let stored = admitted.map(|()| self.store(tick, caller, announce, role));
         self.counters.announce(transport, announce, stored.map(|kept| kept.outcome));
         let kept = stored?;
         if kept.outcome == Outcome::Added {
             self.nat_detector.add(caller.address);
         }
-        let counted = self.tell(tick, caller, announce, transport, &kept);
+        let counted = self.tell(tick, caller, announce, role, transport, &kept);
         let mut counts = counted.unwrap_or_else(|| self.counts(tick, kept.swarms));
         if kept.outcome == Outcome::NotStored {
-            count(&mut counts, Role::of(announce));
+            count(&mut counts, role);
         }
         Ok(AnnounceReply {
             interval_seconds: self.interval_seconds(),
@@ -101,14 +102,21 @@ impl Tracker {
     }
 
     /// Store the announcing peer, or remove it.
-    fn store(&mut self, now: Tick, caller: &Caller, announce: &Announce) -> Kept {
+    fn store(&mut self, now: Tick, caller: &Caller, announce: &Announce, role: Role) -> Kept {
         match caller.address {
-            IpAddr::V4(v4) => self.store_in::<V4>(now, caller, announce, endpoint(&v4.octets(), announce.port)),
-            IpAddr::V6(v6) => self.store_in::<V6>(now, caller, announce, endpoint(&v6.octets(), announce.port)),
+            IpAddr::V4(v4) => self.store_in::<V4>(now, caller, announce, endpoint(&v4.octets(), announce.port), role),
+            IpAddr::V6(v6) => self.store_in::<V6>(now, caller, announce, endpoint(&v6.octets(), announce.port), role),
         }
     }
 
-    fn store_in<F: Family>(&mut self, tick: Tick, caller: &Caller, announce: &Announce, endpoint: F::Endpoint) -> Kept {
+    fn store_in<F: Family>(
+        &mut self,
+        tick: Tick,
+        caller: &Caller,
+        announce: &Announce,
+        endpoint: F::Endpoint,
+        role: Role,
+    ) -> Kept {
         let mut other = self.pool.find(&announce.info_hash, caller.other_horizon());
         if announce.event == Event::Stopped {
             let own = self.pool.find(&announce.info_hash, caller.horizon);
@@ -118,7 +126,6 @@ impl Tracker {
             return Kept { outcome: Outcome::Left, swarms: [own, other], place: None };
         }
         self.pool.note_reach(caller.horizon, caller.reach);
-        let role = Role::of(announce);
         let mut upserted = self.pool.upsert::<F>(&announce.info_hash, caller.horizon, endpoint, role, tick);
         if upserted.stored == Stored::Full {
             upserted = self.store_where_full::<F>(tick, caller, announce, endpoint);
@@ -182,6 +189,7 @@ impl Tracker {
         tick: Tick,
         caller: &Caller,
         announce: &Announce,
+        role: Role,
         transport: Transport,
         kept: &Kept,
     ) -> Option<SwarmCounts> {
@@ -194,7 +202,7 @@ impl Tracker {
         if let [Some(swarm), None] = kept.swarms
             && self.pool.shows_all(caller.horizon, caller.reach)
         {
-            let complete = Role::of(announce) != Role::Leecher;
+            let complete = role != Role::Leecher;
             let all = match caller.address {
                 IpAddr::V4(_) => {
                     let (out, wanted) = (&mut self.peers4[..], wanted.min(udp::MAX_PEERS4));
