@@ -61,8 +61,11 @@ impl<E, const N: usize> Columns<E, Meta, N> {
 
 impl<E, const N: usize> Columns<E, u8, N> {
     #[inline]
-    pub(super) fn read(&self) -> ColumnsRef<'_, E, [u8; N]> {
-        ColumnsRef { endpoints: &self.endpoints, metas: self.metas }
+    pub(super) fn read(&self) -> ColumnsRef<'_, E, u128> {
+        const { assert!(N <= size_of::<u128>()) };
+        let mut octets = [0; size_of::<u128>()];
+        octets[..N].copy_from_slice(&self.metas);
+        ColumnsRef { endpoints: &self.endpoints, metas: u128::from_le_bytes(octets) }
     }
 }
 
@@ -83,9 +86,9 @@ impl<'a, E: Copy> ColumnsRef<'a, E, MetaWord> {
     }
 }
 
-impl<'a, E: Copy, const N: usize> ColumnsRef<'a, E, [u8; N]> {
-    pub(super) fn iter(self) -> impl Iterator<Item = Item<E, u8>> + use<'a, E, N> {
-        self.endpoints.iter().zip(self.metas).map(|(&endpoint, meta)| Item { endpoint, meta })
+impl<'a, E: Copy> ColumnsRef<'a, E, u128> {
+    pub(super) fn iter(self) -> impl Iterator<Item = Item<E, u8>> + use<'a, E> {
+        self.endpoints.iter().zip(self.metas.to_le_bytes()).map(|(&endpoint, meta)| Item { endpoint, meta })
     }
 }
 

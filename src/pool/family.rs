@@ -152,7 +152,7 @@ impl Family for V6 {
 impl Kind for Buckets {
     type Endpoint = LineIndex;
     type Meta = u8;
-    type Metas = [u8; SWARMS_PER_BUCKET];
+    type Metas = u128;
 
     const CAPACITY: usize = SWARMS_PER_BUCKET;
 
