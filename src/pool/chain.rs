@@ -1,7 +1,6 @@
 //! Chains of lines: every line full but the head, so that a chain wastes half a line on average, however long it is.
 
-use super::columns::{ColumnsRef, Item};
-use super::family::Kind;
+use super::family::{ItemOf, ItemsOf, Kind};
 use super::line::{Line, LineIndex};
 use super::lines::Lines;
 
@@ -17,14 +16,14 @@ pub(super) fn walk<K: Kind>(
     lines: &Lines,
     head: LineIndex,
     end: LineIndex,
-) -> impl Iterator<Item = (LineIndex, ColumnsRef<'_, K::Endpoint, K::Metas>)> {
+) -> impl Iterator<Item = (LineIndex, ItemsOf<'_, K>)> {
     let mut at = head;
     core::iter::from_fn(move || {
-        if at.is_none() || at == end {
+        if at == end {
             return None;
         }
         let line = at;
-        let (items, next) = K::items(&lines[line])?;
+        let (items, next) = K::items(lines.get(line)?)?;
         at = next;
         Some((line, items))
     })
@@ -32,12 +31,7 @@ pub(super) fn walk<K: Kind>(
 
 /// Add `item` at the head of a chain and return the head, which is a new line if the old one was full. `None` when there
 /// is no line for it; then nothing has changed.
-pub(super) fn push<K: Kind>(
-    lines: &mut Lines,
-    head: LineIndex,
-    end: LineIndex,
-    item: Item<K::Endpoint, K::Meta>,
-) -> Option<LineIndex> {
+pub(super) fn push<K: Kind>(lines: &mut Lines, head: LineIndex, end: LineIndex, item: ItemOf<K>) -> Option<LineIndex> {
     if let Some(head) = head.some()
         && K::items_mut(&mut lines[head]).is_some_and(|mut items| items.push(item).is_some())
     {
@@ -49,11 +43,7 @@ pub(super) fn push<K: Kind>(
 }
 
 /// Remove and return the last item of the head, with the head that the chain then has.
-pub(super) fn pop<K: Kind>(
-    lines: &mut Lines,
-    head: LineIndex,
-    end: LineIndex,
-) -> Option<(Item<K::Endpoint, K::Meta>, LineIndex)> {
+pub(super) fn pop<K: Kind>(lines: &mut Lines, head: LineIndex, end: LineIndex) -> Option<(ItemOf<K>, LineIndex)> {
     let mut items = K::items_mut(&mut lines[head.some()?])?;
     let item = items.pop()?;
     if !items.is_empty() {

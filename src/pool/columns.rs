@@ -61,8 +61,11 @@ impl<E, const N: usize> Columns<E, Meta, N> {
 
 impl<E, const N: usize> Columns<E, u8, N> {
     #[inline]
-    pub(super) fn read(&self) -> ColumnsRef<'_, E, [u8; N]> {
-        ColumnsRef { endpoints: &self.endpoints, metas: self.metas }
+    pub(super) fn read(&self) -> ColumnsRef<'_, E, u128> {
+        const { assert!(N <= size_of::<u128>()) };
+        let mut octets = [0; size_of::<u128>()];
+        octets[..N].copy_from_slice(&self.metas);
+        ColumnsRef { endpoints: &self.endpoints, metas: u128::from_le_bytes(octets) }
     }
 }
 
@@ -83,9 +86,9 @@ impl<'a, E: Copy> ColumnsRef<'a, E, MetaWord> {
     }
 }
 
-impl<'a, E: Copy, const N: usize> ColumnsRef<'a, E, [u8; N]> {
-    pub(super) fn iter(self) -> impl Iterator<Item = Item<E, u8>> + use<'a, E, N> {
-        self.endpoints.iter().zip(self.metas).map(|(&endpoint, meta)| Item { endpoint, meta })
+impl<'a, E: Copy> ColumnsRef<'a, E, u128> {
+    pub(super) fn iter(self) -> impl Iterator<Item = Item<E, u8>> + use<'a, E> {
+        self.endpoints.iter().zip(self.metas.to_le_bytes()).map(|(&endpoint, meta)| Item { endpoint, meta })
     }
 }
 
@@ -106,6 +109,12 @@ impl<E: Copy, M: Copy + Default> ColumnsMut<'_, E, M> {
         let replaced = Item { endpoint: *endpoint, meta: *meta };
         (*endpoint, *meta) = (item.endpoint, item.meta);
         Some(replaced)
+    }
+
+    /// Replace the meta at `slot` and return the old one.
+    #[inline]
+    pub(super) fn replace_meta(&mut self, slot: usize, meta: M) -> Option<M> {
+        Some(core::mem::replace(self.metas.get_mut(slot)?, meta))
     }
 
     /// Add `item` behind the others and return its slot. `None` if there is no room; then nothing has changed.
@@ -161,6 +170,8 @@ mod tests {
         assert_eq!(items(&columns), [1, 2, 3].map(item));
         assert_eq!(columns.change().replace(1, item(9)), Some(item(2)));
         assert_eq!(columns.change().replace(3, item(9)), None);
+        assert_eq!(columns.change().replace_meta(1, 8), Some(9));
+        assert_eq!(columns.change().replace_meta(1, 9), Some(8));
         assert_eq!(columns.change().swap_remove(0), Some(item(1)));
         assert_eq!(items(&columns), [3, 9].map(item));
         assert!(is_vacant_beyond_its_items(&columns));

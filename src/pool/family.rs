@@ -2,12 +2,12 @@
 
 use core::fmt::Debug;
 
-use super::columns::{Columns, ColumnsMut, ColumnsRef};
+use super::columns::{Columns, ColumnsMut, ColumnsRef, Item};
 use super::line::{Chained, Inline, Line, LineIndex, PEERS4_PER_LINE, PEERS6_PER_LINE, SWARMS_PER_BUCKET, Swarm};
 use super::meta_word::{Meta, MetaWord};
 
 /// The variant of [`Line`] that a chain consists of.
-pub(crate) trait Kind {
+pub(crate) trait Kind: Sized {
     /// The first column of its items.
     type Endpoint: Copy + Debug + 'static;
     /// The second column. The default means vacant.
@@ -21,10 +21,16 @@ pub(crate) trait Kind {
     /// An empty line of this kind.
     fn line(next: LineIndex) -> Line;
     /// The items and the next line, if `line` is of this kind.
-    fn items(line: &Line) -> Option<(ColumnsRef<'_, Self::Endpoint, Self::Metas>, LineIndex)>;
+    fn items(line: &Line) -> Option<(ItemsOf<'_, Self>, LineIndex)>;
     /// The items to change, if `line` is of this kind.
     fn items_mut(line: &mut Line) -> Option<ColumnsMut<'_, Self::Endpoint, Self::Meta>>;
 }
+
+/// An item of a line of this kind.
+pub(crate) type ItemOf<K> = Item<<K as Kind>::Endpoint, <K as Kind>::Meta>;
+
+/// The items of a line of this kind.
+pub(crate) type ItemsOf<'a, K> = ColumnsRef<'a, <K as Kind>::Endpoint, <K as Kind>::Metas>;
 
 /// A kind of peers, whose endpoint is address and port as on the wire.
 pub(crate) trait Family:
@@ -38,7 +44,7 @@ pub(crate) trait Family:
     /// Are all peers of the swarm of this family, in its own line and one chain at most?
     fn is_only_family(swarm: &Swarm) -> bool;
     /// The peers in the swarm's own line, unless that holds something else.
-    fn inline(swarm: &Swarm) -> Option<ColumnsRef<'_, Self::Endpoint, MetaWord>>;
+    fn inline(swarm: &Swarm) -> Option<ItemsOf<'_, Self>>;
     /// Those peers to change. An empty list changes its family.
     fn inline_mut(swarm: &mut Swarm) -> Option<ColumnsMut<'_, Self::Endpoint, Meta>>;
 }
@@ -65,7 +71,7 @@ impl Kind for V4 {
     }
 
     #[inline]
-    fn items(line: &Line) -> Option<(ColumnsRef<'_, [u8; 6], MetaWord>, LineIndex)> {
+    fn items(line: &Line) -> Option<(ItemsOf<'_, Self>, LineIndex)> {
         if let Line::Peers4(chained) = line { Some((chained.items.read(), chained.next)) } else { None }
     }
 
@@ -85,7 +91,7 @@ impl Family for V4 {
     }
 
     #[inline]
-    fn inline(swarm: &Swarm) -> Option<ColumnsRef<'_, [u8; 6], MetaWord>> {
+    fn inline(swarm: &Swarm) -> Option<ItemsOf<'_, Self>> {
         if let Inline::Peers4(inline) = &swarm.inline { Some(inline.read()) } else { None }
     }
 
@@ -110,7 +116,7 @@ impl Kind for V6 {
     }
 
     #[inline]
-    fn items(line: &Line) -> Option<(ColumnsRef<'_, [u8; 18], MetaWord>, LineIndex)> {
+    fn items(line: &Line) -> Option<(ItemsOf<'_, Self>, LineIndex)> {
         if let Line::Peers6(chained) = line { Some((chained.items.read(), chained.next)) } else { None }
     }
 
@@ -130,7 +136,7 @@ impl Family for V6 {
     }
 
     #[inline]
-    fn inline(swarm: &Swarm) -> Option<ColumnsRef<'_, [u8; 18], MetaWord>> {
+    fn inline(swarm: &Swarm) -> Option<ItemsOf<'_, Self>> {
         if let Inline::Peers6(inline) = &swarm.inline { Some(inline.read()) } else { None }
     }
 
@@ -146,7 +152,7 @@ impl Family for V6 {
 impl Kind for Buckets {
     type Endpoint = LineIndex;
     type Meta = u8;
-    type Metas = [u8; SWARMS_PER_BUCKET];
+    type Metas = u128;
 
     const CAPACITY: usize = SWARMS_PER_BUCKET;
 
@@ -155,7 +161,7 @@ impl Kind for Buckets {
     }
 
     #[inline]
-    fn items(line: &Line) -> Option<(ColumnsRef<'_, LineIndex, Self::Metas>, LineIndex)> {
+    fn items(line: &Line) -> Option<(ItemsOf<'_, Self>, LineIndex)> {
         if let Line::Bucket(chained) = line { Some((chained.items.read(), chained.next)) } else { None }
     }
 

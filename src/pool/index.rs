@@ -10,7 +10,7 @@ use super::chain::{self, Place};
 use super::columns::ColumnsRef;
 use super::family::Buckets;
 use super::impossible::impossible;
-use super::line::{Indexed, Line, LineIndex, SWARMS_PER_BUCKET};
+use super::line::{Indexed, Line, LineIndex};
 use super::lines::Lines;
 use crate::hash_key::HashKey;
 use crate::horizon::Horizon;
@@ -233,17 +233,15 @@ impl Index {
 /// Is this the line of that swarm?
 #[inline]
 fn is_swarm(lines: &Lines, line: LineIndex, info_hash: &InfoHash, horizon: Horizon) -> bool {
-    matches!(line.some().map(|line| &lines[line]), Some(Line::Swarm(swarm))
+    matches!(lines.get(line), Some(Line::Swarm(swarm))
         if swarm.info_hash == *info_hash && swarm.horizon == horizon)
 }
 
-impl<'a> ColumnsRef<'a, LineIndex, [u8; SWARMS_PER_BUCKET]> {
+impl<'a> ColumnsRef<'a, LineIndex, u128> {
     /// The swarms with this tag: hardly ever more than one, and most of them the one that is looked for.
     #[inline]
     fn tagged(self, tag: u8) -> impl Iterator<Item = LineIndex> + use<'a> {
-        let mut tags = [0; 16];
-        tags[..SWARMS_PER_BUCKET].copy_from_slice(&self.metas);
-        let mut equal = slots_equal(u128::from_le_bytes(tags), tag);
+        let mut equal = slots_equal(self.metas, tag);
         let endpoints = self.endpoints;
         core::iter::from_fn(move || {
             while equal != 0 {

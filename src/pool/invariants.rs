@@ -1,9 +1,8 @@
-//! Whether the pool is what [`super::swarms`] says it always is. For tests: it walks and allocates.
+//! The checker of the invariants that [`super::swarms`] lists. For tests: it walks the whole pool and allocates.
 
 use std::collections::BTreeSet;
 
 use super::chain;
-
 use super::family::{Family, V4, V6};
 use super::line::{Counted, FORK_CHILDREN, Inline, Line, LineIndex, Swarm};
 use super::role::{Population, Role};
@@ -58,7 +57,7 @@ impl Pool {
         let mut roles = Counted::default();
         self.check_family::<V4>(line, swarm, seen, &mut roles)?;
         self.check_family::<V6>(line, swarm, seen, &mut roles)?;
-        let forked = swarm.roots.iter().any(|root| !root.is_none() && matches!(self.lines[*root], Line::Fork(_)));
+        let forked = swarm.roots.iter().any(|root| matches!(self.lines.get(*root), Some(Line::Fork(_))));
         match swarm.inline {
             Inline::Counted(counted) if !forked => Err(format!("{line:?} has counts {counted:?} and no fork")),
             Inline::Counted(counted) if counted != roles => Err(format!("{line:?} counts {counted:?}, has {roles:?}")),

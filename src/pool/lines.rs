@@ -47,10 +47,16 @@ impl Lines {
         self.lines.len()
     }
 
+    /// The line at `index`. `None` for [`LineIndex::NONE`], which is beyond all lines: one comparison answers both.
+    #[inline]
+    pub(super) fn get(&self, index: LineIndex) -> Option<&Line> {
+        self.lines.get(index.get())
+    }
+
     /// The line at `index`, which the memory is asked for; nothing waits for it until it is read. `None` for
     /// [`LineIndex::NONE`], which is beyond all lines.
     ///
-    /// On 32-bit ARM there is no instruction for it to be had, and the memory is asked by the first to read.
+    /// On 32-bit ARM this prefetches nothing: prefetch-index has no implementation for it.
     #[inline]
     pub(super) fn ask_for(&self, index: LineIndex) -> Option<&Line> {
         let line = self.lines.get(index.get())?;

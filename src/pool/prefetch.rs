@@ -1,4 +1,4 @@
-//! Bringing what a batch of announces will need into the processor's cache, all at once.
+//! Prefetch: bring the lines that a batch of announces will read into the processor's cache.
 //!
 //! An announce to one of many swarms waits for memory many times in a row: for a line of the index, for the swarm, for
 //! the lines of the chain that the asker stands in, for those that it is told of. One announce cannot do better, for
@@ -46,7 +46,7 @@ struct Descent<'a> {
     path: u64,
     /// Forks that lie behind.
     depth: u32,
-    /// Whether the leaf beside the one that is come to is needed as well, and the last of these forks if it is.
+    /// Also prefetch the sibling leaf? If so, the last of these forks.
     beside: Beside<'a>,
 }
 

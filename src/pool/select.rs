@@ -1,13 +1,12 @@
-//! Which peers an asker is told of: whole lines at a time from a random place on, never the asker itself.
+//! The selection of peers for a reply: whole lines at a time, from a random place on, without the asker itself.
 //!
-//! What is looked at is bounded ([`LINES_LOOKED_AT`]), so that a seeder in a swarm of a hundred thousand seeders costs
-//! no more than that.
+//! A selection visits at most [`LINES_LOOKED_AT`] lines, which bounds the cost of a seeder in a swarm of a hundred thousand
+//! seeders.
 
 use super::age::Tick;
 use super::chain::{self, Place};
-use super::columns::ColumnsRef;
 use super::endpoint::address_of;
-use super::family::{Family, V4};
+use super::family::{Family, ItemsOf, V4};
 use super::line::{Line, LineIndex};
 use super::lines::Lines;
 use super::meta_word::{MetaWord, RoleCounts, SlotMask, WORD_PEERS};
@@ -61,7 +60,7 @@ impl<'a, F: Family> Row<'a, F> {
     const EMPTY: Self = Self { line: LineIndex::NONE, endpoints: &[], meta_word: MetaWord::EMPTY };
 
     #[inline]
-    fn of(line: LineIndex, peers: ColumnsRef<'a, F::Endpoint, MetaWord>) -> Self {
+    fn of(line: LineIndex, peers: ItemsOf<'a, F>) -> Self {
         Self { line, endpoints: peers.endpoints, meta_word: peers.metas }
     }
 
@@ -227,7 +226,7 @@ impl Pool {
             out,
             taken: 0,
         };
-        if !root.is_none() && matches!(self.lines[root], Line::Fork(_)) {
+        if matches!(self.lines.get(root), Some(Line::Fork(_))) {
             select_in_fork::<F>(&self.lines, swarm, (root, 0), path, &mut self.random, &mut selection);
         } else {
             select_in_chain::<F>(&self.lines, swarm, root, &mut self.random, &mut selection);
@@ -251,8 +250,8 @@ impl Pool {
         self.shows(horizon, horizon, reach) == Shows::All
     }
 
-    /// What an asker may be told of those on the side `peers_of`. Most pools hold nobody whom that must be thought over
-    /// for.
+    /// The peers on the side `peers_of` that a reply to `asker` may name. Fast path: most pools hold no peer that needs
+    /// filtering.
     fn shows(&self, peers_of: Horizon, asker: Horizon, reach: Reach) -> Shows {
         match (peers_of, asker) {
             (Horizon::Wan, Horizon::Wan) if self.private_beyond_lan && reach == Reach::Public => Shows::Public,
@@ -289,10 +288,10 @@ impl Pool {
             if taken > wanted {
                 return None;
             }
-            if next.is_none() || next == swarm {
+            let Some(line) = (if next == swarm { None } else { self.lines.get(next) }) else {
                 return Some((taken, SwarmCounts { completed: own.completed(), ..role_counts.into() }));
-            }
-            let (peers, after) = F::items(&self.lines[next])?;
+            };
+            let (peers, after) = F::items(line)?;
             row = Row::of(next, peers);
             next = after;
         }

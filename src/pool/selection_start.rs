@@ -1,10 +1,10 @@
-//! Where a selection starts in a swarm with forks: at a leaf that chance chooses, and that can be known before.
+//! The leaf at which a selection starts in a swarm with forks: random, and known before to the prefetcher.
 
 /// Selections that an announce makes at most: of either family, on either side of the horizon.
 const SELECTIONS_AN_ANNOUNCE: usize = 4;
 
-/// Draws the starts: a number that nobody knows, mixed with who asks, and drawn anew for each selection, or for all those
-/// of a batch that is looked ahead at.
+/// The random starting leaf for each requester: one seed per selection, or one for a whole batch, so that the prefetcher
+/// can predict it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SelectionStart {
     drawn: u64,
@@ -13,12 +13,12 @@ pub(crate) struct SelectionStart {
 }
 
 impl SelectionStart {
-    /// Draw a number for the selections of so many announces, which [`Self::ahead`] then knows.
+    /// Draw the seed for the selections of so many announces. [`Self::ahead`] returns what it leads to.
     pub(super) fn draw_for(&mut self, announces: usize, random: &mut fastrand::Rng) {
         *self = Self { drawn: random.u64(..), selections_left: announces * SELECTIONS_AN_ANNOUNCE };
     }
 
-    /// Which child of each fork to take for whoever asks, with this number.
+    /// Return the path from the root to the starting leaf for this requester.
     pub(super) fn ahead(&self, endpoint: &[u8]) -> u64 {
         endpoint.chunks(size_of::<u64>()).fold(self.drawn, |state, chunk| {
             let mut octets = [0; size_of::<u64>()];

@@ -12,14 +12,13 @@ use std::collections::TryReserveError;
 
 use super::age::{CurrentTick, Tick, TickLength};
 use super::chain::Place;
-use super::columns::ColumnsRef;
 use super::endpoint::slot_of;
-use super::family::{Family, V4, V6};
+use super::family::{Family, ItemsOf, V4, V6};
 use super::impossible::impossible;
 use super::index::Index;
 use super::line::{Counted, Inline, LINE_OCTETS, Line, LineIndex, Peer, Swarm};
 use super::lines::Lines;
-use super::meta_word::MetaWord;
+use super::meta_word::{Meta, MetaWord};
 use super::role::{Population, Role};
 use super::selection_start::SelectionStart;
 use super::tree::{self, Search};
@@ -202,12 +201,11 @@ impl Pool {
         role: Role,
         now: Tick,
     ) -> (Stored, Option<Place>) {
-        let new = Peer::new(endpoint, role, now);
-        let refreshed =
-            |before: Peer<F::Endpoint>| Stored::Refreshed { before: before.role(), age: before.seen().age(now) };
+        let meta = Meta::new(role, now);
+        let refreshed = |before: Meta| Stored::Refreshed { before: before.role(), age: before.seen().age(now) };
         if let Some(mut inline) = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::inline_mut)
             && let Some(slot) = slot_of(inline.endpoints(), &endpoint)
-            && let Some(before) = inline.replace(slot, new)
+            && let Some(before) = inline.replace_meta(slot, meta)
         {
             self.peers.change(Some(before.role()), Some(role));
             return (refreshed(before), Some(Place { line: swarm, slot }));
@@ -215,13 +213,13 @@ impl Pool {
         let search = tree::find::<F>(&self.lines, self.key, swarm, &endpoint);
         if let Some(place) = search.place
             && let Some(mut peers) = F::items_mut(&mut self.lines[place.line])
-            && let Some(before) = peers.replace(place.slot, new)
+            && let Some(before) = peers.replace_meta(place.slot, meta)
         {
             self.peers.change(Some(before.role()), Some(role));
             self.recount(swarm, Some(before.role()), Some(role));
             return (refreshed(before), Some(place));
         }
-        match self.insert::<F>(swarm, search, new) {
+        match self.insert::<F>(swarm, search, Peer::new(endpoint, role, now)) {
             Some(place) => (Stored::Added, Some(place)),
             None => (Stored::Full, None),
         }
@@ -286,11 +284,7 @@ impl Pool {
         }
     }
 
-    fn move_into_tree<F: Family>(
-        &mut self,
-        swarm: LineIndex,
-        peers: ColumnsRef<'_, F::Endpoint, MetaWord>,
-    ) -> Option<()> {
+    fn move_into_tree<F: Family>(&mut self, swarm: LineIndex, peers: ItemsOf<'_, F>) -> Option<()> {
         peers.iter().try_for_each(|peer| {
             let search = tree::find::<F>(&self.lines, self.key, swarm, &peer.endpoint);
             let place = tree::insert::<F>(&mut self.lines, self.key, swarm, search, peer, true);

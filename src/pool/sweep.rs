@@ -186,7 +186,7 @@ impl Pool {
             tree::merge::<V6>(&mut self.lines, swarm, line);
         }
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return };
-        let forked = own.roots.iter().any(|root| !root.is_none() && matches!(self.lines[*root], Line::Fork(_)));
+        let forked = own.roots.iter().any(|root| matches!(self.lines.get(*root), Some(Line::Fork(_))));
         if !forked && let Some(own) = tree::swarm_at_mut(&mut self.lines, swarm) {
             own.inline = Inline::Peers4(Columns::new());
         }

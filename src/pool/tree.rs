@@ -60,10 +60,7 @@ pub(super) fn root<F: Family>(lines: &Lines, swarm: LineIndex) -> LineIndex {
 }
 
 fn fork_at(lines: &Lines, line: LineIndex) -> Option<&Fork> {
-    if line.is_none() {
-        return None;
-    }
-    if let Line::Fork(fork) = &lines[line] { Some(fork) } else { None }
+    if let Line::Fork(fork) = lines.get(line)? { Some(fork) } else { None }
 }
 
 const NO_FORK: &str = "a line below which leaves hang and that is no fork";

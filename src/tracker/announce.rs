@@ -38,7 +38,6 @@ struct Kept {
     swarms: Swarms,
     /// Where the asker stands in its own swarm.
     place: Option<Place>,
-    role: Role,
 }
 
 impl Tracker {
@@ -67,16 +66,17 @@ impl Tracker {
     ) -> Result<AnnounceReply<'_>, Refusal> {
         let tick = self.pool.advance_to(now);
         let admitted = self.may_announce(now, caller, announce);
-        let stored = admitted.map(|()| self.store(tick, caller, announce));
+        let role = Role::of(announce);
+        let stored = admitted.map(|()| self.store(tick, caller, announce, role));
         self.counters.announce(transport, announce, stored.map(|kept| kept.outcome));
         let kept = stored?;
         if kept.outcome == Outcome::Added {
             self.nat_detector.add(caller.address);
         }
-        let counted = self.tell(tick, caller, announce, transport, &kept);
+        let counted = self.tell(tick, caller, announce, role, transport, &kept);
         let mut counts = counted.unwrap_or_else(|| self.counts(tick, kept.swarms));
         if kept.outcome == Outcome::NotStored {
-            count(&mut counts, kept.role);
+            count(&mut counts, role);
         }
         Ok(AnnounceReply {
             interval_seconds: self.interval_seconds(),
@@ -102,22 +102,28 @@ impl Tracker {
     }
 
     /// Store the announcing peer, or remove it.
-    fn store(&mut self, now: Tick, caller: &Caller, announce: &Announce) -> Kept {
+    fn store(&mut self, now: Tick, caller: &Caller, announce: &Announce, role: Role) -> Kept {
         match caller.address {
-            IpAddr::V4(v4) => self.store_in::<V4>(now, caller, announce, endpoint(&v4.octets(), announce.port)),
-            IpAddr::V6(v6) => self.store_in::<V6>(now, caller, announce, endpoint(&v6.octets(), announce.port)),
+            IpAddr::V4(v4) => self.store_in::<V4>(now, caller, announce, endpoint(&v4.octets(), announce.port), role),
+            IpAddr::V6(v6) => self.store_in::<V6>(now, caller, announce, endpoint(&v6.octets(), announce.port), role),
         }
     }
 
-    fn store_in<F: Family>(&mut self, tick: Tick, caller: &Caller, announce: &Announce, endpoint: F::Endpoint) -> Kept {
-        let role = Role::of(announce);
+    fn store_in<F: Family>(
+        &mut self,
+        tick: Tick,
+        caller: &Caller,
+        announce: &Announce,
+        endpoint: F::Endpoint,
+        role: Role,
+    ) -> Kept {
         let mut other = self.pool.find(&announce.info_hash, caller.other_horizon());
         if announce.event == Event::Stopped {
             let own = self.pool.find(&announce.info_hash, caller.horizon);
             if let Some(own) = own {
                 self.pool.remove::<F>(own, &endpoint, tick);
             }
-            return Kept { outcome: Outcome::Left, swarms: [own, other], place: None, role };
+            return Kept { outcome: Outcome::Left, swarms: [own, other], place: None };
         }
         self.pool.note_reach(caller.horizon, caller.reach);
         let mut upserted = self.pool.upsert::<F>(&announce.info_hash, caller.horizon, endpoint, role, tick);
@@ -127,7 +133,7 @@ impl Tracker {
             other = self.pool.find(&announce.info_hash, caller.other_horizon());
         }
         let Upserted { stored, swarm: own, place } = upserted;
-        Kept { outcome: self.outcome(announce, stored, own), swarms: [own, other], place, role }
+        Kept { outcome: self.outcome(announce, stored, own), swarms: [own, other], place }
     }
 
     /// Make room for the newcomer, if somebody can go.
@@ -183,6 +189,7 @@ impl Tracker {
         tick: Tick,
         caller: &Caller,
         announce: &Announce,
+        role: Role,
         transport: Transport,
         kept: &Kept,
     ) -> Option<SwarmCounts> {
@@ -195,7 +202,7 @@ impl Tracker {
         if let [Some(swarm), None] = kept.swarms
             && self.pool.shows_all(caller.horizon, caller.reach)
         {
-            let complete = kept.role != Role::Leecher;
+            let complete = role != Role::Leecher;
             let all = match caller.address {
                 IpAddr::V4(_) => {
                     let (out, wanted) = (&mut self.peers4[..], wanted.min(udp::MAX_PEERS4));
@@ -233,7 +240,7 @@ impl Tracker {
             IpAddr::V4(v4) => (endpoint(&v4.octets(), announce.port), [0; 18]),
             IpAddr::V6(v6) => ([0; 6], endpoint(&v6.octets(), announce.port)),
         };
-        let (Caller { horizon, reach, .. }, complete) = (*caller, kept.role != Role::Leecher);
+        let (Caller { horizon, reach, .. }, complete) = (*caller, Role::of(announce) != Role::Leecher);
         let swarms = kept.swarms;
         let stored = swarms[0].zip(kept.place);
         if transport == Transport::Http || caller.address.is_ipv4() {

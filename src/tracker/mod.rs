@@ -1,8 +1,8 @@
-//! Everything decided: who may announce, what is stored, who is told of whom.
+//! The policy of the tracker: admission, what an announce stores and which peers its reply names. [`crate::pool`] stores.
 //!
-//! Pure: time and randomness are arguments, memory is taken in [`Tracker::new`] and never after, and nothing here knows
-//! a socket, a file or a log. The net layer hands in what it received ([`Tracker::answer_datagram`],
-//! [`Tracker::answer_request`]) and sends what comes out.
+//! Pure: time and random seeds are arguments, all memory is reserved in [`Tracker::new`], and no socket, file or log is
+//! named here. The net layer passes in the bytes that it received ([`Tracker::answer_datagram`],
+//! [`Tracker::answer_request`]) and sends the bytes that come out.
 
 mod announce;
 mod connection_id;
