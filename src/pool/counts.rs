@@ -49,8 +49,8 @@ impl Pool {
 
     /// Keep the counts of a forked swarm.
     pub(super) fn recount(&mut self, swarm: LineIndex, before: Option<Role>, after: Option<Role>) {
-        if let Some(Swarm { inline: Inline::Counted(counted), .. }) = tree::swarm_at_mut(&mut self.lines, swarm)
-            && before != after
+        if before != after
+            && let Some(Swarm { inline: Inline::Counted(counted), .. }) = tree::swarm_at_mut(&mut self.lines, swarm)
         {
             before.into_iter().for_each(|role| counted.subtract(role));
             after.into_iter().for_each(|role| counted.add(role));
