@@ -11,6 +11,7 @@
 //! | `whitelist.export` | the list as text, in case the database is lost; seldom written |
 //! | `whitelist.broken-…` | the last three databases that could not be read completely |
 //! | `whitelist.building/`, `whitelist.finished/` | for a moment, a database that replaces another |
+//! | `whitelist.probe` | for a moment, a page that tests the disk before a new database is written |
 //! | `lock` | locked by the tracker that uses the directory |
 //! | `opening-panics` | number of consecutive starts that ended in a panic of the database library |
 

@@ -1,7 +1,7 @@
 //! The paths in the data directory, and operations on its files and folders as a whole.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -133,6 +133,18 @@ impl DataDir {
         let _ = fs::remove_dir_all(database).or_else(|_| fs::remove_file(database));
     }
 
+    /// Write a file of one page, sync it and remove it.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub(super) fn try_to_write(&self) -> io::Result<()> {
+        let path = self.0.join("whitelist.probe");
+        let mut file = File::create(&path)?;
+        let written = file.write_all(&[0xa5; 4096]).and_then(|()| file.sync_all());
+        fs::remove_file(&path)?;
+        written
+    }
+
     /// Check that the file system has room for `bytes` and the overhead: the database library cannot continue after a
     /// write that found no room.
     ///
@@ -221,6 +233,15 @@ mod tests {
             assert_eq!(holds.as_deref(), after, "{before:?}");
             assert!(!data_dir.building().exists() && !data_dir.finished().exists(), "{before:?}");
         }
+    }
+
+    #[test]
+    fn a_test_write_leaves_nothing_behind() {
+        let dir = TempDir::new();
+        let data_dir = DataDir::new(dir.path());
+        data_dir.try_to_write().expect("a writable directory");
+        assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0);
+        assert!(DataDir::new(&dir.file("absent")).try_to_write().is_err());
     }
 
     #[test]

@@ -130,6 +130,11 @@ impl Database {
         }
     }
 
+    /// Report errors with the path that the database has been moved to.
+    pub(super) fn moved_to(self, directory: PathBuf) -> Self {
+        Self { directory, ..self }
+    }
+
     /// Make a batch and the state durable. After an error the disk may have both, or neither.
     pub(super) fn commit(&self, mut batch: Batch, state: &State) -> Result<(), StoreError> {
         batch.insert(&record::STATE_KEY, &*record::state_value(state).map_err(self.failed())?);

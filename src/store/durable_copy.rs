@@ -179,11 +179,13 @@ impl DurableCopy {
     pub(super) fn rebuild(&mut self, running: Running, entries: &[Entry]) -> Result<(), StoreError> {
         let directory = self.data_dir.building();
         let failed = |cause| StoreError::new("rewrite the whitelist in", &directory, cause);
-        if self.meter.left_in_memory.load(Ordering::Relaxed) > LEFT_IN_MEMORY {
+        if self.meter.left_in_memory.load(Ordering::Relaxed) >= LEFT_IN_MEMORY {
             return Err(failed("the disk has failed too often; check it, and restart nakodo".to_owned()));
         }
         let count = entries.len() + self.beside.len();
         self.data_dir.check_room(count as u64 * RECORD_OCTETS).map_err(failed)?;
+        // A new database that fails may have to stay in memory: try the disk with less first.
+        self.data_dir.try_to_write().map_err(|error| failed(error.to_string()))?;
         let entries = entries.iter().map(|entry| record_of(&self.data_dir, entry)).collect::<Result<Vec<_>, _>>()?;
         let records: BTreeMap<_, _> = self.beside.clone().into_iter().chain(entries).collect();
         // More changes than the failed database can have on the disk.
@@ -348,7 +350,7 @@ fn build(
     let built = Database::build(&directory, records, state, Arc::clone(meter));
     match built {
         Ok(database) => match data_dir.replace_database() {
-            Ok(aside) => Ok((database, aside)),
+            Ok(aside) => Ok((database.moved_to(data_dir.database()), aside)),
             Err(error) => {
                 database.abandon();
                 Err(StoreError::new("move the new database to", data_dir.database(), error))

@@ -128,6 +128,15 @@ fn a_rewritten_list_is_newer_than_any_export() {
 }
 
 #[test]
+fn an_error_names_the_directory_that_a_new_database_was_moved_to() {
+    let dir = TempDir::new();
+    let opened = open(&dir);
+    opened.store.break_disk();
+    let error = refused(&opened.store, &numbered(100)).to_string();
+    assert!(error.contains("/whitelist: "), "{error}");
+}
+
+#[test]
 fn a_disk_that_fails_again_and_again_takes_bounded_memory() {
     let dir = TempDir::new();
     let (opened, entries) = failing(&dir);
@@ -139,7 +148,7 @@ fn a_disk_that_fails_again_and_again_takes_bounded_memory() {
         }
         rebuilt.is_err_and(|error| error.to_string().contains("restart nakodo"))
     });
-    assert_eq!(failures, Some(9));
+    assert_eq!(failures, Some(8));
     // The outcome of the last refused change stays unknown.
     let found = found_after_a_restart(&dir);
     assert!(found == entries || found == sorted([&entries[..], &[numbered(100)]].concat()), "{found:?}");
