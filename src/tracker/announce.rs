@@ -1,4 +1,4 @@
-//! An announce: who is it, may they, store them, tell them of others.
+//! An announce: admit the client, store it as a peer, and select other peers for the reply.
 
 use core::net::IpAddr;
 
@@ -10,41 +10,41 @@ use crate::pool::{
 };
 use crate::wire::{Announce, AnnounceReply, Event, SwarmCounts, Transport, udp};
 
-/// Peers that a client gets which comes back before its time.
+/// Maximum number of peers in the reply to a client that announces too early.
 const PEERS_FOR_THE_EARLY: usize = 8;
 
-/// What came of an announce that was admitted.
+/// Outcome of an announce that was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Added,
     Refreshed,
-    /// Refreshed, before the time that it was asked to wait.
+    /// Refreshed by an update before the minimum interval has passed.
     Early,
-    /// Refreshed, and a leecher before, so that a download has finished.
+    /// Refreshed by `completed`, for a peer that was not a seeder: a download has finished.
     Completed,
-    /// It said that it stopped, and is not stored any more.
+    /// The client stopped, and is no longer stored.
     Left,
-    /// There was no room: it is answered all the same.
+    /// The pool is full. The client is not stored, but it gets a reply.
     NotStored,
 }
 
-/// The swarm on either side of the horizon: the asker's own first.
+/// The swarms of an info-hash on both sides of the horizon, the client's side first.
 type Swarms = [Option<LineIndex>; 2];
 
-/// What was stored, and where.
+/// Outcome of an announce, and the place of the client.
 #[derive(Clone, Copy, Debug)]
 struct Kept {
     outcome: Outcome,
     swarms: Swarms,
-    /// Where the asker stands in its own swarm.
+    /// Place of the client in the swarm on its side.
     place: Option<Place>,
 }
 
 impl Tracker {
-    /// Answer an announce from `from`. Nothing is allocated; the reply borrows the tracker's own buffers.
+    /// Answer an announce from `from`. This allocates nothing: the reply borrows the tracker's own buffers.
     ///
     /// # Errors
-    /// [`Refusal`] says why the client may not announce; nothing has been stored then.
+    /// A [`Refusal`] if the client may not announce. Nothing is stored then.
     pub fn announce(
         &mut self,
         now: Running,
@@ -88,8 +88,8 @@ impl Tracker {
         })
     }
 
-    /// Look up the swarms and the peers of announces that are about to be made, of the first [`super::LOOK_AHEAD`]. Nothing
-    /// depends on it but speed.
+    /// Prefetch the swarms and the peers of the next announces, at most [`super::LOOK_AHEAD`]. This affects only the
+    /// speed.
     pub fn look_ahead(&mut self, announces: &[Ahead]) {
         let Self { pool, networks, .. } = self;
         pool.prefetch(announces, |address| networks.horizon(address));
@@ -97,7 +97,7 @@ impl Tracker {
 
     fn may_announce(&mut self, now: Running, caller: &Caller, announce: &Announce) -> Result<(), Refusal> {
         self.admission(now, caller, true)?;
-        // Rule 4: nobody can be reached at port 0, but whoever stored nothing may say so and leave.
+        // Rule 4: no peer can be reached at port 0. But a client that stops is not stored, so it may announce port 0.
         if announce.port == 0 && announce.event != Event::Stopped { Err(Refusal::PortZero) } else { Ok(()) }
     }
 
@@ -129,14 +129,14 @@ impl Tracker {
         let mut upserted = self.pool.upsert::<F>(&announce.info_hash, caller.horizon, endpoint, role, tick);
         if upserted.stored == Stored::Full {
             upserted = self.store_where_full::<F>(tick, caller, announce, endpoint);
-            // Making room may have taken the other swarm's last peers, and its line.
+            // The eviction may have removed the last peers of the swarm on the other side, and freed its line.
             other = self.pool.find(&announce.info_hash, caller.other_horizon());
         }
         let Upserted { stored, swarm: own, place } = upserted;
         Kept { outcome: self.outcome(announce, stored, own), swarms: [own, other], place }
     }
 
-    /// Make room for the newcomer, if somebody can go.
+    /// Evict peers, and store the client if this made room.
     #[cold]
     #[inline(never)]
     fn store_where_full<F: Family>(
@@ -159,7 +159,7 @@ impl Tracker {
         match stored {
             Stored::Full => Outcome::NotStored,
             Stored::Added => Outcome::Added,
-            // Rule 7: once, and only for a peer that was known to lack something.
+            // Rule 7: count a download once, and only for a peer that was stored as incomplete.
             Stored::Refreshed { before, .. }
                 if announce.event == Event::Completed && announce.left == 0 && before != Role::Seeder =>
             {
@@ -173,7 +173,7 @@ impl Tracker {
         }
     }
 
-    /// How many peers the client gets, at most (rules 3, 6 and 11).
+    /// Return the maximum number of peers in the reply (rules 3, 6 and 11).
     fn wanted(&self, announce: &Announce, outcome: Outcome) -> usize {
         let wanted = announce.num_want.map_or(usize::from(self.policy.default_peers), |wanted| wanted as usize);
         match outcome {
@@ -183,7 +183,8 @@ impl Tracker {
         }
     }
 
-    /// Fill the reply's peers. Where that came upon every peer of the swarms, they have been counted on the way.
+    /// Write the peers of the reply into the buffers. If this visited every peer of the swarm, it also counted them:
+    /// return these counts, so that the caller need not count again.
     fn tell(
         &mut self,
         tick: Tick,
@@ -224,8 +225,8 @@ impl Tracker {
         None
     }
 
-    /// Choose among the peers of large swarms, and of both sides of the horizon. Over UDP only those of the packet's
-    /// family have a place (rule 10).
+    /// Select peers from swarms of any size, on both sides of the horizon. A UDP reply has only peers of the packet's
+    /// family (rule 10).
     #[inline(never)]
     fn choose(
         &mut self,
@@ -259,16 +260,17 @@ impl Tracker {
         }
     }
 
-    /// The counts of both sides of the horizon together.
+    /// Return the sum of the counts on both sides of the horizon.
     pub(super) fn counts(&self, tick: Tick, swarms: Swarms) -> SwarmCounts {
         let mut counts = SwarmCounts::default();
         swarms.into_iter().flatten().for_each(|swarm| counts += self.pool.counts(swarm, tick));
         counts
     }
 
-    /// The interval with up to a tenth added, so that clients that came together do not come back together (rule 11).
+    /// Return the interval plus a random part of up to a tenth, so that clients that announced together do not announce
+    /// together again (rule 11).
     fn interval_seconds(&mut self) -> u32 {
-        // A fraction of the range, in 32 bits after the point.
+        // A random fraction of the range: 32 bits after the binary point.
         let random = u64::from(self.random.u32(..));
         self.pace.interval_seconds + ((random * (u64::from(self.pace.jitter_seconds) + 1)) >> u32::BITS) as u32
     }
@@ -281,7 +283,8 @@ const fn most_peers6(transport: Transport) -> usize {
     }
 }
 
-/// The asker's own side first: a LAN peer that has the data is nearer than any other.
+/// Select peers from the swarms in their order, and return their number. The client's own side comes first: for a LAN
+/// client, a LAN peer is nearer than any other.
 fn select<F: Family>(
     pool: &mut Pool,
     swarms: Swarms,
@@ -298,7 +301,7 @@ fn select<F: Family>(
     told
 }
 
-/// Rule 8: the counts include the asker, and one that is not stored has not been counted with the others.
+/// Add a client that is not stored to the counts of its reply: they include the client (rule 8).
 fn count(counts: &mut SwarmCounts, asker: Role) {
     counts.seeders += u32::from(asker == Role::Seeder);
     counts.leechers += u32::from(asker != Role::Seeder);

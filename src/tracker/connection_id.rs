@@ -1,8 +1,12 @@
-//! Connection ids: that a UDP client receives at the address it sends from (BEP 15, "UDP connections / spoofing").
+//! Connection ids: proof that a UDP client receives packets at its source address (BEP 15, "UDP connections /
+//! spoofing").
 //!
-//! Nothing is stored. An id is the second of issue (16 bits) and a keyed MAC of that second and the address (48 bits);
-//! the port is left out, for some clients use another for each request. The second is known whole when an id is checked,
-//! since no valid one is older than [`LIFETIME_SECONDS`], so an id does not come round with its 16 bits.
+//! Nothing is stored. An id is the second of issue (16 bits) and a keyed MAC of that second and the address (48 bits).
+//! The MAC does not include the port, because some clients use a different port for each request.
+//!
+//! The MAC includes the whole second. A check restores it from the 16 bits: no valid id is older than
+//! [`LIFETIME_SECONDS`], so it is the last second with these bits. An id does not become valid again when its 16 bits
+//! repeat, after 65,536 seconds.
 
 use core::net::IpAddr;
 
@@ -12,33 +16,34 @@ use subtle::ConstantTimeEq;
 use crate::clock::Running;
 use crate::hash_key::HashKey;
 
-/// Seconds that an id is good for. BEP 15 lets a client use it for one minute and wants the tracker to take it for two;
-/// some clients go on longer.
+/// Number of seconds for which an id is valid. BEP 15 lets a client use an id for one minute, and requires the tracker
+/// to accept it for two minutes. Some clients use it for longer.
 pub const LIFETIME_SECONDS: u64 = 240;
 
-/// Bits of an id that are MAC.
+/// Number of bits of the MAC in an id.
 const MAC_BITS: u32 = 48;
 const MAC_MASK: u64 = (1 << MAC_BITS) - 1;
 
-/// Issues and verifies connection ids under a secret of this run.
+/// Issuer and verifier of connection ids, with a secret key of this run.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionIds {
     key: HashKey,
 }
 
 impl ConnectionIds {
-    /// Use `key`, which nobody outside must know.
+    /// Create an issuer with `key`, which must stay secret.
     pub const fn new(key: HashKey) -> Self {
         Self { key }
     }
 
-    /// The id for a client at `address`.
+    /// Return the id for a client at `address`.
     pub fn issue(&self, now: Running, address: IpAddr) -> u64 {
         let second = now.seconds();
         (second << MAC_BITS) | self.mac(second, address)
     }
 
-    /// Was `id` issued to `address` within [`LIFETIME_SECONDS`]? The MAC is compared in constant time.
+    /// Return whether `id` was issued to `address` within the last [`LIFETIME_SECONDS`]. The MAC is compared in constant
+    /// time.
     pub fn verify(&self, now: Running, address: IpAddr, id: u64) -> bool {
         let age = u64::from((now.seconds() as u16).wrapping_sub((id >> MAC_BITS) as u16));
         let Some(second) = now.seconds().checked_sub(age) else { return false };
@@ -48,7 +53,7 @@ impl ConnectionIds {
     fn mac(&self, second: u64, address: IpAddr) -> u64 {
         let hasher = SipHasher24::new_with_keys(self.key.0, self.key.1);
         let time = second.to_be_bytes();
-        // Messages of two lengths, so that no IPv4 address is an IPv6 address.
+        // The messages of the two families differ in length, so no id is valid for addresses of both.
         let mac = match address {
             IpAddr::V4(v4) => {
                 let mut message = [0; 12];
@@ -82,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_13_an_id_is_good_for_four_minutes_to_the_second_and_for_one_address() {
+    fn rule_13_an_id_is_valid_for_exactly_four_minutes_and_one_address() {
         for start in [0, 1, 59, 240, 65_535, 65_536, 65_537, 1 << 40] {
             for text in ["192.0.2.1", "2001:db8::1"] {
                 let id = IDS.issue(at(start), address(text));
@@ -102,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn rule_13_no_bit_of_an_id_is_idle_and_each_key_has_its_own() {
+    fn rule_13_every_bit_of_an_id_is_checked_and_ids_depend_on_the_key() {
         let (now, from) = (at(100_000), address("203.0.113.9"));
         let id = IDS.issue(now, from);
         for bit in 0..64 {
@@ -114,8 +119,8 @@ mod tests {
     }
 
     #[test]
-    fn rule_13_ids_are_golden() {
-        // From an independent SipHash-2-4 over second and address; the key is that of the SipHash paper.
+    fn rule_13_ids_match_golden_values() {
+        // Calculated by an independent SipHash-2-4 from second and address, with the key of the SipHash paper.
         for (second, text, id) in GOLDEN {
             assert_eq!(IDS.issue(at(second), address(text)), id, "{text} at {second}: {id:#018x}");
         }

@@ -1,11 +1,11 @@
-//! What happened, counted: one number for each outcome, and one place that maps outcomes to numbers.
+//! Counters of events: one number for each outcome, and one place that maps outcomes to numbers.
 
 use super::Refusal;
 use super::announce::Outcome;
 use crate::pool::Evicted;
 use crate::wire::{Announce, Event, Transport};
 
-/// Everything that is counted since the start. The shell counts what only it sees (sockets) in here too.
+/// Numbers of events since the start. The shell counts its own events here too, such as those of sockets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it, and `NAMED` is what people read")]
 pub struct Counters {
@@ -45,7 +45,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Every counter with its name, in the order in which people want to read them.
+    /// Return every counter with its name, in an order that is easy to read.
     pub fn named(&self) -> [(&'static str, u64); 33] {
         [
             ("announces_http", self.announces_http),
@@ -84,7 +84,7 @@ impl Counters {
         ]
     }
 
-    /// Count an announce and what came of it.
+    /// Count an announce and its outcome.
     pub(super) fn announce(&mut self, transport: Transport, announce: &Announce, outcome: Result<Outcome, Refusal>) {
         match transport {
             Transport::Http => self.announces_http += 1,

@@ -1,4 +1,4 @@
-//! One HTTP request in, one response out (BEP 3, BEP 48).
+//! HTTP: one request in, one response out (BEP 3, BEP 48).
 
 use core::net::IpAddr;
 
@@ -8,7 +8,7 @@ use crate::http::{ForwardedFor, Head, HeadStatus, Method, Status, forwarded_clie
 use crate::wire::http::{self, RetryIn, Target};
 use crate::wire::{Announce, Full, InfoHash, SwarmCounts, Transport};
 
-/// Octets that the longest response takes: a scrape of 74 swarms.
+/// Size in bytes of the longest response: a scrape of 74 swarms.
 pub const MAX_RESPONSE_OCTETS: usize = {
     let announce = http::ANNOUNCE_REPLY_OVERHEAD_OCTETS + super::PEERS4_OCTETS + super::PEERS6_OCTETS;
     if announce > http::MAX_SCRAPE_REPLY_OCTETS { announce } else { http::MAX_SCRAPE_REPLY_OCTETS }
@@ -21,23 +21,23 @@ const BAD_METHOD: &str = "only GET and HEAD are answered\n";
 const HEAD_TOO_LONG: &str = "the head of this request is too long\n";
 const BAD_FORWARDED_FOR: &str = "the proxy in front of this tracker must say who asks, in X-Forwarded-For";
 
-/// What came of the octets that a connection has sent so far.
+/// Answer to the bytes that a connection has sent so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The head of the request is not there yet.
+    /// The head of the request is not complete yet.
     Incomplete,
     /// A response was written.
     Response {
-        /// Octets of the request, after which the next may have come already.
+        /// Size of the request in bytes. The bytes after it belong to the next request.
         consumed: usize,
-        /// Octets of the response.
+        /// Size of the response in bytes.
         written: usize,
         /// Whether the connection stays open.
         keep_alive: bool,
     },
 }
 
-/// An announce over HTTP that has been read, and is to be answered.
+/// An announce over HTTP that was read, and waits for its answer.
 #[derive(Clone, Copy, Debug)]
 pub struct AnnounceRequest {
     caller: Caller,
@@ -48,15 +48,17 @@ pub struct AnnounceRequest {
 }
 
 impl AnnounceRequest {
-    /// What [`Tracker::look_ahead`] takes.
+    /// Return the form that [`Tracker::look_ahead`] needs.
     pub fn ahead(&self) -> Ahead {
         Ahead::new(self.caller.address, &self.announce)
     }
 }
 
 impl Tracker {
-    /// Read the first request in `received`, which came from `from`, if it is a whole and well-formed announce. Several
-    /// can so be read, looked ahead at, and then answered; [`Self::answer_request`] does it all for one.
+    /// Read the first request in `received`, which came from `from`, if it is a complete and valid announce.
+    ///
+    /// This serves a batch: read several announces, prefetch for all of them ([`Tracker::look_ahead`]), and then answer
+    /// each. For one request of any kind, call [`Self::answer_request`].
     pub fn read_announce(&self, from: IpAddr, received: &[u8]) -> Option<AnnounceRequest> {
         let HeadStatus::Complete(head) = parse_head(received) else { return None };
         if !is_answered(head.method) || Target::of(head.path) != Target::Announce {
@@ -72,15 +74,15 @@ impl Tracker {
         })
     }
 
-    /// Answer an announce that [`Self::read_announce`] has read. `out` is as for [`Self::answer_request`].
+    /// Answer an announce from [`Self::read_announce`]. `out` is as for [`Self::answer_request`].
     pub fn answer_announce(&mut self, now: Running, request: &AnnounceRequest, out: &mut [u8]) -> Answer {
         let AnnounceRequest { caller, announce, consumed, keep_alive, method } = *request;
         let written = self.respond_to_announce(now, &caller, &announce, keep_alive, out).unwrap_or(0);
         Answer::Response { consumed, written: sent_octets(method, &out[..written]), keep_alive }
     }
 
-    /// Answer the first request in `received`, which came from `from`. The response stands at the start of `out`, which
-    /// must have [`MAX_RESPONSE_OCTETS`].
+    /// Answer the first request in `received`, which came from `from`. The response is written to the start of `out`,
+    /// which must have [`MAX_RESPONSE_OCTETS`] bytes.
     pub fn answer_request(&mut self, now: Running, from: IpAddr, received: &[u8], out: &mut [u8]) -> Answer {
         match parse_head(received) {
             HeadStatus::Complete(head) => {
@@ -94,7 +96,7 @@ impl Tracker {
         }
     }
 
-    /// The response to a head that does not fit its buffer (rule 24); the connection is then closed.
+    /// Answer a head that does not fit its buffer (rule 24). The connection is closed after the response.
     pub fn answer_long_head(&mut self, received: &[u8], out: &mut [u8]) -> Answer {
         self.give_up_on(received, Status::HeaderFieldsTooLarge, HEAD_TOO_LONG, out)
     }
@@ -131,14 +133,14 @@ impl Tracker {
         written.unwrap_or(0)
     }
 
-    /// Whether what connects from `address` speaks for others.
+    /// Return whether `address` is that of a proxy, which forwards the requests of other clients.
     pub fn is_proxy(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.policy.proxies.iter().any(|proxy| proxy.contains(&address))
     }
 
-    /// Who really asks: whom a proxy of ours names, and otherwise whoever connected (rule 25). `None` when a proxy does
-    /// not say.
+    /// Return the client of a request: the client that a proxy names, or else the sender itself (rule 25). `None` if a
+    /// proxy names no valid client.
     fn client_behind(&self, from: IpAddr, head: &Head<'_>) -> Option<Caller> {
         if !self.is_proxy(from) {
             return Some(self.who(from));
@@ -208,7 +210,7 @@ const fn is_answered(method: Method) -> bool {
     matches!(method, Method::Get | Method::Head)
 }
 
-/// Octets of a response that are sent: to a HEAD request only its head.
+/// Return the number of bytes of a response to send: for a HEAD request, only those of its head.
 fn sent_octets(method: Method, response: &[u8]) -> usize {
     if method == Method::Head { http::without_body(response).len() } else { response.len() }
 }

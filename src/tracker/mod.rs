@@ -1,8 +1,9 @@
-//! The policy of the tracker: admission, what an announce stores and which peers its reply names. [`crate::pool`] stores.
+//! The policy of the tracker: admit clients, store their announces, and select the peers of replies. [`crate::pool`] is
+//! the storage.
 //!
-//! Pure: time and random seeds are arguments, all memory is reserved in [`Tracker::new`], and no socket, file or log is
-//! named here. The net layer passes in the bytes that it received ([`Tracker::answer_datagram`],
-//! [`Tracker::answer_request`]) and sends the bytes that come out.
+//! The module is pure: time and random seeds are arguments, all memory is reserved in [`Tracker::new`], and the code
+//! uses no socket, file or log. The net layer passes in the bytes that it received ([`Tracker::answer_datagram`],
+//! [`Tracker::answer_request`]) and sends the bytes of the reply.
 
 mod announce;
 mod connection_id;
@@ -36,54 +37,55 @@ pub use crate::wire::Transport;
 use crate::wire::udp::MAX_PEERS4;
 use nat_detector::NatDetector;
 
-/// Octets that an entry of the whitelist takes, its places in the lookup tables included.
+/// Size in bytes of a whitelist entry, with its places in the lookup tables.
 pub const WHITELIST_ENTRY_OCTETS: usize = crate::access::ENTRY_OCTETS;
 
-/// Octets of peers in a reply, by family.
+/// Maximum size in bytes of the peers in a reply, by family.
 const PEERS4_OCTETS: usize = MAX_PEERS4 * 6;
 const PEERS6_OCTETS: usize = MAX_PEERS4 * 18;
 
-/// All state there is: the swarms, the whitelist, the counters.
+/// All state of the tracker: the swarms, the whitelist, the counters.
 #[derive(Debug)]
 pub struct Tracker {
     budget_octets: usize,
     pool: Pool,
     whitelist: Whitelist,
-    /// The walk that removes the peers of revoked and retired prefixes, and those prefixes since it began.
+    /// Walk that removes the peers of revoked and retired prefixes.
     walk: Walk,
+    /// Prefixes that were revoked or retired since the walk began.
     revoked: Box<PrefixFilter>,
     networks: LocalNetworks,
     policy: Policy,
     pace: Pace,
     nat_detector: NatDetector,
     connection_ids: ConnectionIds,
-    /// Jitter of the announce interval.
+    /// Source of the jitter of the announce interval.
     random: fastrand::Rng,
-    /// What happened since the start; the shell adds what only it sees.
+    /// Numbers of events since the start. The shell counts its own events here too.
     pub counters: Counters,
-    /// The peers of the reply at hand, as endpoints, and how many of them it has.
+    /// Buffer for the endpoints of the peers in the current reply, and the number of these peers, for each family.
     peers4: Box<[[u8; 6]; MAX_PEERS4 + SLACK]>,
     peers4_told: usize,
     peers6: Box<[[u8; 18]; MAX_PEERS4 + SLACK]>,
     peers6_told: usize,
 }
 
-/// Why a client may not announce or scrape.
+/// Reason to refuse an announce or a scrape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Its address is not on the whitelist.
+    /// The address of the client is not on the whitelist.
     NotWhitelisted {
-        /// Minutes after which it may try again (BEP 31).
+        /// Number of minutes after which the client should try again (BEP 31).
         retry_in_minutes: u32,
     },
-    /// Nobody may announce from outside the local networks.
+    /// Clients outside the local networks may not announce.
     WanClosed,
-    /// It announced port 0, at which nobody can reach it.
+    /// The client announced port 0, at which no peer can reach it.
     PortZero,
 }
 
 impl Refusal {
-    /// What a person reads in the client.
+    /// Return the text that the user reads in the client.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::NotWhitelisted { .. } => "this address is not on the tracker's whitelist",
@@ -93,10 +95,10 @@ impl Refusal {
     }
 }
 
-/// Who sent a request.
+/// The client that sent a request.
 #[derive(Clone, Copy, Debug)]
 struct Caller {
-    /// The address, v4-mapped ones made v4 (rule 9).
+    /// Its address. A v4-mapped address was converted to IPv4 (rule 9).
     address: IpAddr,
     horizon: Horizon,
     reach: Reach,
@@ -111,57 +113,57 @@ impl Caller {
     }
 }
 
-/// What a memory budget holds, and how much is in use.
+/// Sizes of the memory budget and the whitelist, and how much of them is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Octets that the budget is, the index of the swarms included.
+    /// Size of the budget in bytes, with the index of the swarms.
     pub budget_octets: usize,
-    /// Lines of 64 octets that the budget holds.
+    /// Number of lines of 64 bytes in the budget.
     pub lines: usize,
-    /// Lines that hold something.
+    /// Number of lines in use.
     pub lines_in_use: usize,
-    /// Info-hashes known; one that is known on the LAN and on the WAN counts twice.
+    /// Number of swarms. An info-hash with a swarm on the LAN and a swarm on the WAN counts twice.
     pub swarms: usize,
-    /// Peers with the whole torrent.
+    /// Number of peers with the whole torrent.
     pub seeders: usize,
-    /// Peers without it, partial seeds included.
+    /// Number of all other peers, partial seeds included.
     pub leechers: usize,
-    /// Entries of the whitelist.
+    /// Number of entries in the whitelist.
     pub whitelist_entries: usize,
-    /// Entries that the whitelist holds at most.
+    /// Maximum number of entries in the whitelist.
     pub whitelist_capacity: usize,
 }
 
-/// What a budget holds, told before it is taken.
+/// Capacity of a budget, calculated before its memory is reserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capacity {
-    /// Lines of 64 octets.
+    /// Number of lines of 64 bytes.
     pub lines: usize,
-    /// Torrents, with up to four IPv4 peers each.
+    /// Number of torrents, if each has up to four IPv4 peers.
     pub torrents: usize,
-    /// IPv4 peers, in swarms so large that their own lines do not count.
+    /// Number of IPv4 peers, if the swarms are so large that the lines of the swarms themselves are negligible.
     pub peers4: usize,
-    /// IPv6 peers, likewise.
+    /// Number of IPv6 peers in such large swarms.
     pub peers6: usize,
 }
 
 impl Capacity {
-    /// The capacity of a budget of `octets`.
+    /// Calculate the capacity of a budget of `octets` bytes.
     pub fn of_budget(octets: usize) -> Self {
         let lines = Pool::lines_in(octets);
-        // A torrent takes its own line and a fourteenth to a seventh of a line of the index.
+        // A torrent needs its own line, and between 1/14 and 1/7 of a line of the index.
         Self { lines, torrents: lines * 8 / 9, peers4: lines * PEERS4_PER_LINE, peers6: lines * PEERS6_PER_LINE }
     }
 
-    /// Octets of a line.
+    /// Size of a line in bytes.
     pub const LINE_OCTETS: usize = LINE_OCTETS;
 }
 
 impl Tracker {
-    /// Take all memory that the tracker will ever use.
+    /// Create a tracker, and reserve all memory that it will ever use.
     ///
     /// # Errors
-    /// When the system does not have that much.
+    /// If the system does not provide the memory.
     pub fn new(settings: Settings, seeds: Seeds) -> Result<Self, TryReserveError> {
         let tick_length = TickLength::of_lifetime(settings.peer_timeout);
         let mut random = fastrand::Rng::with_seed(seeds.random);
@@ -185,34 +187,37 @@ impl Tracker {
         })
     }
 
-    /// Go on with another policy; what is stored stays.
+    /// Replace the policy. All stored peers and whitelist entries stay.
     pub fn set_policy(&mut self, policy: Policy) {
         self.whitelist.set_retire_after(policy.retire_after);
         self.pace = Pace::new(&policy, self.pool.tick_length());
         self.policy = policy;
     }
 
-    /// The gateway's external addresses have changed, or become known.
+    /// Replace the external addresses of the gateway, which have changed or become known.
     pub fn set_external(&mut self, external: External) {
         self.policy.external = external;
     }
 
-    /// The local networks have changed. Peers that are stored stay on the side that they were on until they announce.
+    /// Replace the local networks. A stored peer stays on its old side until it is dead; its next announce stores it on
+    /// the new side.
     pub fn set_networks(&mut self, networks: LocalNetworks) {
         self.networks = networks;
     }
 
-    /// The one address that all of many peers came from: a NAT in front of the tracker, it seems (rule 27).
+    /// Return the address from which all of many peers came, if it was the same for all: probably a NAT in front of the
+    /// tracker (rule 27).
     pub fn only_source(&self) -> Option<IpAddr> {
         self.nat_detector.only()
     }
 
-    /// The whitelist, to read and to change. An entry that is removed there keeps its peers; see [`Tracker::revoke`].
+    /// Return the whitelist, to read and to change it. If an entry is removed there, its peers stay: to remove them as
+    /// well, call [`Tracker::revoke`].
     pub fn whitelist(&mut self) -> &mut Whitelist {
         &mut self.whitelist
     }
 
-    /// The whitelist, to read.
+    /// Return the whitelist, to read it.
     pub const fn whitelisted(&self) -> &Whitelist {
         &self.whitelist
     }
@@ -236,7 +241,8 @@ impl Tracker {
         Caller { address, horizon: self.networks.horizon(address), reach }
     }
 
-    /// May this caller announce, or scrape? An announce keeps its whitelist entry from being retired.
+    /// Check whether a client may announce or scrape. An announce restarts the idle time of its whitelist entry, which
+    /// keeps the entry from being retired.
     fn admission(&mut self, now: Running, caller: &Caller, announces: bool) -> Result<(), Refusal> {
         let admission = match caller.horizon {
             Horizon::Lan => self.policy.lan,
@@ -253,16 +259,18 @@ impl Tracker {
         }
     }
 
-    /// Remove some of the peers that are dead by now and return how long to wait before the next call.
+    /// Remove some of the dead peers, and return the time to wait before the next call.
     pub fn sweep(&mut self, now: Running) -> Duration {
         self.pool.sweep(now);
         self.counters.peers_expired = self.pool.expired();
         self.pool.sweep_wait()
     }
 
-    /// Take entries that have been idle for too long, or have ended, off the whitelist, and hand them to `each`; return how
-    /// many, 0 when none is due. It is a bounded step, as [`Whitelist::retire`] makes it; the peers leave with
-    /// [`Tracker::forget`]. `wall` is the wall clock, if it is sane.
+    /// Remove entries from the whitelist that have been idle for too long or are past their end, pass each to `each`,
+    /// and return their number: 0 if none is due.
+    ///
+    /// One call is a bounded step of [`Whitelist::retire`]. [`Tracker::forget`] removes the peers of the entries.
+    /// `wall` is the wall clock, or `None` if it is not sane.
     pub fn retire(&mut self, now: Running, wall: Option<UnixSeconds>, mut each: impl FnMut(Entry)) -> usize {
         let Self { whitelist, walk, revoked, .. } = self;
         whitelist.retire(now, wall, |entry| {
@@ -272,8 +280,8 @@ impl Tracker {
         })
     }
 
-    /// Take the entries of exactly these prefixes, of which there may be [`crate::access::REMOVALS_A_CALL`], off the
-    /// whitelist; return how many there were. Their peers leave with [`Tracker::forget`].
+    /// Remove the entries with exactly these prefixes from the whitelist, and return their number. One call removes at
+    /// most [`crate::access::REMOVALS_A_CALL`] entries. [`Tracker::forget`] removes their peers.
     pub fn revoke(&mut self, prefixes: &[IpNet]) -> usize {
         let Self { whitelist, walk, revoked, .. } = self;
         whitelist.remove_all(prefixes, |entry| {
@@ -282,8 +290,8 @@ impl Tracker {
         })
     }
 
-    /// Make a bounded step of the walk that removes the peers of addresses that were retired or revoked and are not
-    /// admitted any more. To be called until [`Tracker::has_forgotten`] says that all of them are gone.
+    /// Make a bounded step of the walk that removes the peers of retired or revoked addresses which are no longer
+    /// admitted. Call it until [`Tracker::has_forgotten`] returns true.
     pub fn forget(&mut self, now: Running) -> ForgetStep {
         let Self { pool, walk, revoked, whitelist, policy, .. } = self;
         let on_whitelist = |horizon| {
@@ -299,17 +307,17 @@ impl Tracker {
         step
     }
 
-    /// When the walk will have removed the peers of all addresses that were retired or revoked by now.
+    /// Return the point at which the walk will have removed the peers of all addresses that are retired or revoked now.
     pub const fn forgetting_ends(&self) -> Milestone {
         self.walk.end()
     }
 
-    /// Has the walk come as far as that?
+    /// Return whether the walk has reached `milestone`.
     pub fn has_forgotten(&self, milestone: Milestone) -> bool {
         self.walk.has_reached(milestone)
     }
 
-    /// How full everything is.
+    /// Return the sizes of the memory budget and the whitelist, and how much of them is in use.
     pub fn usage(&self) -> Usage {
         let pool = self.pool.occupancy();
         Usage {
@@ -324,10 +332,10 @@ impl Tracker {
         }
     }
 
-    /// Check every invariant of the pool, for tests: this walks all of it and allocates.
+    /// Check every invariant of the pool. This is for tests: it visits the whole pool, and allocates.
     ///
     /// # Errors
-    /// Says which invariant does not hold, and where.
+    /// A text that names the broken invariant and its place.
     pub fn check_invariants(&self) -> Result<(), String> {
         self.pool.check_invariants()
     }

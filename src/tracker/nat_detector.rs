@@ -1,11 +1,11 @@
-//! Whether all peers come from one address (rule 27).
+//! Detection of a NAT in front of the tracker: all peers come from one address (rule 27).
 
 use core::net::IpAddr;
 
-/// Peers that must have come from one address, and from no other, before it looks like a NAT in front of the tracker.
+/// Minimum number of new peers that indicate a NAT in front of the tracker, if all come from one address.
 const PEERS_OF_A_NAT: u64 = 100;
 
-/// The one address that all peers came from so far, if there is one.
+/// The address from which all peers came so far, if it was the same for all.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct NatDetector {
     only: Option<IpAddr>,
@@ -14,13 +14,13 @@ pub(super) struct NatDetector {
 }
 
 impl NatDetector {
-    /// A peer that was not known announces from `address`.
+    /// Count a new peer, which announced from `address`.
     pub(super) fn add(&mut self, address: IpAddr) {
         self.several |= *self.only.get_or_insert(address) != address;
         self.peers += 1;
     }
 
-    /// The address that all of many peers came from. Loopback is no NAT.
+    /// Return the address from which all of many peers came, if it was the same for all. A loopback address is no NAT.
     pub(super) fn only(&self) -> Option<IpAddr> {
         let only = self.only.filter(|address| !address.is_loopback());
         only.filter(|_| !self.several && self.peers >= PEERS_OF_A_NAT)

@@ -7,7 +7,8 @@ use crate::pool::Tick;
 use crate::wire::{InfoHash, SwarmCounts};
 
 impl Tracker {
-    /// May this caller scrape? Those who may announce may; a scrape does not keep a whitelist entry from being retired.
+    /// Check whether a client may scrape. The rule is the same as for an announce, but a scrape does not restart the
+    /// idle time of a whitelist entry.
     pub(super) fn may_scrape(&mut self, now: Running, caller: &Caller) -> Result<(), Refusal> {
         let admitted = self.admission(now, caller, false);
         if let Err(refusal) = admitted {
@@ -16,7 +17,7 @@ impl Tracker {
         admitted
     }
 
-    /// Count the peers of a swarm by role, on both sides of the horizon; zeros for an unknown swarm.
+    /// Return the counts of a swarm on both sides of the horizon; zeros for an unknown swarm.
     pub(super) fn scrape(&self, now: Tick, info_hash: &InfoHash) -> SwarmCounts {
         self.counts(now, [Horizon::Wan, Horizon::Lan].map(|horizon| self.pool.find(info_hash, horizon)))
     }

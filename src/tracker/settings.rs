@@ -1,4 +1,4 @@
-//! What the core is told at its start, and what may change while it runs.
+//! Settings of the core: those fixed at start, and the policy, which may change later.
 
 use core::time::Duration;
 
@@ -8,58 +8,58 @@ use crate::hash_key::HashKey;
 use crate::horizon::External;
 use crate::pool::TickLength;
 
-/// Everything that the tracker is built from.
+/// Settings with which a tracker starts.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Octets for all swarms and peers, index included.
+    /// Memory for all swarms, peers and their index, in bytes.
     pub memory_octets: usize,
-    /// Entries that the whitelist holds.
+    /// Maximum number of entries in the whitelist.
     pub whitelist_capacity: usize,
-    /// How long after its last announce a peer is dead.
+    /// Time after its last announce at which a peer is dead.
     pub peer_timeout: Duration,
     /// The local networks.
     pub lan: Vec<IpNet>,
-    /// What may change while it runs.
+    /// The settings that may change while the tracker runs.
     pub policy: Policy,
 }
 
-/// What may change while the tracker runs.
+/// Settings that may change while the tracker runs.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// When the next announce is wanted; the replies add up to a tenth, so that clients do not come back in step.
+    /// Time until the next announce. Replies add up to a tenth, so that clients do not announce in step.
     pub interval: Duration,
-    /// When the next announce is unwelcome no more.
+    /// Minimum time until the next announce. The reply to an earlier update has few peers.
     pub min_interval: Duration,
-    /// Peers in a reply, at most.
+    /// Maximum number of peers in a reply.
     pub max_peers: u16,
-    /// Peers in a reply to a client that does not say how many it wants.
+    /// Number of peers in a reply to a client that requests no number.
     pub default_peers: u16,
-    /// Who may announce from the local networks.
+    /// Admission of clients in the local networks.
     pub lan: Admission,
-    /// Who may announce from elsewhere.
+    /// Admission of all other clients.
     pub wan: Admission,
-    /// Idle running time after which a whitelist entry is retired, unless it has its own.
+    /// Idle time after which a whitelist entry is retired, in running time. An entry may have a value of its own.
     pub retire_after: Duration,
-    /// When a refused client is told to try again (BEP 31).
+    /// Time after which a client that is not on the whitelist should try again (BEP 31).
     pub retry_in: Duration,
-    /// What the WAN knows the gateway by.
+    /// External addresses of the gateway.
     pub external: External,
-    /// Networks whose `X-Forwarded-For` is believed.
+    /// Networks of proxies, from which `X-Forwarded-For` is accepted.
     pub proxies: Vec<IpNet>,
 }
 
-/// What follows from the policy's times, reckoned once.
+/// Times of the policy, converted once to the units that requests need.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     pub(super) interval_seconds: u32,
-    /// What is added to the interval, at most.
+    /// Maximum time that a reply adds to the interval.
     pub(super) jitter_seconds: u32,
     pub(super) min_interval_seconds: u32,
-    /// A peer that comes back at a lower age than this comes back before `min_interval`.
+    /// A peer that announces again below this age announces before the minimum interval has passed.
     pub(super) early_below_ticks: u8,
-    /// A peer of at least this age has missed its announce.
+    /// A peer of at least this age has missed an announce.
     pub(super) stale_after_ticks: u8,
-    /// When a refused client may try again.
+    /// Time after which a client that is not on the whitelist should try again.
     pub(super) retry_in_minutes: u32,
 }
 
@@ -80,24 +80,24 @@ impl Pace {
     }
 }
 
-/// Who may announce.
+/// Rule for the admission of clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// Everybody.
+    /// All clients.
     Open,
-    /// Who is on the whitelist.
+    /// Only clients on the whitelist.
     Whitelist,
-    /// Nobody.
+    /// No clients.
     Closed,
 }
 
-/// Secrets and the seed of a run, from the operating system; fixed ones make a test repeatable.
+/// Secret keys and random seed of a run. They come from the operating system, or are fixed to make a test repeatable.
 #[derive(Clone, Copy, Debug)]
 pub struct Seeds {
-    /// Keys the index and the trees.
+    /// Key of the index and the trees.
     pub hash: HashKey,
-    /// Keys the connection ids.
+    /// Key of the connection ids.
     pub connection_ids: HashKey,
-    /// Seeds the choice of peers.
+    /// Seed of the random choices, such as the selection of peers.
     pub random: u64,
 }

@@ -1,4 +1,4 @@
-//! One UDP datagram in, at most one out (BEP 15).
+//! UDP: one datagram in, at most one out (BEP 15).
 
 use core::net::SocketAddr;
 
@@ -6,16 +6,16 @@ use super::{Caller, Tracker};
 use crate::clock::Running;
 use crate::wire::{Announce, Full, Transport, udp};
 
-/// What an id that does not verify is answered with, cut to the length of what came (rule 14).
+/// Error message for an invalid connection id. The reply is cut to the length of the request (rule 14).
 const BAD_CONNECTION_ID: &str = "connection id expired or not yours: connect again";
 
 impl Tracker {
-    /// Answer a datagram that came from `from`: the reply stands at the start of `out`, and its length is returned; 0 is
-    /// silence. Before a connection id has been verified, nothing longer than `datagram` is sent (rule 14).
+    /// Answer a datagram from `from`: write the reply to the start of `out`, and return its length, or 0 for no reply.
+    /// Until a connection id is verified, the reply is at most as long as `datagram` (rule 14).
     ///
-    /// `out` should have [`udp::MAX_REPLY_OCTETS`]; a reply that does not fit is not sent.
+    /// `out` should have [`udp::MAX_REPLY_OCTETS`] bytes; a reply that does not fit is dropped.
     pub fn answer_datagram(&mut self, now: Running, from: SocketAddr, datagram: &[u8], out: &mut [u8]) -> usize {
-        // Rule 4: nobody waits at port 0 for an answer.
+        // Rule 4: no client can receive a reply at port 0.
         if from.port() == 0 {
             self.counters.udp_source_port_zero += 1;
             return 0;
@@ -57,7 +57,7 @@ impl Tracker {
     ) -> Result<usize, Full> {
         match self.announce_from(now, caller, Transport::Udp, announce) {
             Ok(reply) => {
-                // Rule 10: the family of the packet decides what a peer looks like.
+                // Rule 10: the reply has the peers of the packet's address family.
                 let peers = if caller.address.is_ipv4() { reply.peers4 } else { reply.peers6 };
                 udp::emit_announce(out, transaction_id, reply.interval_seconds, reply.counts, peers)
             }
