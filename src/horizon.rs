@@ -1,10 +1,10 @@
-//! The split horizon: which addresses are at home, and which of them may be told to whom.
+//! The split horizon: the side of the gateway that an address is on (LAN or WAN), and how far an address reaches.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-/// Which side of the gateway an address is on.
+/// Side of the gateway that an address is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Horizon {
     /// The local networks.
@@ -13,16 +13,17 @@ pub enum Horizon {
     Wan,
 }
 
-/// The address that the WAN knows the gateway by, where it is known: LAN peers are handed to WAN askers under it.
+/// External addresses of the gateway, as far as they are known. In the reply to a WAN client, they replace the private
+/// addresses of LAN peers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct External {
     /// The gateway's public IPv4 address.
     pub v4: Option<Ipv4Addr>,
-    /// An IPv6 address under which LAN peers with private IPv6 addresses are reached.
+    /// IPv6 address at which the WAN reaches LAN peers with private IPv6 addresses.
     pub v6: Option<Ipv6Addr>,
 }
 
-/// The local networks, as masks to compare with.
+/// Local networks, each as a mask and the network address to compare with.
 #[derive(Debug)]
 pub struct LocalNetworks {
     v4: Box<[(u32, u32)]>,
@@ -30,7 +31,7 @@ pub struct LocalNetworks {
 }
 
 impl LocalNetworks {
-    /// The networks that `prefixes` cover.
+    /// Create the local networks from their prefixes.
     pub fn new(prefixes: &[IpNet]) -> Self {
         let v4 = prefixes.iter().filter_map(|prefix| match prefix {
             IpNet::V4(net) => Some((u32::from(net.netmask()), u32::from(net.network()))),
@@ -43,7 +44,7 @@ impl LocalNetworks {
         Self { v4: v4.collect(), v6: v6.collect() }
     }
 
-    /// The side that `address` (v4-mapped ones made v4 already, rule 9) is on.
+    /// Return the side that `address` is on. The caller converts a v4-mapped address to IPv4 first (rule 9).
     pub fn horizon(&self, address: IpAddr) -> Horizon {
         let local = match address {
             IpAddr::V4(v4) => self.v4.iter().any(|(mask, net)| u32::from(v4) & mask == *net),
@@ -53,7 +54,7 @@ impl LocalNetworks {
     }
 }
 
-/// How far an address reaches, by itself: what a peer may be told about an address depends on it.
+/// Reach of an address, by the address alone. It decides which clients may get the address in a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reach {
     /// This host only.
@@ -64,7 +65,7 @@ pub(crate) enum Reach {
     Public,
 }
 
-/// An address of either family in its octets, as it stands in an endpoint.
+/// Return the reach of an address of either family, given as its 4 or 16 bytes.
 pub(crate) fn reach(octets: &[u8]) -> Reach {
     if octets.first().is_some_and(|first| !is_seldom_public(*first)) {
         return Reach::Public;
@@ -73,7 +74,7 @@ pub(crate) fn reach(octets: &[u8]) -> Reach {
         [127, ..] if octets.len() == 4 => Reach::Host,
         [10 | 0, ..] | [192, 168, ..] | [169, 254, ..] if octets.len() == 4 => Reach::Private,
         [172, second, ..] if octets.len() == 4 && second & 0xf0 == 16 => Reach::Private,
-        // RFC 6598: behind a carrier's NAT, not reached from outside of it.
+        // RFC 6598: addresses behind a carrier's NAT, which cannot be reached from outside of it.
         [100, second, ..] if octets.len() == 4 && second & 0xc0 == 64 => Reach::Private,
         [first, second, ..] if octets.len() == 16 => match (first, second) {
             _ if *octets == Ipv6Addr::LOCALHOST.octets() => Reach::Host,
@@ -85,7 +86,7 @@ pub(crate) fn reach(octets: &[u8]) -> Reach {
     }
 }
 
-/// Can an address that begins with this octet be anything but public? A quick look before [`reach`].
+/// Return false if all addresses with this first byte are public: a fast test before [`reach`].
 #[inline]
 pub(crate) const fn is_seldom_public(first: u8) -> bool {
     matches!(first, 0 | 10 | 100 | 127 | 169 | 172 | 192 | 0xfc..)
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn local_networks_are_told_by_their_prefixes() {
+    fn local_networks_are_recognized_by_their_prefixes() {
         let prefixes = ["10.0.0.0/8", "192.168.4.0/22", "fc00::/7", "203.0.113.7/32"].map(|p| p.parse().expect(p));
         let networks = LocalNetworks::new(&prefixes);
         for (address, horizon) in [
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn reach_is_told_by_the_address_alone() {
+    fn reach_depends_on_the_address_alone() {
         for (address, expected) in [
             ("127.3.4.5", Reach::Host),
             ("::1", Reach::Host),
