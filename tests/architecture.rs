@@ -11,7 +11,7 @@ const FILES: usize = 7;
 #[derive(Debug, PartialEq, Eq)]
 struct Step {
     file: String,
-    /// Whether the step before it reaches it through the control socket, and not by a call.
+    /// True if the step before it reaches this file through the control socket instead of a call.
     is_over_the_socket: bool,
 }
 

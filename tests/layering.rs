@@ -107,7 +107,7 @@ fn production_sources() -> impl Iterator<Item = Source> {
 /// Mark the lines of a source that belong to test-only items. Sources are formatted, so an item ends at the next line
 /// with its indentation that closes it.
 fn test_lines(text: &str) -> Vec<bool> {
-    // Indentation of the current test item, set at its attribute.
+    // Indentation of the current test item, set when its attribute is found.
     let mut test_item: Option<usize> = None;
     let of_tests = text.lines().map(|line| {
         let code = without_comment(line);
@@ -140,7 +140,7 @@ fn without_comment(line: &str) -> &str {
     start.map_or(line, |(at, _)| &line[..at])
 }
 
-/// Does `line` contain `pattern` at the start of a word?
+/// Return whether `line` contains `pattern` at the start of a word.
 fn names(line: &str, pattern: &str) -> bool {
     line.match_indices(pattern).any(|(at, _)| {
         let before = line[..at].chars().next_back();
@@ -148,7 +148,7 @@ fn names(line: &str, pattern: &str) -> bool {
     })
 }
 
-/// Return the lines of a source that use a name which the core must not use.
+/// Return the lines of a source that use a name of [`IMPURE`].
 fn impurities(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (number, line) in production(text).iter().enumerate() {
@@ -166,7 +166,7 @@ fn modules_named(text: &str) -> Vec<String> {
     named_after(&["crate::", "nakodo::"], text)
 }
 
-/// The names that come after one of these starts in a text, with those in braces.
+/// Return the names that follow one of `starts` in a text, including those in braces.
 fn named_after(starts: &[&str], text: &str) -> Vec<String> {
     let code = production(text).join("\n");
     let mut modules = Vec::new();
