@@ -42,8 +42,8 @@ impl ConnectionIds {
         (second << MAC_BITS) | self.mac(second, address)
     }
 
-    /// Return whether `id` was issued to `address` within the last [`LIFETIME_SECONDS`]. The MAC is compared in constant
-    /// time.
+    /// Return whether `id` was issued to `address` within the last [`LIFETIME_SECONDS`]. The MAC is compared in
+    /// constant time.
     pub fn verify(&self, now: Running, address: IpAddr, id: u64) -> bool {
         let age = u64::from((now.seconds() as u16).wrapping_sub((id >> MAC_BITS) as u16));
         let Some(second) = now.seconds().checked_sub(age) else { return false };
