@@ -1,4 +1,4 @@
-//! The items of a line as two columns: the metas lie side by side, so that up to eight of them are read at once.
+//! The items of a line as two columns. The metas are adjacent, so that all of them are read at once.
 
 use core::fmt::Debug;
 
@@ -6,8 +6,8 @@ use heapless::{Vec, VecView};
 
 use super::meta_word::{Meta, MetaWord};
 
-/// What a line holds: an endpoint, which is compared and copied, and a meta, which is counted. In lines of the index the
-/// endpoint is the line of a swarm.
+/// An item of a line: an endpoint, which is compared and copied, and a meta, which is counted. In lines of the index
+/// the endpoint is the line of a swarm, and the meta is its tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Item<E, M> {
     pub(super) endpoint: E,
@@ -23,14 +23,14 @@ pub(crate) struct Columns<E, M, const N: usize> {
     metas: [M; N],
 }
 
-/// [`Columns`] of any capacity, to read: the endpoints, and the metas as one word `W`.
+/// [`Columns`] of any capacity, for reading: the endpoints, and the metas as one word `W`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ColumnsRef<'a, E, W> {
     pub(super) endpoints: &'a [E],
     pub(super) metas: W,
 }
 
-/// [`Columns`] of any capacity, to change.
+/// [`Columns`] of any capacity, for writing.
 #[derive(Debug)]
 pub(crate) struct ColumnsMut<'a, E, M> {
     endpoints: &'a mut VecView<E, u8>,
@@ -102,7 +102,7 @@ impl<E: Copy, M: Copy + Default> ColumnsMut<'_, E, M> {
         self.endpoints.is_empty()
     }
 
-    /// Put `item` in the place of the one at `slot`, which is returned.
+    /// Replace the item at `slot` by `item`, and return the old one.
     #[inline]
     pub(super) fn replace(&mut self, slot: usize, item: Item<E, M>) -> Option<Item<E, M>> {
         let (endpoint, meta) = (self.endpoints.get_mut(slot)?, self.metas.get_mut(slot)?);
@@ -117,7 +117,7 @@ impl<E: Copy, M: Copy + Default> ColumnsMut<'_, E, M> {
         Some(core::mem::replace(self.metas.get_mut(slot)?, meta))
     }
 
-    /// Add `item` behind the others and return its slot. `None` if there is no room; then nothing has changed.
+    /// Add `item` after the others and return its slot. Return `None` if the columns are full; then they are unchanged.
     #[inline]
     pub(super) fn push(&mut self, item: Item<E, M>) -> Option<usize> {
         let slot = self.endpoints.len();
@@ -137,7 +137,7 @@ impl<E: Copy, M: Copy + Default> ColumnsMut<'_, E, M> {
     pub(super) fn swap_remove(&mut self, slot: usize) -> Option<Item<E, M>> {
         let removed = Item { endpoint: *self.endpoints.get(slot)?, meta: *self.metas.get(slot)? };
         let last = self.pop()?;
-        // It may have been the last itself.
+        // If the removed item was the last one itself, this does nothing.
         let _ = self.replace(slot, last);
         Some(removed)
     }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_in_comes_out_and_what_is_left_is_vacant() {
+    fn items_are_stored_and_removed_and_free_slots_are_vacant() {
         let mut columns = Columns::<u16, u8, 3>::new();
         assert!(columns.is_empty() && columns.change().pop().is_none() && columns.read().len() == 0);
         for number in 1..=3 {

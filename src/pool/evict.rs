@@ -1,8 +1,9 @@
-//! Room for a newcomer when the budget is used up.
+//! Eviction: free lines for a newcomer when the budget is used up.
 //!
-//! A few lines are sampled. Of each, the stalest peer goes if it has missed its announce; and where one address turns up
-//! in the sample again and again, its peers go, fresh or not, for it holds more of the pool than anybody should. Whoever
-//! keeps announcing keeps their place; a newcomer for whom nothing is stale enough is answered and not stored.
+//! A try samples a few lines. It removes the stalest peers of a line if they have missed their announce. If one address
+//! occurs in the samples again and again, it removes the peers of that address even if they are fresh, because the
+//! address holds more of the pool than one client should. A peer that keeps announcing keeps its place. If no peer can
+//! be evicted, the newcomer gets a reply but is not stored.
 
 use heapless::Vec;
 
@@ -13,39 +14,40 @@ use super::line::{Inline, Line, LineIndex, Swarm};
 use super::meta_word::MetaWord;
 use super::swarms::Pool;
 
-/// Lines looked at in one try.
+/// Number of lines that one try samples.
 const SAMPLES: usize = 32;
 
-/// How often an address must turn up among the samples to count as holding too much: an eighth of the pool.
+/// Number of samples of one address at which it holds too much: an eighth of the pool.
 const TOO_OFTEN: u8 = 4;
 
-/// Lines that a newcomer may need: one for its swarm, one for its place in the index.
+/// Number of lines that a newcomer may need: one for its swarm, one for its place in the index.
 const LINES_FOR_A_NEWCOMER: usize = 2;
 
-/// Newcomers to turn away after a try that found nothing, before the next try: a flood is not worth 32 lines each.
+/// Number of newcomers to turn away after a try that evicted no peer, before the next try: in a flood, 32 lines for
+/// each newcomer cost too much.
 const TURNED_AWAY_AFTER_A_BARREN_TRY: u32 = 15;
 
-/// What a try evicted.
+/// Number of peers that a try evicted, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Evicted {
-    /// Peers that had missed their announce.
+    /// Number of peers that had missed their announce.
     pub(crate) stale: u64,
-    /// Peers of an address that held too much.
+    /// Number of peers of addresses that held too much.
     pub(crate) greedy: u64,
 }
 
 impl Evicted {
-    /// Was anything evicted at all?
+    /// Return whether any peer was evicted.
     pub(crate) fn any(self) -> bool {
         self != Self::default()
     }
 }
 
-/// What identifies an address here: IPv4 whole, of IPv6 the /64 (rule 26).
+/// The part of an address that identifies a client: all of an IPv4 address, the /64 of an IPv6 address (rule 26).
 type AddressKey = [u8; 8];
 
 impl Pool {
-    /// Try to free lines by evicting; `stale_after` is the age, in ticks, from which a peer has missed its announce.
+    /// Try to free lines by eviction. A peer has missed its announce if its age in ticks is `stale_after` or more.
     pub(crate) fn make_room(&mut self, now: Tick, newcomer: &[u8], stale_after: u8) -> Evicted {
         let mut evicted = Evicted::default();
         if self.barren > 0 {
@@ -63,7 +65,7 @@ impl Pool {
                 self.remove_swarm(line);
                 continue;
             }
-            // In a small pool one line is drawn again and again, which says nothing of the address in it.
+            // In a small pool the same line is drawn several times, which is no evidence against the address in it.
             if looked_at.contains(&line) {
                 continue;
             }
@@ -119,7 +121,7 @@ fn count_up(seen: &mut Vec<(AddressKey, u8), SAMPLES>, address: AddressKey) -> u
         *times += 1;
         return *times;
     }
-    // There are as many places as samples.
+    // The list has a place for each sample, so this always fits.
     let _ = seen.push((address, 1));
     1
 }

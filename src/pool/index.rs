@@ -1,8 +1,8 @@
-//! From an info-hash to its swarm: linear hashing over lines of the pool.
+//! The index from info-hashes to swarms: linear hashing over lines of the pool.
 //!
-//! A directory of buckets grows by one whenever the buckets hold more than [`SWARMS_PER_BUCKET_WANTED`] swarms each, by
-//! splitting one bucket in two. So there is never a pause to rehash, and the index touches memory in proportion to the
-//! swarms that there are, not to those that there might be.
+//! The directory grows by one bucket whenever the buckets hold more than [`SWARMS_PER_BUCKET_WANTED`] swarms on
+//! average: one bucket is split in two. So the index never pauses to rehash, and it touches memory in proportion to the
+//! swarms stored, not to the swarms that the pool could store.
 
 use std::collections::TryReserveError;
 
@@ -16,20 +16,21 @@ use crate::hash_key::HashKey;
 use crate::horizon::Horizon;
 use crate::wire::InfoHash;
 
-/// Mean load at which the next bucket is split. Just after a round of splits a bucket holds half as many; at twice as
-/// many, just before its split, a second line is needed now and then.
+/// Mean number of swarms per bucket at which the next bucket is split. The buckets that are split first in a round then
+/// hold half as many; those that are split last hold twice as many before that, and may need a second line.
 const SWARMS_PER_BUCKET_WANTED: usize = 9;
 
-/// Buckets that there always are: a power of two.
+/// Minimum number of buckets: a power of two.
 const FIRST_BUCKETS: usize = 4;
 
-/// Lines that a split may need while it runs: a head for either half, before the first line of the whole is empty.
+/// Number of lines that a split may need while it runs: a head for each half, before the first line of the old bucket
+/// is empty.
 const LINES_FOR_A_SPLIT: usize = 2;
 
-/// The end of a bucket's chain.
+/// The end marker of a bucket's chain.
 const END: LineIndex = LineIndex::NONE;
 
-/// The keyed hash of an info-hash seen from one side of the horizon: the LAN's swarm and the WAN's are two.
+/// The keyed hash of an info-hash on one side of the horizon: the LAN and the WAN have separate swarms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SwarmHash(u64);
 
@@ -45,7 +46,8 @@ impl SwarmHash {
         (self.0 >> 56) as u8
     }
 
-    /// The bucket among `buckets`: linear hashing, where those at and above the last power of two are split already.
+    /// Return the bucket for this hash among `buckets`. Linear hashing: a bucket that does not exist yet is replaced by
+    /// the bucket that will be split to create it.
     const fn bucket(self, buckets: usize) -> usize {
         let round = buckets.next_power_of_two();
         let bucket = self.0 as usize & (round - 1);
@@ -55,27 +57,27 @@ impl SwarmHash {
 
 /// The directory: the head of each bucket's chain of lines.
 ///
-/// Invariants: a swarm stands in the bucket that its hash and the number of buckets tell, and nowhere else; the
-/// directory's memory is reserved at once.
+/// Invariants: a swarm is stored only in the bucket that its hash and the number of buckets select; the memory of the
+/// directory is reserved at the start.
 #[derive(Debug)]
 pub(crate) struct Index {
     buckets: Vec<LineIndex>,
     swarms: usize,
     key: HashKey,
-    /// Info-hashes that were looked ahead at, each in the place that its first octet tells.
+    /// Info-hashes of prefetched announces, each in the place that its first byte selects.
     remembered: Box<[Remembered; REMEMBERED]>,
 }
 
-/// What was found out about an info-hash by looking ahead.
+/// The results of a prefetch for one info-hash.
 #[derive(Clone, Copy, Debug)]
 struct Remembered {
     info_hash: InfoHash,
     hash: u64,
-    /// Where its swarm was, on one side of the horizon: worth a look, and no more.
+    /// The line of its swarm on one side of the horizon: only a hint, which may be out of date.
     swarm: LineIndex,
 }
 
-/// Info-hashes that are remembered from looking ahead.
+/// Number of info-hashes that the index remembers from a prefetch.
 const REMEMBERED: usize = 256;
 
 const fn remembered_at(info_hash: &InfoHash) -> usize {
@@ -83,12 +85,12 @@ const fn remembered_at(info_hash: &InfoHash) -> usize {
 }
 
 impl Index {
-    /// Buckets that there can ever be in a budget of `lines`, even if all of them were swarms.
+    /// Return the maximum number of buckets in a budget of `lines`, for the case that all lines are swarms.
     pub(super) const fn directory_len(lines: usize) -> usize {
         lines / SWARMS_PER_BUCKET_WANTED + FIRST_BUCKETS
     }
 
-    /// Octets of an entry of the directory.
+    /// Size of a directory entry in bytes.
     pub(super) const ENTRY_OCTETS: usize = size_of::<LineIndex>();
 
     pub(super) fn reserve(lines: usize, key: HashKey) -> Result<Self, TryReserveError> {
@@ -106,14 +108,14 @@ impl Index {
         SwarmHash::new(hash, horizon)
     }
 
-    /// The same, for an info-hash that will be asked for again soon.
+    /// Compute the hash and remember it, because the announce of this info-hash follows soon.
     pub(super) fn hash_ahead(&mut self, info_hash: &InfoHash, horizon: Horizon) -> SwarmHash {
         let hash = self.key.hash(&info_hash.0);
         self.remembered[remembered_at(info_hash)] = Remembered { info_hash: *info_hash, hash, swarm: LineIndex::NONE };
         SwarmHash::new(hash, horizon)
     }
 
-    /// What [`Index::hash_ahead`] was asked for stands at `swarm`, it seems.
+    /// Remember the probable line of a swarm, for an info-hash that was passed to [`Index::hash_ahead`].
     pub(super) fn remember(&mut self, info_hash: &InfoHash, swarm: LineIndex) {
         self.remembered[remembered_at(info_hash)].swarm = swarm;
     }
@@ -122,10 +124,10 @@ impl Index {
         self.swarms
     }
 
-    /// The line of a swarm.
+    /// Return the line of a swarm.
     #[inline]
     pub(super) fn find(&self, lines: &Lines, info_hash: &InfoHash, horizon: Horizon) -> Option<LineIndex> {
-        // A line that holds this swarm is this swarm, whenever it was that we heard of it.
+        // The remembered line may be out of date: use it only if it still holds this swarm.
         let remembered = self.remembered[remembered_at(info_hash)].swarm;
         if is_swarm(lines, remembered, info_hash, horizon) {
             return Some(remembered);
@@ -141,19 +143,21 @@ impl Index {
             .find(|line| is_swarm(lines, *line, info_hash, horizon))
     }
 
-    /// The first line of the bucket for `hash`, or `NONE`.
+    /// Return the first line of the bucket for `hash`, or `NONE`.
     pub(super) fn bucket_of(&self, hash: SwarmHash) -> LineIndex {
         self.buckets[hash.bucket(self.buckets.len())]
     }
 
-    /// The first swarm of a bucket that may be the one, without looking at it, or `NONE`.
+    /// Return the first swarm of the bucket with the tag of `hash`, or `NONE`. Compare tags only, so that the swarm
+    /// itself is not read.
     pub(super) fn candidate(&self, lines: &Lines, hash: SwarmHash) -> LineIndex {
         let mut tagged = chain::walk::<Buckets>(lines, self.bucket_of(hash), END)
             .filter_map(|(_, items)| items.tagged(hash.tag()).next());
         tagged.next().unwrap_or(LineIndex::NONE)
     }
 
-    /// Enter `swarm`, which must not be in here yet. `None` when there is no line for it; then nothing has changed.
+    /// Add `swarm`, which must not be in the index yet. Return `None` if all lines are in use; then the index is
+    /// unchanged.
     pub(super) fn insert(&mut self, lines: &mut Lines, hash: SwarmHash, swarm: LineIndex) -> Option<()> {
         let bucket = hash.bucket(self.buckets.len());
         let item = Indexed { endpoint: swarm, meta: hash.tag() };
@@ -165,7 +169,7 @@ impl Index {
         Some(())
     }
 
-    /// Take `swarm` out again.
+    /// Remove `swarm` from the index.
     pub(super) fn remove(&mut self, lines: &mut Lines, hash: SwarmHash, swarm: LineIndex) {
         let bucket = hash.bucket(self.buckets.len());
         let head = self.buckets[bucket];
@@ -178,7 +182,7 @@ impl Index {
         }
     }
 
-    /// Split the bucket whose turn it is, if there are lines to do it with.
+    /// Split the next bucket in turn, if enough lines are free.
     fn split_next(&mut self, lines: &mut Lines) {
         if self.buckets.len() == self.buckets.capacity() || lines.available() < LINES_FOR_A_SPLIT {
             return;
@@ -202,12 +206,13 @@ impl Index {
         }
     }
 
-    /// The lines that the index itself takes, for the pool's `check_invariants`.
+    /// Return the lines of the index itself, for the pool's `check_invariants`.
     pub(super) fn bucket_lines(&self, lines: &Lines) -> impl Iterator<Item = LineIndex> {
         self.buckets.iter().flat_map(|&head| chain::walk::<Buckets>(lines, head, END).map(|(line, _)| line))
     }
 
-    /// Every swarm in the index, for the pool's `check_invariants`: each must be where its hash says.
+    /// Return every swarm in the index, for the pool's `check_invariants`. Check that each swarm is in the bucket that
+    /// its hash selects.
     pub(super) fn check(&self, lines: &Lines) -> Result<Vec<LineIndex>, String> {
         let mut swarms = Vec::new();
         for (bucket, &head) in self.buckets.iter().enumerate() {
@@ -230,7 +235,7 @@ impl Index {
     }
 }
 
-/// Is this the line of that swarm?
+/// Return whether `line` holds this swarm.
 #[inline]
 fn is_swarm(lines: &Lines, line: LineIndex, info_hash: &InfoHash, horizon: Horizon) -> bool {
     matches!(lines.get(line), Some(Line::Swarm(swarm))
@@ -238,7 +243,7 @@ fn is_swarm(lines: &Lines, line: LineIndex, info_hash: &InfoHash, horizon: Horiz
 }
 
 impl<'a> ColumnsRef<'a, LineIndex, u128> {
-    /// The swarms with this tag: hardly ever more than one, and most of them the one that is looked for.
+    /// Return the swarms with this tag. More than one is rare, and the first is usually the right one.
     #[inline]
     fn tagged(self, tag: u8) -> impl Iterator<Item = LineIndex> + use<'a> {
         let mut equal = slots_equal(self.metas, tag);
@@ -247,7 +252,7 @@ impl<'a> ColumnsRef<'a, LineIndex, u128> {
             while equal != 0 {
                 let slot = equal.trailing_zeros() as usize / 8;
                 equal &= equal - 1;
-                // Beyond the last swarm there are tags of nobody.
+                // Vacant slots have tags too: skip them.
                 if let Some(swarm) = endpoints.get(slot) {
                     return Some(*swarm);
                 }
@@ -257,13 +262,13 @@ impl<'a> ColumnsRef<'a, LineIndex, u128> {
     }
 }
 
-/// The top bit of each octet that equals `tag`.
+/// Return a mask with the top bit of each byte that equals `tag`.
 #[inline]
 const fn slots_equal(tags: u128, tag: u8) -> u128 {
     const EACH: u128 = u128::MAX / 0xff;
     const BELOW_TOP: u128 = EACH * 0x7f;
     let difference = tags ^ (EACH * tag as u128);
-    // Its sum carries into the top bit unless the octet's other bits are zero; none carries into the next octet.
+    // The sum carries into the top bit unless the other bits of the byte are zero. It never carries into the next byte.
     !(((difference & BELOW_TOP) + BELOW_TOP) | difference | BELOW_TOP)
 }
 
@@ -301,10 +306,10 @@ mod tests {
     }
 
     #[test]
-    fn octets_that_equal_a_tag_are_found_and_no_others() {
+    fn exactly_the_bytes_that_equal_a_tag_are_found() {
         let mut random = fastrand::Rng::with_seed(8);
         for _ in 0..10_000 {
-            // Inline values, and such that differ in one bit or by one.
+            // A few values, some of which differ in one bit or by one.
             let tags: [u8; 16] = core::array::from_fn(|_| random.choice([0, 1, 0x7f, 0x80, 0x81, 0xff]).unwrap_or(0));
             for tag in [0, 1, 0x7f, 0x80, 0x81, 0xff, 2] {
                 let expected: u128 = (0..16).filter(|slot| tags[*slot] == tag).map(|slot| 0x80 << (8 * slot)).sum();
@@ -314,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_of_a_swarm_is_only_a_place_to_look() {
+    fn a_remembered_line_is_checked_before_use() {
         let mut lines = Lines::reserve(30).expect("lines");
         let mut index = Index::reserve(30, HashKey(1, 2)).expect("directory");
         let here = add(&mut index, &mut lines, 1, Horizon::Wan).expect("room");
@@ -327,11 +332,11 @@ mod tests {
         }
         index.remove(&mut lines, index.hash(&info_hash(1), Horizon::Wan), here);
         lines.give_back(here);
-        assert_eq!(index.find(&lines, &info_hash(1), Horizon::Wan), None, "it was remembered, and is gone");
+        assert_eq!(index.find(&lines, &info_hash(1), Horizon::Wan), None, "the remembered swarm was removed");
     }
 
     #[test]
-    fn a_hash_is_the_same_remembered_or_not() {
+    fn a_remembered_hash_equals_a_computed_one() {
         let mut index = Index::reserve(100, HashKey(1, 2)).expect("directory");
         let fresh = Index::reserve(100, HashKey(1, 2)).expect("directory");
         let mut random = fastrand::Rng::with_seed(5);

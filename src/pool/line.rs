@@ -1,8 +1,8 @@
-//! The 64-byte line: what all swarm memory is made of.
+//! The 64-byte line: the unit of all swarm memory.
 //!
-//! A line is one cache line and holds one of the variants of [`Line`]; any line can become any of them, so that the
-//! budget is never split between torrents and peers, or between IPv4 and IPv6. Everything in a line is bytes, which
-//! keeps its alignment at 1 and its size where the assertions below want it.
+//! A line is one cache line and holds one of the variants of [`Line`]. Any line can become any variant, so that the
+//! budget is never split between torrents and peers, or between IPv4 and IPv6. All content of a line is bytes. This
+//! keeps its alignment at 1, and its size at the value that the assertions below require.
 
 use super::age::Tick;
 use super::columns::{Columns, Item};
@@ -11,25 +11,25 @@ use super::role::Role;
 use crate::horizon::Horizon;
 use crate::wire::{InfoHash, SwarmCounts};
 
-/// IPv4 peers that a line holds: 8 × 7 octets, a length, and where the chain goes on.
+/// Number of IPv4 peers in a line: 8 × 7 bytes, a length, and the next line of the chain.
 pub(crate) const PEERS4_PER_LINE: usize = 8;
-/// IPv6 peers that a line holds: 3 × 19 octets.
+/// Number of IPv6 peers in a line: 3 × 19 bytes.
 pub(crate) const PEERS6_PER_LINE: usize = 3;
-/// IPv4 peers that fit a swarm's own line, so that most swarms of the real world need no other.
+/// Number of IPv4 peers in a swarm's own line, so that most swarms of the real world need no other line.
 pub(super) const PEERS4_PER_SWARM: usize = 4;
-/// Children of a fork.
+/// Number of children of a fork.
 pub(super) const FORK_CHILDREN: usize = 16;
-/// Swarms that a line of the index holds.
+/// Number of swarms in a line of the index.
 pub(super) const SWARMS_PER_BUCKET: usize = 14;
 
-/// Which line: 24 bits, so 16.7 million lines or 1 GiB.
+/// The index of a line: 24 bits, so 16.7 million lines or 1 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LineIndex([u8; 3]);
 
 impl LineIndex {
-    /// No line: the end of a list that does not end at its swarm, a child that is not there.
+    /// No line: the end of a list that does not end at its swarm, or a child that does not exist.
     pub(super) const NONE: Self = Self([0xff; 3]);
-    /// How many lines an index can tell apart, `NONE` taken off.
+    /// Number of lines that an index can address, without `NONE`.
     pub(super) const LIMIT: usize = 0xff_ffff;
 
     pub(super) const fn new(index: usize) -> Self {
@@ -46,14 +46,14 @@ impl LineIndex {
         self == Self::NONE
     }
 
-    /// `Some` unless it is `NONE`.
+    /// Return `None` if it is `NONE`.
     pub(super) fn some(self) -> Option<Self> {
         (!self.is_none()).then_some(self)
     }
 }
 
-/// One peer: where it listens (address and port as on the wire; 6 or 18 bytes), and its meta. Its identity is the
-/// endpoint, never the client's peer id, which anybody could copy.
+/// One peer: its endpoint (address and port as on the wire; 6 or 18 bytes) and its meta. The endpoint is its identity.
+/// The client's peer id is not, because any client could copy it.
 pub(crate) type Peer<E> = Item<E, Meta>;
 
 impl<E> Peer<E> {
@@ -70,22 +70,23 @@ impl<E> Peer<E> {
     }
 }
 
-/// A line of a chain: items, and the next line of the chain. Every line of a chain is full but its head.
+/// A line of a chain: items, and the next line of the chain. Every line of a chain except its head is full.
 #[derive(Clone, Debug)]
 pub(crate) struct Chained<E, M, const N: usize> {
     pub(super) items: Columns<E, M, N>,
     pub(super) next: LineIndex,
 }
 
-/// A swarm, and its first peers where it has few.
+/// A swarm, and its first peers if it has few.
 #[derive(Clone, Debug)]
 pub(crate) struct Swarm {
     pub(super) info_hash: InfoHash,
     pub(super) horizon: Horizon,
-    /// When its last peer left; only read while it is empty.
+    /// The time at which its last peer left; only used while the swarm is empty.
     pub(super) emptied: Tick,
     completed: [u8; 4],
-    /// IPv4 and IPv6 (see [`Family::ROOT`]): nothing, the head of a chain, or a fork.
+    /// The IPv4 and the IPv6 root (see [`Family::ROOT`](super::family::Family::ROOT)): `NONE`, the head of a chain, or
+    /// a fork.
     pub(super) roots: [LineIndex; 2],
     pub(super) inline: Inline,
 }
@@ -100,7 +101,7 @@ impl Swarm {
         u32::from_le_bytes(self.completed)
     }
 
-    /// No peers, and nothing that could hold any.
+    /// Return whether the swarm has no peers, and no line that could hold any.
     pub(super) fn is_empty(&self) -> bool {
         let inline_is_empty = match &self.inline {
             Inline::Peers4(inline) => inline.is_empty(),
@@ -115,8 +116,8 @@ impl Swarm {
     }
 }
 
-/// What is left of a swarm's line: its first peers, or, once a root of it is a fork, the counts of all its peers (a
-/// swarm without a fork is counted by walking it).
+/// The rest of a swarm's line: its first peers or, once one of its roots is a fork, the counts of all its peers (a
+/// swarm without a fork is counted by a walk).
 #[derive(Clone, Debug)]
 pub(crate) enum Inline {
     Peers4(Columns<[u8; 6], Meta, PEERS4_PER_SWARM>),
@@ -124,7 +125,7 @@ pub(crate) enum Inline {
     Counted(Counted),
 }
 
-/// Peers of a forked swarm by role.
+/// Number of peers of a forked swarm, by role.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counted([[u8; 4]; 3]);
 
@@ -164,12 +165,13 @@ impl From<Counted> for SwarmCounts {
     }
 }
 
-/// A swarm in the index: its line, and 8 bits of its hash, so that a lookup seldom reads the line of another swarm. A
-/// vacant slot has a tag like any other.
+/// A swarm in the index: its line, and 8 bits of its hash as a tag, so that a lookup seldom reads the line of another
+/// swarm. A vacant slot has a tag like any other.
 pub(crate) type Indexed = Item<LineIndex, u8>;
 
-/// Where a large swarm spreads its peers by 4 bits of a keyed hash of their endpoints. Neighbouring children may be the
-/// same chain: a power of two of them, aligned, so that a chain is split in two long before it needs a fork of its own.
+/// A fork, which distributes the peers of a large swarm by 4 bits of a keyed hash of their endpoints. Neighbouring
+/// children may share a chain: a power of two of them, aligned. So a chain is split in two long before it needs a fork
+/// of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Fork {
     pub(super) children: [LineIndex; FORK_CHILDREN],
@@ -189,7 +191,7 @@ pub(crate) enum Line {
     Bucket(Chained<LineIndex, u8, SWARMS_PER_BUCKET>),
 }
 
-/// Octets of a line.
+/// Size of a line in bytes.
 pub(crate) const LINE_OCTETS: usize = 64;
 const _: () = assert!(size_of::<Line>() == LINE_OCTETS, "a line is one cache line");
 const _: () = assert!(align_of::<Line>() == LINE_OCTETS, "a line never straddles two cache lines");

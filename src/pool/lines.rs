@@ -1,4 +1,4 @@
-//! The budget: all lines there are, taken once.
+//! The budget: all lines, reserved once.
 
 use std::collections::TryReserveError;
 use std::ops::{Index, IndexMut};
@@ -8,11 +8,11 @@ use prefetch_index::prefetch_index;
 use super::impossible::impossible;
 use super::line::{Line, LineIndex};
 
-/// All lines. The memory for `limit` of them is reserved at once and never grows; a page of it is touched only when a
-/// line on it is first used, so that an idle tracker costs what it uses and not what it may use.
+/// All lines. The memory for `limit` of them is reserved at the start and never grows. A page of it is touched only
+/// when a line on it is first used, so that an idle tracker occupies only the memory that it uses.
 ///
-/// Invariants: `lines.len() <= limit <= lines.capacity()`; every line below `lines.len()` is either in use or `Free` and
-/// on the free list exactly once; `in_use` counts the former.
+/// Invariants: `lines.len() <= limit <= lines.capacity()`; every line below `lines.len()` is either in use, or `Free`
+/// and on the free list exactly once; `in_use` is the number of lines in use.
 #[derive(Debug)]
 pub(crate) struct Lines {
     lines: Vec<Line>,
@@ -22,7 +22,7 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Reserve `limit` lines, or as many as an index can tell apart.
+    /// Reserve `limit` lines, or the maximum number that a [`LineIndex`] can address.
     pub(super) fn reserve(limit: usize) -> Result<Self, TryReserveError> {
         let limit = limit.min(LineIndex::LIMIT);
         let mut lines = Vec::new();
@@ -42,19 +42,20 @@ impl Lines {
         self.limit - self.in_use
     }
 
-    /// Lines that were ever used: where a sweep ends.
+    /// Return the number of lines that were ever used: a sweep ends there.
     pub(super) fn touched(&self) -> usize {
         self.lines.len()
     }
 
-    /// The line at `index`. `None` for [`LineIndex::NONE`], which is beyond all lines: one comparison answers both.
+    /// Return the line at `index`, or `None` for [`LineIndex::NONE`]. That index is beyond all lines, so one comparison
+    /// covers both cases.
     #[inline]
     pub(super) fn get(&self, index: LineIndex) -> Option<&Line> {
         self.lines.get(index.get())
     }
 
-    /// The line at `index`, which the memory is asked for; nothing waits for it until it is read. `None` for
-    /// [`LineIndex::NONE`], which is beyond all lines.
+    /// Request the line at `index` from memory, and return it without waiting for it: only its first read waits. Return
+    /// `None` for [`LineIndex::NONE`], which is beyond all lines.
     ///
     /// On 32-bit ARM this prefetches nothing: prefetch-index has no implementation for it.
     #[inline]
@@ -64,7 +65,7 @@ impl Lines {
         Some(line)
     }
 
-    /// Take a line for `line`; `None` when the budget is used up.
+    /// Store `line` in a free line and return its index. Return `None` if the budget is used up.
     pub(super) fn take(&mut self, line: Line) -> Option<LineIndex> {
         let index = match self.free.some() {
             Some(index) => {
@@ -92,7 +93,7 @@ impl Lines {
         self.in_use -= 1;
     }
 
-    /// Walk the free list and compare it with the lines: part of the pool's `check_invariants`.
+    /// Compare the free list with the lines: a part of the pool's `check_invariants`.
     pub(super) fn check(&self) -> Result<(), String> {
         let mut listed = 0;
         let mut at = self.free;
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_asked_for_only_where_there_is_one() {
+    fn only_lines_that_exist_are_prefetched() {
         let mut lines = Lines::reserve(3).expect("three lines");
         let taken = lines.take(Buckets::line(LineIndex::NONE)).expect("room");
         assert!(matches!(lines.ask_for(taken), Some(Line::Bucket(_))));

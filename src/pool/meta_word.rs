@@ -1,24 +1,25 @@
-//! The metas of up to eight peers of a line in one 64-bit word: one operation finds the living peers or the seeders among
-//! all of them, without a branch per peer.
+//! The metas of up to eight peers of a line in one 64-bit word. One operation finds the living peers or the seeders
+//! among all of them, without a branch per peer.
 
 use super::age::{LIFETIME_TICKS, Tick};
 use super::role::Role;
 use crate::wire::SwarmCounts;
 
-/// Peers of a word.
+/// Number of peers in a word.
 pub(super) const WORD_PEERS: usize = 8;
 
-/// One in each octet.
+/// The number one in each byte.
 const EACH: u64 = 0x0101_0101_0101_0101;
-/// The top bit of each octet.
+/// The top bit of each byte.
 const TOP: u64 = EACH << 7;
 
-/// What is known of a peer besides its endpoint, in one octet: when it was last heard (6 bits) and its role (2 bits).
+/// The properties of a peer besides its endpoint, in one byte: the tick of its last announce (6 bits) and its role (2
+/// bits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Meta(u8);
 
 impl Meta {
-    /// Where there is no peer: a fourth role, which nobody has.
+    /// The meta of a vacant slot: a fourth role, which no peer has.
     pub(super) const VACANT: Self = Self(3);
 
     pub(super) const fn new(role: Role, seen: Tick) -> Self {
@@ -42,23 +43,23 @@ impl Meta {
     }
 }
 
-/// Vacant.
+/// The default is a vacant slot.
 impl Default for Meta {
     fn default() -> Self {
         Self::VACANT
     }
 }
 
-/// The [`Meta`] of each peer of a line, the first in the lowest octet; [`Meta::VACANT`] where there is none.
+/// The [`Meta`] of each slot of a line, the first in the lowest byte: [`Meta::VACANT`] if the slot holds no peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MetaWord(u64);
 
-/// Some slots of a line: the top bit of the byte of each.
+/// A set of slots of a line: the top bit of the byte of each slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SlotMask(u64);
 
 impl MetaWord {
-    /// No peers.
+    /// A word without peers.
     pub(super) const EMPTY: Self = Self(Meta::VACANT.octet() as u64 * EACH);
 
     #[inline]
@@ -71,13 +72,13 @@ impl MetaWord {
         Self(u64::from_le_bytes(octets))
     }
 
-    /// The meta of one slot.
+    /// Return the meta of one slot.
     #[inline]
     pub(super) const fn get(self, slot: usize) -> Meta {
         Meta((self.0 >> (slot % WORD_PEERS * 8)) as u8)
     }
 
-    /// The peers with this role.
+    /// Return the peers with this role.
     #[inline]
     pub(super) const fn with_role(self, role: Role) -> SlotMask {
         let (low, high) = (self.0 << 7, self.0 << 6);
@@ -88,16 +89,16 @@ impl MetaWord {
         })
     }
 
-    /// All peers.
+    /// Return all peers.
     #[inline]
     pub(super) const fn occupied(self) -> SlotMask {
         SlotMask(!(self.0 << 7 & self.0 << 6) & TOP)
     }
 
-    /// The peers that have announced within their timeout.
+    /// Return the peers that have announced within their timeout.
     #[inline]
     pub(super) const fn alive(self, now: Tick) -> SlotMask {
-        // Octet by octet: with its top bit set, none borrows from the next.
+        // Subtract byte by byte: the top bit of each byte is set first, so that no byte borrows from the next.
         let seen = (self.0 >> 2) & (EACH * 0x3f);
         let age = (TOP + EACH * now.get() as u64 - seen) & (EACH * 0x3f);
         let fresh = TOP + EACH * (LIFETIME_TICKS as u64 - 1) - age;
@@ -105,8 +106,8 @@ impl MetaWord {
     }
 }
 
-/// The peers of up to [`RoleCounts::WORDS`] words by role. Each slot is counted in a byte of its own, and the bytes are
-/// added at the end.
+/// Counts by role of the peers of up to [`RoleCounts::WORDS`] words. Each slot is counted in a byte of its own, and the
+/// bytes are added at the end.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct RoleCounts {
     all: u64,
@@ -115,7 +116,7 @@ pub(crate) struct RoleCounts {
 }
 
 impl RoleCounts {
-    /// More would overflow from one byte into the next.
+    /// Maximum number of words: the sum of the eight bytes has to fit into one byte.
     pub(super) const WORDS: usize = 31;
 
     /// Count the peers of `meta_word` in `slots`. None of them has the fourth role, so one bit identifies each role.
@@ -153,26 +154,26 @@ impl SlotMask {
         Self(self.0 & other.0)
     }
 
-    /// The slots that are not in `other`.
+    /// Return the slots that are not in `other`.
     #[inline]
     pub(super) const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
     }
 
-    /// One slot.
+    /// Return the mask of one slot.
     #[inline]
     pub(super) const fn only(slot: usize) -> Self {
         Self(0x80 << (slot % WORD_PEERS * 8))
     }
 
-    /// The slots below `slot`, and the others.
+    /// Return the slots below `slot`, and the others.
     #[inline]
     pub(super) const fn split_at(self, slot: usize) -> (Self, Self) {
         let below = Self(self.0 & (Self::only(slot).0 - 1));
         (below, self.without(below))
     }
 
-    /// The slots, lowest first.
+    /// Return the slots, lowest first.
     #[inline]
     pub(super) fn ascending(mut self) -> impl Iterator<Item = usize> {
         core::iter::from_fn(move || {
@@ -182,7 +183,7 @@ impl SlotMask {
         })
     }
 
-    /// The slots, highest first.
+    /// Return the slots, highest first.
     #[inline]
     pub(super) fn descending(mut self) -> impl Iterator<Item = usize> {
         core::iter::from_fn(move || {
@@ -200,7 +201,7 @@ mod tests {
     const ROLES: [Role; 3] = [Role::Leecher, Role::PartialSeed, Role::Seeder];
 
     #[test]
-    fn the_word_says_of_each_peer_what_its_meta_says() {
+    fn a_word_agrees_with_the_metas_of_its_peers() {
         let mut random = fastrand::Rng::with_seed(9);
         for _ in 0..20_000 {
             let peers = random.usize(..=WORD_PEERS);
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn role_counts_count_each_role_of_as_many_words_as_they_may_take() {
+    fn each_role_is_counted_in_up_to_the_maximum_number_of_words() {
         for role in ROLES {
             let meta_word = MetaWord::new([Meta::new(role, Tick::of_count(1)); WORD_PEERS]);
             let mut role_counts = RoleCounts::default();

@@ -1,9 +1,10 @@
-//! Prefetch: bring the lines that a batch of announces will read into the processor's cache.
+//! Prefetch: load the lines that a batch of announces will read into the processor's cache.
 //!
-//! An announce to one of many swarms waits for memory many times in a row: for a line of the index, for the swarm, for
-//! the lines of the chain that the asker stands in, for those that it is told of. One announce cannot do better, for
-//! each tells where the next is. But a server receives them in batches: going over the batch once for each step, and
-//! only asking for the line of the next one ([`super::lines::Lines::ask_for`]), lets the memory answer many at a time.
+//! In a pool of many swarms, an announce waits for memory many times in a row: for a line of the index, for the swarm,
+//! for the lines of the asker's own chain, for the lines of the selected peers. A single announce has to wait, because
+//! each line contains the index of the next one. But a server receives announces in batches. The prefetch goes over the
+//! whole batch once per step, and only requests the next line of each announce ([`super::lines::Lines::ask_for`]). So
+//! the memory loads many lines at the same time.
 
 use core::net::IpAddr;
 
@@ -19,34 +20,34 @@ use crate::hash_key::HashKey;
 use crate::horizon::Horizon;
 use crate::wire::{Announce, InfoHash};
 
-/// Announces that are looked ahead at, at most.
+/// Maximum number of announces in one prefetch.
 pub const LOOK_AHEAD: usize = 32;
 
-/// An announce that is to come: what it takes to find its swarm and its peers.
+/// A future announce: the data that locates its swarm and its peers.
 #[derive(Clone, Copy, Debug)]
 pub struct Ahead {
     info_hash: InfoHash,
     from: IpAddr,
     port: u16,
-    /// Whether it looks for leechers only.
+    /// Whether the peer needs leechers only.
     complete: bool,
 }
 
-/// Forks that are followed one below the other, and one more for the leaf beside: more lie above a leaf in swarms of
-/// millions only.
+/// Number of steps of a descent: one for each level of forks, and one for the sibling leaf. Only swarms of millions of
+/// peers have more levels.
 const FORK_STEPS: usize = 5;
 
-/// A way down a swarm's forks to a leaf.
+/// A descent through the forks of a swarm to a leaf.
 #[derive(Clone, Copy)]
 struct Descent<'a> {
-    /// The line to look at next, which was asked for.
+    /// The line to read next, already requested from memory.
     at: &'a Line,
     swarm: LineIndex,
-    /// Which child of each fork to take.
+    /// The path, which selects the child to follow at each fork.
     path: u64,
-    /// Forks that lie behind.
+    /// Number of forks passed.
     depth: u32,
-    /// Also prefetch the sibling leaf? If so, the last of these forks.
+    /// Also prefetch the sibling leaf? If so, the last fork passed.
     beside: Beside<'a>,
 }
 
@@ -57,27 +58,27 @@ enum Beside<'a> {
     Below(&'a Fork),
 }
 
-/// A way along a chain.
+/// A walk along a chain.
 #[derive(Clone, Copy)]
 struct Walk<'a> {
-    /// As above.
+    /// The line to read next, already requested from memory.
     at: &'a Line,
-    /// What the last line names.
+    /// The index that the last line of the chain stores as its next line.
     end: LineIndex,
 }
 
-/// What a step finds out, for each announce.
+/// The result of a step for each announce.
 type Batch<T> = heapless::Vec<T, LOOK_AHEAD>;
 
-/// Two for each announce: to where the asker stands, and to those whom it will be told of.
+/// Two descents for each announce: to the asker's own leaf, and to the leaf where its selection starts.
 type Descents<'a> = heapless::Vec<Descent<'a>, { 2 * LOOK_AHEAD }>;
 
-/// One more for each, in the leaf beside.
+/// Three walks for each announce: through the leaves of both descents, and through the sibling leaf.
 type Walks<'a> = heapless::Vec<Walk<'a>, { 3 * LOOK_AHEAD }>;
 
 impl Pool {
-    /// Look up the swarms and the peers of announces that are about to be made, of the first [`LOOK_AHEAD`]. Nothing
-    /// depends on it but speed.
+    /// Prefetch the swarms and the peers of the first [`LOOK_AHEAD`] of the announces that follow. This affects only
+    /// their speed and the random choice of peers.
     pub(crate) fn prefetch(&mut self, announces: &[Ahead], horizon: impl Fn(IpAddr) -> Horizon) {
         let announces = announces.get(..LOOK_AHEAD).unwrap_or(announces);
         self.selection_start.draw_for(announces.len(), &mut self.random);
@@ -109,7 +110,7 @@ impl Pool {
 }
 
 impl Ahead {
-    /// `announce`, from `from`.
+    /// Return the [`Ahead`] of an announce that comes from the address `from`.
     #[inline]
     pub fn new(from: IpAddr, announce: &Announce) -> Self {
         let (info_hash, port, complete) = (announce.info_hash, announce.port, Role::of(announce) != Role::Leecher);
@@ -120,7 +121,7 @@ impl Ahead {
         if self.from.is_ipv4() { V4::ROOT } else { V6::ROOT }
     }
 
-    /// To where it stands in a swarm with forks, and to those whom it is told of.
+    /// Return two paths in a swarm with forks: to the asker's own leaf, and to the leaf where its selection starts.
     fn paths(&self, key: HashKey, selection_start: &SelectionStart) -> (u64, u64) {
         fn of<const N: usize>(endpoint: [u8; N], key: HashKey, selection_start: &SelectionStart) -> (u64, u64) {
             (key.hash(&endpoint), selection_start.ahead(&endpoint))
@@ -133,7 +134,7 @@ impl Ahead {
 }
 
 impl Pool {
-    /// Begin with the ways that an announce will go below the root `at`, which was asked for.
+    /// Add the descents or the walk of an announce below the root `at`, which was already requested from memory.
     fn set_out<'a>(
         &'a self,
         announce: &Ahead,
@@ -147,14 +148,14 @@ impl Pool {
             return;
         }
         let (own, to_others) = announce.paths(self.key, &self.selection_start);
-        // Whoever looks for leechers only seldom finds enough of them in one leaf.
+        // A peer that needs leechers only seldom finds enough of them in one leaf.
         let beside = if announce.complete { Beside::Needed } else { Beside::NotNeeded };
         for (path, beside) in [(own, Beside::NotNeeded), (to_others, beside)] {
             let _ = descents.push(Descent { at, swarm, path, depth: 0, beside });
         }
     }
 
-    /// Go down all forks, a step at a time, to the heads of chains.
+    /// Follow all descents to the heads of chains, one level per step.
     fn descend<'a>(&'a self, descents: &mut Descents<'a>, walks: &mut Walks<'a>) {
         for _ in 0..FORK_STEPS {
             each_goes_on(descents, |descent| {
@@ -173,7 +174,8 @@ impl Pool {
         }
     }
 
-    /// Go along all chains, a line at a time, to their ends: leaves have no more lines, but for want of memory.
+    /// Follow all walks to the ends of their chains, one line per step. A leaf has more lines than this only if lines
+    /// for a split were missing.
     fn walk<'a>(&'a self, walks: &mut Walks<'a>) {
         for _ in 1..tree::LEAF_LINES {
             each_goes_on(walks, |Walk { at, end }| {
@@ -188,7 +190,7 @@ impl Pool {
     }
 }
 
-/// Take a step on each way, and forget those that end.
+/// Make one step of each descent or walk, and drop those that end.
 #[inline]
 fn each_goes_on<T: Copy, const N: usize>(ways: &mut heapless::Vec<T, N>, mut step: impl FnMut(T) -> Option<T>) {
     let mut going = 0;
@@ -229,7 +231,7 @@ mod tests {
         Tracker::new(settings, Seeds { hash: HashKey(1, 2), connection_ids: HashKey(3, 4), random: 5 }).expect("memory")
     }
 
-    fn who_and_what(number: u32, swarms: u8) -> (IpAddr, Announce) {
+    fn numbered_announce(number: u32, swarms: u8) -> (IpAddr, Announce) {
         let from = match number % 3 {
             0 => IpAddr::from([10, 0, (number >> 8) as u8, number as u8]),
             1 => IpAddr::from([11, 0, (number >> 8) as u8, number as u8]),
@@ -241,11 +243,12 @@ mod tests {
     }
 
     #[test]
-    fn looking_ahead_changes_nothing_but_whom_one_happens_to_be_told_of() {
+    fn prefetching_affects_only_the_choice_of_peers() {
         for swarms in [1, 7, 100] {
             let (mut plain, mut looking) = (tracker(), tracker());
             for first in (0..6000).step_by(40) {
-                let batch: Vec<_> = (first..first + 40).map(|number| who_and_what(number % 4500, swarms)).collect();
+                let batch: Vec<_> =
+                    (first..first + 40).map(|number| numbered_announce(number % 4500, swarms)).collect();
                 let ahead: Vec<Ahead> = batch.iter().map(|(from, announce)| Ahead::new(*from, announce)).collect();
                 looking.look_ahead(&ahead);
                 for (from, mut announce) in batch {
@@ -259,7 +262,7 @@ mod tests {
                     });
                     assert_eq!(one, other);
                 }
-                looking.check_invariants().expect("nothing has changed");
+                looking.check_invariants().expect("the invariants hold");
             }
         }
     }

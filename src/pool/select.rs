@@ -1,7 +1,7 @@
-//! The selection of peers for a reply: whole lines at a time, from a random place on, without the asker itself.
+//! The selection of peers for a reply: whole lines, from a random line on, without the asker itself.
 //!
-//! A selection visits at most [`LINES_LOOKED_AT`] lines, which bounds the cost of a seeder in a swarm of a hundred thousand
-//! seeders.
+//! A selection ends after [`LINES_LOOKED_AT`] lines, or with the chain in which it reaches that number. This bounds the
+//! cost when a seeder, which needs leechers only, asks in a swarm of a hundred thousand seeders.
 
 use super::age::Tick;
 use super::chain::{self, Place};
@@ -16,36 +16,36 @@ use super::tree;
 use crate::horizon::{External, Horizon, Reach, reach};
 use crate::wire::SwarmCounts;
 
-/// Lines that one selection looks at, at most.
+/// Number of lines after which a selection ends.
 const LINES_LOOKED_AT: usize = 64;
 
-/// Lines of one chain that a selection chooses among; one that grew longer for want of lines to split it with is only
-/// seen in part.
+/// Number of lines of one chain that a selection can choose from. A chain is longer only if lines for a split were
+/// missing; then the selection sees a part of it.
 const LINES_OF_A_CHAIN: usize = 16;
 
 const _: () = assert!(LINES_OF_A_CHAIN <= RoleCounts::WORDS, "a chain is counted in one RoleCounts");
 
-/// Who asks, as far as it matters to what may be handed out.
+/// The peer that asks for a selection: the properties that decide which peers it may receive.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asker<F: Family> {
-    /// Its endpoint; zeros, which is nobody's, where it is not of the family that is selected.
+    /// Its endpoint. Zeros, the endpoint of no peer, if it is not of the selected family.
     pub(crate) endpoint: F::Endpoint,
-    /// Where it has just been stored: its swarm, and its place there.
+    /// Its swarm and its place there, if it was just stored.
     pub(crate) stored: Option<(LineIndex, Place)>,
     pub(crate) horizon: Horizon,
-    /// How far its own address reaches: a peer on this host is only told to those on this host.
+    /// The reach of its own address. On the LAN, a peer on this host is returned only to askers on this host.
     pub(crate) reach: Reach,
-    /// It downloads nothing more, so that only those who do are of use to it.
+    /// Whether it downloads nothing more, so that only leechers are useful to it.
     pub(crate) complete: bool,
-    /// The address that stands for LAN peers when a WAN asker is told of them.
+    /// The address that replaces the address of a LAN peer in a reply to a WAN asker.
     pub(crate) external: Option<[u8; 16]>,
 }
 
-/// Endpoints that a selection may write beyond those that are wanted: it copies whole lines, and then takes out who does
-/// not belong there.
+/// Number of endpoints that a selection may write beyond the wanted number: it first copies a whole line, and then
+/// removes the peers that do not belong in the reply.
 pub(crate) const SLACK: usize = WORD_PEERS;
 
-/// Half of the peers of a full line.
+/// Half the number of peers in a full line.
 const HALF: usize = WORD_PEERS / 2;
 
 /// The peers of one line.
@@ -64,7 +64,7 @@ impl<'a, F: Family> Row<'a, F> {
         Self { line, endpoints: peers.endpoints, meta_word: peers.metas }
     }
 
-    /// Which of the `alive` are of use to an asker, and others than itself (rule 8), which stands at `own_place`.
+    /// Return the `alive` peers that are useful to an asker at `own_place`, without the asker itself (rule 8).
     #[inline]
     fn wanted(&self, alive: SlotMask, complete: bool, own_place: Option<Place>) -> SlotMask {
         let useful = if complete { alive.and(self.meta_word.with_role(Role::Leecher)) } else { alive };
@@ -74,14 +74,14 @@ impl<'a, F: Family> Row<'a, F> {
         }
     }
 
-    /// Write the endpoints of `slots` to the start of `out`, which has room for [`WORD_PEERS`], and return how many they
-    /// are.
+    /// Write the endpoints of `slots` to the start of `out`, which has room for [`WORD_PEERS`], and return their
+    /// number.
     #[inline]
     fn copy(&self, slots: SlotMask, out: &mut [F::Endpoint]) -> Option<usize> {
         let places = out.first_chunk_mut::<WORD_PEERS>()?;
         let mut length = self.endpoints.len();
-        // Most lines have a half at least, and a length that is known makes a short copy: from either end, so that the two
-        // halves overlap where the line is not full.
+        // Most lines are at least half full. Copy one half from each end: a copy of constant length is short code, and
+        // the two halves overlap where the line is not full.
         match (self.endpoints.first_chunk::<HALF>(), self.endpoints.last_chunk::<HALF>()) {
             (Some(first), Some(last)) => {
                 *places.first_chunk_mut()? = *first;
@@ -97,26 +97,26 @@ impl<'a, F: Family> Row<'a, F> {
     }
 }
 
-/// What an asker may be told of the peers on one side of the horizon.
+/// The peers on one side of the horizon that an asker may receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shows {
-    /// Each of them, as it is stored.
+    /// All of them, under the stored endpoints.
     All,
-    /// Those with public addresses: the others are behind a carrier's NAT, or in a provider's own network.
+    /// Those with public addresses. The others are behind a carrier's NAT, or in a provider's own network.
     Public,
-    /// Those whom it can reach, under the address by which it reaches them.
+    /// Those that the asker can reach, under the addresses by which it reaches them.
     Reachable,
 }
 
-/// One selection under way.
+/// One selection in progress.
 struct Selection<'a, F: Family> {
     asker: &'a Asker<F>,
-    /// Where the asker stands in the swarm that is looked at.
+    /// The place of the asker in the swarm of the selection.
     own_place: Option<Place>,
     shows: Shows,
     now: Tick,
     lines_left: usize,
-    /// [`SLACK`] longer than what is `wanted`.
+    /// The output, [`SLACK`] longer than `wanted`.
     out: &'a mut [F::Endpoint],
     wanted: usize,
     taken: usize,
@@ -127,7 +127,8 @@ impl<F: Family> Selection<'_, F> {
         self.taken >= self.wanted || self.lines_left == 0
     }
 
-    /// Hand out the peers of one line, from a random one on if not all of them are wanted.
+    /// Write the peers of one line to the output. If all may be shown and only some are still wanted, start at a random
+    /// slot.
     fn take(&mut self, row: &Row<'_, F>, random: &mut fastrand::Rng) {
         let slots = row.wanted(row.meta_word.alive(self.now), self.asker.complete, self.own_place);
         match self.shows {
@@ -161,7 +162,7 @@ impl<F: Family> Selection<'_, F> {
             }
             if let Some(endpoint) = self.asker.endpoint_of_lan_peer(row.endpoints[slot])
                 && endpoint != self.asker.endpoint
-                // Two LAN peers that chose one port have one name outside.
+                // Two LAN peers with the same port share one endpoint outside: write it once.
                 && (endpoint == row.endpoints[slot] || !self.out[..self.taken].contains(&endpoint))
             {
                 self.out[self.taken] = endpoint;
@@ -172,7 +173,7 @@ impl<F: Family> Selection<'_, F> {
 }
 
 impl<F: Family> Asker<F> {
-    /// The endpoint under which this asker may be told of a LAN peer, if it may at all.
+    /// Return the endpoint under which this asker may receive a LAN peer, or `None` if it may not receive that peer.
     fn endpoint_of_lan_peer(&self, mut endpoint: F::Endpoint) -> Option<F::Endpoint> {
         let reach = reach_of(&endpoint);
         match self.horizon {
@@ -191,7 +192,7 @@ fn reach_of(endpoint: &impl AsRef<[u8]>) -> Reach {
     reach(address_of(endpoint))
 }
 
-/// The bytes of the gateway's external address of one family.
+/// Return the bytes of the gateway's external address of one family.
 pub(crate) fn external_octets<F: Family>(external: External) -> Option<[u8; 16]> {
     let mut octets = [0; 16];
     if F::ROOT == V4::ROOT {
@@ -203,8 +204,8 @@ pub(crate) fn external_octets<F: Family>(external: External) -> Option<[u8; 16]>
 }
 
 impl Pool {
-    /// Write the endpoints of up to `wanted` peers of `swarm` to the start of `out`, which is [`SLACK`] longer than that,
-    /// and return how many there were.
+    /// Write the endpoints of up to `wanted` peers of `swarm` to the start of `out`, and return their number. `out` is
+    /// [`SLACK`] longer than `wanted`.
     pub(crate) fn select<F: Family>(
         &mut self,
         swarm: LineIndex,
@@ -234,8 +235,8 @@ impl Pool {
         selection.taken
     }
 
-    /// Where the asker stands in `swarm`: known, if it was just stored there; but it may stand on the other side of the
-    /// horizon too, if the local networks have changed since.
+    /// Return the place of the asker in `swarm`. It is known if the asker was just stored there. Otherwise look it up:
+    /// after a change of the local networks, the asker may still be stored on the other side of the horizon.
     fn own_place<F: Family>(&self, swarm: LineIndex, asker: &Asker<F>) -> Option<Place> {
         match asker.stored {
             Some((stored, place)) if stored == swarm => Some(place),
@@ -244,14 +245,14 @@ impl Pool {
         }
     }
 
-    /// May an asker be told of every peer on its own side, under the address that is stored?
+    /// Return whether an asker may receive every peer on its own side of the horizon, under the stored endpoints.
     #[inline]
     pub(crate) fn shows_all(&self, horizon: Horizon, reach: Reach) -> bool {
         self.shows(horizon, horizon, reach) == Shows::All
     }
 
-    /// The peers on the side `peers_of` that a reply to `asker` may name. Fast path: most pools hold no peer that needs
-    /// filtering.
+    /// Return which peers on the side `peers_of` may appear in a reply to this asker. Fast path: most pools hold no
+    /// peer that needs filtering.
     fn shows(&self, peers_of: Horizon, asker: Horizon, reach: Reach) -> Shows {
         match (peers_of, asker) {
             (Horizon::Wan, Horizon::Wan) if self.private_beyond_lan && reach == Reach::Public => Shows::Public,
@@ -261,9 +262,12 @@ impl Pool {
         }
     }
 
-    /// Select from a swarm that shows all its peers, who are of one family and fit what is wanted, and count them in
-    /// passing: most swarms, and so worth a way of their own. The asker stands at `own_place`, and looks for leechers
-    /// only if it is `complete`. `out` is as for [`Pool::select`]. `None` where the swarm is another.
+    /// Select all peers of a swarm and count them in the same pass: a fast path that suits most swarms. The caller
+    /// checks first that the asker may receive all peers ([`Pool::shows_all`]). The asker is at `own_place`, and gets
+    /// leechers only if it is `complete`. `out` is as for [`Pool::select`].
+    ///
+    /// Return `None` if the swarm has a fork, peers of the other family, more than [`LINES_OF_A_CHAIN`] lines, or more useful
+    /// peers than `wanted`.
     pub(crate) fn select_all<F: Family>(
         &self,
         swarm: LineIndex,
@@ -284,7 +288,7 @@ impl Pool {
             let alive = row.meta_word.alive(now);
             role_counts.add(row.meta_word, alive);
             taken += row.copy(row.wanted(alive, complete, own_place), out.get_mut(taken..)?)?;
-            // Rather begin anew than choose among them here.
+            // Too many peers: the general selection starts again and chooses among them.
             if taken > wanted {
                 return None;
             }
@@ -299,7 +303,7 @@ impl Pool {
     }
 }
 
-/// Select below a fork, from the child that `path` names on.
+/// Select below a fork, starting with the child on `path`.
 fn select_in_fork<F: Family>(
     lines: &Lines,
     swarm: LineIndex,
@@ -321,7 +325,8 @@ fn select_in_fork<F: Family>(
     }
 }
 
-/// Select from a chain, and from the swarm's own line if the chain is all that it has besides, from a random line on.
+/// Select from a chain and from the peers in the swarm's own line, if it holds peers of this family. Start at a random
+/// line, unless all peers are wanted.
 fn select_in_chain<F: Family>(
     lines: &Lines,
     swarm: LineIndex,
@@ -338,7 +343,7 @@ fn select_in_chain<F: Family>(
         *place = row;
         count += 1;
     }
-    // Where all are told, there is nothing to choose.
+    // If all peers are wanted, skip the random choice.
     if peers <= selection.wanted - selection.taken {
         for row in &all[..count] {
             selection.take(row, random);

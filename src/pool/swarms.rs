@@ -1,12 +1,12 @@
-//! The swarm pool: the lines, the index over them, and what is done to one swarm at a time.
+//! The swarm pool: the lines, the index over them, and the operations on one swarm.
 //!
 //! Invariants, checked by [`Pool::check_invariants`]:
-//! - every line in use belongs to the index or to exactly one swarm, and every swarm stands in the index;
-//! - a swarm whose roots are no forks is counted by walking it; one with a fork keeps its counts in its own line and has
-//!   no peers there;
-//! - a chain's lines are full but its head, its last line names the swarm, and an endpoint stands in the leaf that its
-//!   hash tells, once;
-//! - `peers` counts the peers stored by role, dead ones that the sweeper has not come to included.
+//! - every line in use belongs to the index or to exactly one swarm, and the index contains every swarm;
+//! - a swarm without forks is counted by a walk over its peers; a swarm with a fork stores its counts in its own line,
+//!   and all its peers in its trees;
+//! - all lines of a chain except the head are full, and the last line refers to the swarm; an endpoint is stored once,
+//!   in the leaf that its hash selects;
+//! - `peers` counts the stored peers by role, including dead peers that the sweeper has not reached yet.
 
 use std::collections::TryReserveError;
 
@@ -36,30 +36,30 @@ pub(crate) struct Pool {
     pub(super) tick_length: TickLength,
     pub(super) current_tick: CurrentTick,
     pub(super) peers: Population,
-    /// Swarms on the LAN's side: while there are none, or no others, nobody needs to look for them.
+    /// Number of swarms on the LAN side. If one side has no swarms, a lookup on that side ends at once.
     pub(super) lan_swarms: usize,
     pub(super) sweep: super::sweep::Position,
-    /// Whether any peer outside the local networks ever had an address that not everybody there can reach. Hardly ever,
-    /// and until then nobody needs to look.
+    /// Whether a peer outside the local networks ever had an address that is not public. This is rare, and until then
+    /// replies need no filter for it.
     pub(super) private_beyond_lan: bool,
-    /// Whether any peer on the local networks ever was on this very host, where only those who are, too, can reach it.
+    /// Whether a peer on the local networks ever was on this host, where only clients on this host can reach it.
     pub(super) host_on_lan: bool,
-    /// Peers that the sweeper has found dead so far.
+    /// Number of dead peers that the sweeper has removed so far.
     pub(super) expired: u64,
-    /// Newcomers to let go by before the next try to make room: see [`super::evict`].
+    /// Number of newcomers to turn away before the next try to make room: see [`super::evict`].
     pub(super) barren: u32,
     pub(super) random: fastrand::Rng,
     pub(super) selection_start: SelectionStart,
 }
 
-/// What became of a peer that was to be stored.
+/// The result of storing a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
-    /// It is new.
+    /// The peer is new.
     Added,
-    /// It is known: its role before, and its age in ticks.
+    /// The peer was known, with this role and this age in ticks.
     Refreshed { before: Role, age: u8 },
-    /// There is no line for it.
+    /// The peer was not stored, because all lines are in use.
     Full,
 }
 
@@ -67,20 +67,20 @@ pub(crate) enum Stored {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Upserted {
     pub(crate) stored: Stored,
-    /// The swarm, if there is a line for it.
+    /// The swarm, or `None` if all lines are in use.
     pub(crate) swarm: Option<LineIndex>,
-    /// The place of the peer, until the pool changes again.
+    /// The place of the peer, valid until the pool changes again.
     pub(crate) place: Option<Place>,
 }
 
-/// Lines that must be free for a swarm's first fork: those of a split, and one for each peer that leaves the swarm's own
-/// line.
+/// Number of lines that must be free for a swarm's first fork: those of a split, and one for each peer that moves out
+/// of the swarm's own line.
 const LINES_FOR_A_FIRST_FORK: usize = 8;
 
 const NO_SWARM: &str = "a swarm that is not at its line";
 
 impl Pool {
-    /// Lines that a budget of `octets` holds, the directory of the index taken off.
+    /// Return the number of lines that fit into a budget of `octets` together with the directory of the index.
     pub(crate) fn lines_in(octets: usize) -> usize {
         let mut lines = (octets / LINE_OCTETS).min(LineIndex::LIMIT);
         while lines > 0 && lines * LINE_OCTETS + Index::directory_len(lines) * Index::ENTRY_OCTETS > octets {
@@ -114,17 +114,16 @@ impl Pool {
         })
     }
 
-    /// Is no line left?
+    /// Return whether all lines are in use.
     pub(crate) fn is_full(&self) -> bool {
         self.lines.available() == 0
     }
 
-    /// The length of a tick.
     pub(crate) const fn tick_length(&self) -> TickLength {
         self.tick_length
     }
 
-    /// The line of a swarm.
+    /// Return the line of a swarm.
     #[inline]
     pub(crate) fn find(&self, info_hash: &InfoHash, horizon: Horizon) -> Option<LineIndex> {
         let there = match horizon {
@@ -137,7 +136,7 @@ impl Pool {
         self.index.find(&self.lines, info_hash, horizon)
     }
 
-    /// The swarm's line, made if need be; `None` when there is no line for it.
+    /// Return the line of a swarm. Add the swarm if it is new; return `None` if all lines are in use.
     #[inline]
     fn find_or_add_swarm(&mut self, info_hash: &InfoHash, horizon: Horizon, now: Tick) -> Option<LineIndex> {
         let found = self.index.find(&self.lines, info_hash, horizon);
@@ -156,7 +155,7 @@ impl Pool {
         Some(swarm)
     }
 
-    /// Give the line of a swarm without peers back.
+    /// Remove a swarm without peers from the index, and give its line back.
     pub(super) fn remove_swarm(&mut self, swarm: LineIndex) {
         let own = tree::swarm_at(&self.lines, swarm).or_else(|| impossible(NO_SWARM));
         let Some(&Swarm { info_hash, horizon, .. }) = own else { return };
@@ -166,14 +165,14 @@ impl Pool {
         self.lan_swarms -= usize::from(horizon == Horizon::Lan);
     }
 
-    /// Note how far the address of a peer reaches, before it is stored on this side.
+    /// Record the reach of a peer's address, before the peer is stored on this side.
     #[inline]
     pub(crate) fn note_reach(&mut self, horizon: Horizon, reach: Reach) {
         self.private_beyond_lan |= horizon == Horizon::Wan && reach != Reach::Public;
         self.host_on_lan |= horizon == Horizon::Lan && reach == Reach::Host;
     }
 
-    /// Store a peer, or refresh it if its endpoint is known; its swarm is added if need be.
+    /// Store a peer, or refresh it if its endpoint is known. Add the swarm if it is new.
     #[inline(always)]
     pub(crate) fn upsert<F: Family>(
         &mut self,
@@ -225,7 +224,7 @@ impl Pool {
         }
     }
 
-    /// Where an endpoint stands.
+    /// Return the place of an endpoint in a swarm.
     pub(super) fn place_of<F: Family>(&self, swarm: LineIndex, endpoint: &F::Endpoint) -> Option<Place> {
         let own = tree::swarm_at(&self.lines, swarm)
             .and_then(F::inline)
@@ -253,8 +252,8 @@ impl Pool {
         Some(place)
     }
 
-    /// Insert into the tree; where that gives the swarm its first fork, the peers of its own line go into the tree too,
-    /// and counts take their place. Where lines for that are short, the chain just grows.
+    /// Insert a peer into the tree. If the swarm gets its first fork, also move the peers of its own line into its
+    /// trees, and store the counts in that line. If too few lines are free for a fork, the chain grows longer.
     fn insert_in_tree<F: Family>(
         &mut self,
         swarm: LineIndex,
@@ -273,7 +272,7 @@ impl Pool {
         tree::insert::<F>(&mut self.lines, self.key, swarm, search, peer, may_split)
     }
 
-    /// Move the peers in the swarm's own line into its trees, and put the counts there.
+    /// Move the peers of the swarm's own line into its trees, and store the counts in that line.
     fn leave_own_line(&mut self, swarm: LineIndex) -> Option<()> {
         let counts = self.walk_counts(swarm, tree::swarm_at(&self.lines, swarm)?, MetaWord::occupied);
         let counted = Counted::from(counts);
@@ -292,13 +291,13 @@ impl Pool {
         })
     }
 
-    /// Remove a peer; false when it was not there.
+    /// Remove a peer. Return false if it was not stored.
     pub(crate) fn remove<F: Family>(&mut self, swarm: LineIndex, endpoint: &F::Endpoint, now: Tick) -> bool {
         let place = self.place_of::<F>(swarm, endpoint);
         place.is_some_and(|place| self.remove_at::<F>(swarm, place, now))
     }
 
-    /// Remove the peer of `swarm` that stands at `place`; false when there is none.
+    /// Remove the peer of `swarm` at `place`. Return false if that place is vacant.
     pub(super) fn remove_at<F: Family>(&mut self, swarm: LineIndex, place: Place, now: Tick) -> bool {
         let role = if place.line == swarm {
             let inline = tree::swarm_at_mut(&mut self.lines, swarm).and_then(F::inline_mut);
@@ -322,7 +321,7 @@ impl Pool {
         Some(peer.role())
     }
 
-    /// Start the time that an empty swarm is kept for the sake of its count of completed downloads.
+    /// If the swarm is empty, record the time: an empty swarm is kept for a while for its count of completed downloads.
     fn note_if_emptied(&mut self, swarm: LineIndex, now: Tick) {
         if let Some(swarm) = tree::swarm_at_mut(&mut self.lines, swarm)
             && swarm.is_empty()

@@ -1,10 +1,10 @@
-//! The sweeper: visits a few lines at a time, removes the dead, gives back what they leave.
+//! The sweeper: visits a few lines at a time, removes dead peers, and gives the empty lines back.
 //!
-//! A pass over all lines takes [`SWEEP_TICKS`]; each call does the part of it that is due. Where many die at once, as
-//! after an outage, a call stops after [`REMOVALS_A_STEP`], and where the sweep has fallen behind for that,
-//! after [`LINES_AT_ONCE`]. Then it asks to be made again soon: so there is never a pause.
-//! Only if the sweep is so late that ticks could wrap around (with the default timeout, the process stood still for 13
-//! minutes) does one call go over everything.
+//! A pass over all lines takes [`SWEEP_TICKS`] ticks; each call does the part that is due. The limits of a call avoid
+//! pauses: if many peers die at once, as after an outage, a call stops after [`REMOVALS_A_STEP`] removals. If the sweep
+//! then falls behind, a call stops after [`LINES_AT_ONCE`] lines. In both cases the sweep asks for the next call soon.
+//! One call sweeps all lines only if the sweep is so late that ticks could wrap around (with the default timeout, after
+//! the process stood still for 13 minutes).
 
 use core::time::Duration;
 
@@ -20,29 +20,31 @@ use super::swarms::Pool;
 use super::tree;
 use crate::clock::Running;
 
-/// Lines that a call visits, if it is made as often as it asks to be.
+/// Number of lines that a call visits, if calls come as often as [`Pool::sweep_wait`] asks.
 const LINES_A_STEP: usize = 128;
 
-/// Peers that a call removes: some hundred nanoseconds each, when their lines are not in the cache. Twice as many for each
-/// pass that the sweep is behind.
+/// Number of removed peers at which a call stops. A removal takes some hundred nanoseconds if its lines are not in the
+/// cache. The number doubles for each pass that the sweep is behind.
 const REMOVALS_A_STEP: usize = 128;
 
-/// Lines that a call visits at most, most of which take some nanoseconds each. More where the sweep is behind, as above.
+/// Number of lines at which a call stops. Most lines take some nanoseconds each. The number doubles for each pass that
+/// the sweep is behind.
 const LINES_AT_ONCE: u64 = 1024;
 
-/// The shortest time to ask for between two calls.
+/// The shortest wait between two calls.
 const MIN_WAIT: Duration = Duration::from_millis(1);
 
-/// The longest.
+/// The longest wait between two calls.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
-/// How far the sweep has come.
+/// The progress of the sweep.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Position {
     next: usize,
-    /// When the last step was made, and what it left undone, in lines × milliseconds of a pass: the fraction of a line,
-    /// and more if it had to stop.
+    /// The time of the last step.
     last: Running,
+    /// Work that the last step left, in lines × milliseconds of a pass: the fraction of a line, and more if the step had to
+    /// stop.
     remainder: u64,
 }
 
@@ -56,7 +58,7 @@ impl Pool {
         let lines = self.lines.touched() as u64;
         let work = elapsed_millis.min(pass_millis) * lines + self.sweep.remainder;
         let passes_behind = work / (pass_millis * lines).max(1);
-        // Rather a pause than the dead alive again.
+        // A long pause is better than dead peers that look alive again.
         let is_too_late = passes_behind >= LATE_TICKS / SWEEP_TICKS;
         let (removals, lines_at_once) = if is_too_late {
             (usize::MAX, u64::MAX)
@@ -78,8 +80,9 @@ impl Pool {
         self.expired += (peers_before - self.peers.total()) as u64;
     }
 
-    /// Advance the pool's time and return the tick for what is stored now. The first call in a tick checks that the sweep
-    /// has not fallen behind; if it is so late that ticks could wrap around, it sweeps every line.
+    /// Advance the pool's time and return the current tick, for the records that are stored now. The first call in a
+    /// tick checks that the sweep has not fallen behind; if it is so late that ticks could wrap around, it sweeps every
+    /// line.
     #[inline]
     pub(crate) fn advance_to(&mut self, now: Running) -> Tick {
         self.current_tick.tick(now).unwrap_or_else(|| self.begin_tick(now))
@@ -110,7 +113,7 @@ impl Pool {
         self.expired += (peers_before - self.peers.total()) as u64;
     }
 
-    /// How long to wait before the next call.
+    /// Return the time to wait before the next call.
     pub(crate) fn sweep_wait(&self) -> Duration {
         let pass = self.tick_length.length() * SWEEP_TICKS as u32;
         if self.sweep.remainder >= pass.as_millis() as u64 {
@@ -120,7 +123,7 @@ impl Pool {
         (pass / steps).clamp(MIN_WAIT, MAX_WAIT)
     }
 
-    /// Remove the dead from one line, whatever it holds.
+    /// Sweep one line of any kind: remove its dead peers, an empty swarm, or a fork that is no longer needed.
     fn sweep_line(&mut self, line: LineIndex, now: Tick, is_dead: impl Fn(Tick) -> bool) {
         self.remove_peers(line, now, |_, seen| is_dead(seen));
         match &self.lines[line] {
@@ -135,9 +138,9 @@ impl Pool {
         }
     }
 
-    /// Remove those peers of one line that `goes` names, by address and when they were last heard.
+    /// Remove the peers of one line that `goes` selects by their address and their last tick.
     pub(super) fn remove_peers(&mut self, line: LineIndex, now: Tick, goes: impl Fn(&[u8], Tick) -> bool) {
-        // Finding the swarm of a line takes a walk: do it only where a peer goes.
+        // Finding the swarm of a line takes a walk: do it only if a peer is removed.
         if first(&self.lines[line], &goes).is_some()
             && let Some(swarm) = owner(&self.lines, line)
         {
@@ -145,7 +148,7 @@ impl Pool {
         }
     }
 
-    /// The same, where the line is known to belong to this swarm, or to hold no peers.
+    /// Remove the peers of one line that `goes` selects. The line belongs to this swarm, or holds no peers.
     pub(super) fn remove_peers_of(
         &mut self,
         swarm: LineIndex,
@@ -153,7 +156,7 @@ impl Pool {
         now: Tick,
         goes: impl Fn(&[u8], Tick) -> bool,
     ) {
-        // Removing moves other peers into the line, or gives the line back: look at it anew after each.
+        // A removal moves another peer into the line, or gives the line back: search the line again after each.
         while let Some(slot) = first(&self.lines[line], &goes) {
             let place = Place { line, slot };
             let removed = match &self.lines[line] {
@@ -168,7 +171,7 @@ impl Pool {
         }
     }
 
-    /// Merge what a fork has left, and let a swarm without forks keep its first peers in its own line again.
+    /// Merge the small leaves of a fork. If the swarm then has no fork, let its own line hold peers again.
     fn sweep_fork(&mut self, line: LineIndex) {
         let mut top = line;
         while let Line::Fork(fork) = &self.lines[top] {
@@ -193,7 +196,7 @@ impl Pool {
     }
 }
 
-/// The slot of the first peer of a line that goes.
+/// Return the slot of the first peer of a line that `goes` selects.
 fn first(line: &Line, goes: impl Fn(&[u8], Tick) -> bool) -> Option<usize> {
     fn of<E: Copy + AsRef<[u8]>>(
         peers: ColumnsRef<'_, E, MetaWord>,
@@ -210,7 +213,7 @@ fn first(line: &Line, goes: impl Fn(&[u8], Tick) -> bool) -> Option<usize> {
     }
 }
 
-/// The swarm that a line of peers belongs to: itself, or what the last line of its chain names.
+/// Return the swarm of a line: the line itself, or the swarm to which the last line of its chain refers.
 pub(super) fn owner(lines: &Lines, line: LineIndex) -> Option<LineIndex> {
     let mut at = line;
     loop {
@@ -233,7 +236,7 @@ mod tests {
     use crate::wire::InfoHash;
 
     #[test]
-    fn a_sweep_that_is_behind_visits_a_few_lines_at_a_time_until_it_has_made_up_for_it() {
+    fn a_late_sweep_visits_a_few_lines_per_call_until_it_has_caught_up() {
         let tick_length = TickLength::of_lifetime(Duration::from_secs(400));
         let mut pool = Pool::reserve(4 << 20, tick_length, HashKey(1, 2), 3).expect("memory");
         let began = Running::from_seconds(100);
@@ -245,10 +248,10 @@ mod tests {
         while pool.sweep.last < began || pool.sweep_wait() == MIN_WAIT {
             pool.sweep(began);
         }
-        // Most of a pass is due at once; from then on it is called as it asks.
+        // Most of a pass is due at once. After that, the calls come as often as the sweep asks.
         let (mut now, mut visited, mut before) = (began.after(tick_length.length() * 2 - MIN_WAIT), 0, pool.sweep.next);
         let lines = pool.lines.touched();
-        assert!(lines > 10 * LINES_AT_ONCE as usize, "{lines} lines are too few to tell");
+        assert!(lines > 10 * LINES_AT_ONCE as usize, "{lines} lines are too few for this test");
         loop {
             pool.sweep(now);
             let step = (pool.sweep.next + lines - before) % lines;
@@ -258,7 +261,7 @@ mod tests {
                 break;
             }
             now = now.after(pool.sweep_wait());
-            assert!(visited < lines * 2, "it is never done");
+            assert!(visited < lines * 2, "the sweep does not catch up");
         }
         assert!(visited + LINES_AT_ONCE as usize > lines, "{visited} of {lines} lines visited");
         assert_eq!(pool.peers.total(), 100_000, "all are alive");

@@ -1,9 +1,10 @@
-//! Where a swarm keeps the peers of one family: a chain, and once that is long, forks with chains for leaves.
+//! The tree of a swarm's peers of one family: one chain, and once that is long, forks with chains as leaves.
 //!
-//! A leaf of [`LEAF_LINES`] full lines is split in two when one more peer comes. A fork sends a peer on by 4 bits of the
-//! keyed hash of its endpoint; its first split needs a new line for the fork, the next three only give neighbouring
-//! children, until then one chain, chains of their own. The last line of every chain names the swarm, so that the
-//! sweeper, which comes upon a line in no order, finds out whose it is in a few steps.
+//! A leaf of [`LEAF_LINES`] full lines is split in two when one more peer comes. A fork selects a child by 4 bits of
+//! the keyed hash of the peer's endpoint. Neighbouring children of a fork may share one chain: the first split needs a
+//! new line for the fork, and the next three only divide children that share a chain. The last line of every chain
+//! refers to the swarm, so that the sweeper, which visits lines in no particular order, finds the swarm of a line in a
+//! few steps.
 
 use super::chain::{self, Place};
 use super::endpoint::slot_of;
@@ -13,16 +14,18 @@ use super::line::{FORK_CHILDREN, Fork, Line, LineIndex, Peer, Swarm};
 use super::lines::Lines;
 use crate::hash_key::HashKey;
 
-/// Lines of a leaf at which it is split. Leaves of 6 to 12 lines waste half a line in nine; a peer is found in six.
+/// Number of lines at which a leaf is split. Leaves of 6 to 12 lines waste half a line in nine, and a search reads
+/// about six lines.
 pub(super) const LEAF_LINES: usize = 12;
 
-/// Bits of hash that a fork uses.
+/// Number of hash bits that a fork uses.
 const FORK_BITS: u32 = FORK_CHILDREN.trailing_zeros();
 
-/// Forks above a leaf, after which the hash is used up and a chain just grows. 16 levels of 16 never fill.
+/// Number of forks above a leaf at which the bits of the hash are used up and the chain just grows. 16 levels of 16
+/// children never fill.
 const MAX_DEPTH: u32 = u64::BITS / FORK_BITS;
 
-/// Where a chain hangs.
+/// The parent of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Above {
     Swarm,
@@ -38,12 +41,12 @@ pub(crate) struct Leaf {
     depth: u32,
 }
 
-/// What a search ended with.
+/// The result of a search.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Search {
     pub(super) leaf: Leaf,
     pub(super) place: Option<Place>,
-    /// Lines of the leaf, where the search went through all of them.
+    /// Number of lines read: all lines of the leaf, if the endpoint was not found.
     lines: usize,
 }
 
@@ -65,19 +68,19 @@ fn fork_at(lines: &Lines, line: LineIndex) -> Option<&Fork> {
 
 const NO_FORK: &str = "a line below which leaves hang and that is no fork";
 
-/// The fork at `line`, which must be one.
+/// Return the fork at `line`, which must be a fork.
 fn fork_at_mut(lines: &mut Lines, line: LineIndex) -> Option<&mut Fork> {
     if let Line::Fork(fork) = &mut lines[line] { Some(fork) } else { impossible(NO_FORK) }
 }
 
-/// Which child of a fork at `depth` an endpoint with this hash belongs to. The top bits come first, so that aligned
-/// neighbours share a prefix.
+/// Return the child of a fork at `depth` for endpoints with this hash. The top bits come first, so that the hashes of
+/// aligned neighbours share a prefix.
 pub(super) const fn child_of(hash: u64, depth: u32) -> usize {
     hash.rotate_left(FORK_BITS * (depth + 1)) as usize % FORK_CHILDREN
 }
 
-/// The children of `fork` from `start` on and round the corner, each once: neighbours may be one chain, and the last of them
-/// the one that was begun with.
+/// Return the children of `fork` from `start` on, continuing with the first child after the last. Return each chain
+/// once: neighbours may share a chain, and the last ones may share the chain of `start`.
 pub(super) fn children_from(fork: &Fork, start: usize) -> impl Iterator<Item = LineIndex> {
     let first = fork.children[start];
     let mut previous = LineIndex::NONE;
@@ -89,12 +92,12 @@ pub(super) fn children_from(fork: &Fork, start: usize) -> impl Iterator<Item = L
     })
 }
 
-/// The child of `fork` after `start` that is another line, if there is one.
+/// Return the first child of `fork` after `start` that is a different line.
 pub(super) fn next_child(fork: &Fork, start: usize) -> Option<LineIndex> {
     children_from(fork, start).find(|child| *child != fork.children[start])
 }
 
-/// The leaf for `endpoint`. The hash is only computed where there is a fork.
+/// Return the leaf for `endpoint`. Compute the hash only if the tree has a fork.
 #[inline]
 pub(super) fn leaf<F: Family>(lines: &Lines, key: HashKey, swarm: LineIndex, endpoint: &F::Endpoint) -> Leaf {
     let leaf = Leaf { above: Above::Swarm, head: root::<F>(lines, swarm), depth: 0 };
@@ -112,21 +115,21 @@ fn leaf_below(lines: &Lines, mut leaf: Leaf, hash: u64) -> Leaf {
     leaf
 }
 
-/// The leaf for endpoints with this hash, and the last hash that is in it: of all leaves whose hashes come before, every
-/// hash is smaller.
+/// Return the leaf for endpoints with this hash, and the last hash that belongs to the leaf. Leaves are in the order of
+/// their hashes: every hash of an earlier leaf is smaller.
 pub(super) fn leaf_of_hash<F: Family>(lines: &Lines, swarm: LineIndex, hash: u64) -> (Leaf, u64) {
     let root = Leaf { above: Above::Swarm, head: root::<F>(lines, swarm), depth: 0 };
     let leaf = leaf_below(lines, root, hash);
     let Above::Fork { line, child } = leaf.above else { return (leaf, u64::MAX) };
     let sharing = |fork: &Fork| fork.children[child..].iter().take_while(|other| **other == leaf.head).count();
     let last_child = child + fork_at(lines, line).map_or(1, sharing) - 1;
-    // Below the bits of the leaf's own fork all are ones, above they are the hash's.
+    // The bits above those of the leaf's own fork are the bits of the hash; all bits below them are ones.
     let shift = u64::BITS - FORK_BITS * leaf.depth;
     let above = hash.checked_shr(shift + FORK_BITS).unwrap_or(0);
     (leaf, ((above << FORK_BITS | last_child as u64) << shift) | ((1 << shift) - 1))
 }
 
-/// Look for `endpoint` in the tree.
+/// Search for `endpoint` in the tree.
 #[inline]
 pub(super) fn find<F: Family>(lines: &Lines, key: HashKey, swarm: LineIndex, endpoint: &F::Endpoint) -> Search {
     let leaf = leaf::<F>(lines, key, swarm, endpoint);
@@ -140,19 +143,19 @@ pub(super) fn find<F: Family>(lines: &Lines, key: HashKey, swarm: LineIndex, end
     Search { leaf, place: None, lines: seen }
 }
 
-/// Would one more peer make the leaf longer than [`LEAF_LINES`]?
+/// Return whether one more peer would make the leaf longer than [`LEAF_LINES`].
 fn overflows<F: Family>(lines: &Lines, search: &Search) -> bool {
     let full = |head| F::items(&lines[head]).is_some_and(|(peers, _)| peers.len() == F::CAPACITY);
     search.lines >= LEAF_LINES && search.leaf.depth < MAX_DEPTH && search.leaf.head.some().is_some_and(full)
 }
 
-/// Would one more peer give the swarm's tree of this family its first fork?
+/// Return whether one more peer would give the swarm's tree of this family its first fork.
 pub(super) fn wants_first_fork<F: Family>(lines: &Lines, search: &Search) -> bool {
     search.leaf.above == Above::Swarm && overflows::<F>(lines, search)
 }
 
-/// Add a peer that `search` did not find, splitting its leaf if it is long and `may_split`, and return its place. `None`
-/// when there is no line for the peer; then it has not been added.
+/// Add a peer that `search` did not find, and return its place. If the leaf is full and `may_split`, split it first.
+/// Return `None` if all lines are in use; then the peer was not added.
 pub(super) fn insert<F: Family>(
     lines: &mut Lines,
     key: HashKey,
@@ -177,7 +180,7 @@ pub(super) fn remove<F: Family>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf,
     hang::<F>(lines, swarm, leaf, head);
 }
 
-/// Let everything that led to the head of `leaf` lead to `head` instead.
+/// Replace the head of `leaf` by `head` in the swarm or the fork above it.
 fn hang<F: Family>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, head: LineIndex) {
     if leaf.head == head {
         return;
@@ -199,11 +202,11 @@ fn hang<F: Family>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, head: LineIn
     }
 }
 
-/// Lines that a split may need while it runs: a fork, and a head for either half before the first line of the whole is
-/// empty.
+/// Number of lines that a split may need while it runs: a fork, and a head for each half before the first line of the
+/// old chain is empty.
 const LINES_FOR_A_SPLIT: usize = 3;
 
-/// Split the chain of `leaf` in two, under a new fork if need be. `None` when there are no lines to do it with.
+/// Split the chain of `leaf` in two, under a new fork if needed. Return `None` if too few lines are free.
 fn split<F: Family>(lines: &mut Lines, key: HashKey, swarm: LineIndex, leaf: Leaf) -> Option<()> {
     if lines.available() < LINES_FOR_A_SPLIT {
         return None;
@@ -237,14 +240,15 @@ fn split<F: Family>(lines: &mut Lines, key: HashKey, swarm: LineIndex, leaf: Lea
     Some(())
 }
 
-/// Put a fork between `leaf` and what is above it (`parent`), all children of which are the leaf's chain.
+/// Put a new fork between `leaf` and its `parent`, and return the line of the fork. All children of the fork are the
+/// chain of the leaf.
 fn grow_fork<F: Family>(lines: &mut Lines, swarm: LineIndex, leaf: Leaf, parent: LineIndex) -> Option<LineIndex> {
     let fork = lines.take(Line::Fork(Fork { children: [leaf.head; FORK_CHILDREN], parent }))?;
     hang::<F>(lines, swarm, leaf, fork);
     Some(fork)
 }
 
-/// Forks above this one.
+/// Return the number of forks above this one.
 fn depth_of(lines: &Lines, fork: LineIndex) -> u32 {
     let mut depth = 0;
     let mut at = fork;
@@ -255,12 +259,12 @@ fn depth_of(lines: &Lines, fork: LineIndex) -> u32 {
     depth - 1
 }
 
-/// Lines that neighbouring leaves hold together, at most, when they are made one again: half of [`LEAF_LINES`], so that a
-/// swarm that hovers about one size does not split and merge in turn.
+/// Maximum number of lines that neighbouring leaves have together when they are merged. It is half of [`LEAF_LINES`],
+/// so that a swarm of almost constant size does not alternate between splits and merges.
 const MERGED_LINES: usize = LEAF_LINES / 2;
 
-/// Make the leaves of a fork that has lost most of its peers fewer again, and the fork a chain if one is left. Bounded:
-/// it looks at [`MERGED_LINES`] lines of each of 16 children at most.
+/// Merge small neighbouring leaves of a fork, and replace the fork by a chain if only one small leaf is left. The cost
+/// is bounded: each of four rounds reads a little more than [`MERGED_LINES`] lines of each of 16 children at most.
 pub(super) fn merge<F: Family>(lines: &mut Lines, swarm: LineIndex, fork_line: LineIndex) {
     let mut width = 2;
     while width <= FORK_CHILDREN {
@@ -285,7 +289,7 @@ pub(super) fn merge<F: Family>(lines: &mut Lines, swarm: LineIndex, fork_line: L
     lines.give_back(fork_line);
 }
 
-/// Make one chain of the children `first..first + width`, if they are leaves and short enough together.
+/// Merge the children `first..first + width` into one chain, if they are leaves and short enough together.
 fn merge_group<F: Family>(lines: &mut Lines, swarm: LineIndex, fork_line: LineIndex, first: usize, width: usize) {
     let Some(fork) = fork_at(lines, fork_line).or_else(|| impossible(NO_FORK)) else { return };
     let group: heapless::Vec<LineIndex, FORK_CHILDREN> = fork.children[first..first + width].iter().copied().collect();
@@ -329,12 +333,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_child_is_another_line_round_the_corner_too() {
+    fn the_next_child_is_a_different_line_also_after_the_last_child() {
         let [one, two, none] = [LineIndex::new(1), LineIndex::new(2), LineIndex::NONE];
         let mut children = [none; FORK_CHILDREN];
         children[4..8].fill(one);
         let mut fork = Fork { children, parent: one };
-        assert_eq!(next_child(&fork, 4), None, "there is no other");
+        assert_eq!(next_child(&fork, 4), None, "all children are one chain");
         fork.children[2] = two;
         for start in 4..8 {
             assert_eq!(next_child(&fork, start), Some(two));
