@@ -1,27 +1,29 @@
 //! The age of the pool's records, in ticks. A record stores the 6 low bits of its tick.
 //!
-//! A peer lives for [`LIFETIME_TICKS`], which is `peer_timeout`; so its age is known to a fortieth of that. The sweeper
-//! visits every line within [`SWEEP_TICKS`]. If a pass came later than 64 ticks allow, a dead peer would look alive again:
-//! [`super::sweep`] prevents that.
+//! A peer lives for [`LIFETIME_TICKS`] ticks, which is `peer_timeout`; so its age is known to a fortieth of that time.
+//! The sweeper visits every line within [`SWEEP_TICKS`] ticks. If a pass came later than 64 ticks allow, a dead peer
+//! would look alive again: [`super::sweep`] prevents that.
 
 use core::time::Duration;
 
 use crate::clock::Running;
 
-/// Ticks after which a peer that has not announced is dead.
+/// Number of ticks after which a peer is dead, unless it announces again.
 pub(super) const LIFETIME_TICKS: u8 = 40;
 
-/// Ticks that one pass of the sweeper over all lines takes.
+/// Number of ticks that one pass of the sweeper over all lines takes.
 pub(super) const SWEEP_TICKS: u64 = 2;
 
-/// Ticks by which the sweeper may fall behind when it would have to pause the tracker to remove all dead peers at once.
+/// Number of ticks by which the sweeper may fall behind, in the case that it would have to pause the tracker to remove
+/// all dead peers at once.
 pub(super) const LATE_TICKS: u64 = 8;
 
-/// Ticks by which the sweeper may be late (the process was stopped, the machine slept) before ticks wrap around.
+/// Number of ticks by which the sweeper may be late (the process was stopped, the machine slept) before ticks wrap
+/// around.
 pub(super) const SLACK_TICKS: u64 = Tick::MODULUS - LIFETIME_TICKS as u64 - 2 * SWEEP_TICKS - LATE_TICKS;
 
-/// A point in time: the count of ticks modulo 64. The tick of a record has a meaning only while the sweeper visits the
-/// record at least once before the count wraps around: see [`SWEEP_TICKS`].
+/// A point in time: the number of ticks modulo 64. The tick of a record is only meaningful while the sweeper visits the
+/// record at least once before the number wraps around: see [`SWEEP_TICKS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tick(u8);
 
@@ -32,13 +34,13 @@ impl Tick {
         Self((ticks % Self::MODULUS) as u8)
     }
 
-    /// Below [`Self::MODULUS`].
+    /// Return the number, which is below [`Self::MODULUS`].
     #[inline]
     pub(super) const fn get(self) -> u8 {
         self.0
     }
 
-    /// Ticks since this one, modulo 64.
+    /// Return the number of ticks since this one, modulo 64.
     #[inline]
     pub(super) const fn age(self, now: Self) -> u8 {
         now.0.wrapping_sub(self.0) % Self::MODULUS as u8
@@ -57,27 +59,28 @@ impl TickLength {
         Self { millis: (peer_timeout.as_millis() as u64 / u64::from(LIFETIME_TICKS)).max(1) }
     }
 
-    /// Ticks since the tracker's first start.
+    /// Return the number of ticks since the tracker's first start.
     pub(super) const fn count(self, now: Running) -> u64 {
         now.millis() / self.millis
     }
 
-    /// The tick of `now`.
+    /// Return the tick of `now`.
     pub(super) const fn tick(self, now: Running) -> Tick {
         Tick::of_count(self.count(now))
     }
 
-    /// The length as a duration.
+    /// Return the length as a duration.
     pub(super) const fn length(self) -> Duration {
         Duration::from_millis(self.millis)
     }
 
-    /// Ticks in `duration`, rounded up, and at most [`Tick::MODULUS`].
+    /// Return the number of ticks in `duration`, rounded up, and at most [`Tick::MODULUS`].
     pub(crate) fn rounded_up(self, duration: Duration) -> u8 {
         (duration.as_millis() as u64).div_ceil(self.millis).min(Tick::MODULUS) as u8
     }
 
-    /// Ticks in `duration`, rounded down: a record of a lower age is certainly younger than `duration`.
+    /// Return the number of ticks in `duration`, rounded down, and at most [`Tick::MODULUS`]. A record of a lower age
+    /// is certainly younger than `duration`.
     pub(crate) fn rounded_down(self, duration: Duration) -> u8 {
         (duration.as_millis() as u64 / self.millis).min(Tick::MODULUS) as u8
     }
@@ -97,7 +100,7 @@ impl CurrentTick {
         Self { begins_millis, ends_millis: begins_millis + tick_length.millis, tick: tick_length.tick(now) }
     }
 
-    /// The tick of `now`, if that is within the bounds.
+    /// Return the tick of `now`, if `now` is within the bounds.
     pub(super) fn tick(&self, now: Running) -> Option<Tick> {
         (now.millis() >= self.begins_millis && now.millis() < self.ends_millis).then_some(self.tick)
     }
@@ -131,9 +134,10 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_certainly_early_is_early() {
+    fn an_age_below_the_rounded_down_ticks_is_certainly_early() {
         let tick_length = TickLength::of_lifetime(Duration::from_secs(400));
-        // Seen in the last millisecond of one tick and again in the first of the third after it: 20 s, and age 3.
+        // A peer is seen in the last millisecond of one tick, and again in the first of the third tick after it: 20 s,
+        // and age 3.
         assert_eq!(tick_length.rounded_down(Duration::from_secs(30)), 3);
         assert_eq!(tick_length.rounded_down(Duration::from_secs(29)), 2);
         assert_eq!(tick_length.rounded_up(Duration::from_secs(31)), 4);

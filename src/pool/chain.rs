@@ -1,17 +1,18 @@
-//! Chains of lines: every line full but the head, so that a chain wastes half a line on average, however long it is.
+//! Chains of lines: every line except the head is full, so that a chain wastes half a line on average, however long it
+//! is.
 
 use super::family::{ItemOf, ItemsOf, Kind};
 use super::line::{Line, LineIndex};
 use super::lines::Lines;
 
-/// An item of a chain: its line, and its place in there.
+/// The place of an item in a chain: its line, and its slot in that line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(super) line: LineIndex,
     pub(super) slot: usize,
 }
 
-/// Walk a chain from `head` (which may be `NONE`) until `end`, the index that stands in its last line.
+/// Walk a chain from `head` (which may be `NONE`) to `end`, the index that its last line stores as the next line.
 pub(super) fn walk<K: Kind>(
     lines: &Lines,
     head: LineIndex,
@@ -29,8 +30,8 @@ pub(super) fn walk<K: Kind>(
     })
 }
 
-/// Add `item` at the head of a chain and return the head, which is a new line if the old one was full. `None` when there
-/// is no line for it; then nothing has changed.
+/// Add `item` at the head of a chain and return the head, which is a new line if the old one was full. Return `None` if
+/// all lines are in use; then the chain is unchanged.
 pub(super) fn push<K: Kind>(lines: &mut Lines, head: LineIndex, end: LineIndex, item: ItemOf<K>) -> Option<LineIndex> {
     if let Some(head) = head.some()
         && K::items_mut(&mut lines[head]).is_some_and(|mut items| items.push(item).is_some())
@@ -42,7 +43,7 @@ pub(super) fn push<K: Kind>(lines: &mut Lines, head: LineIndex, end: LineIndex, 
     lines.take(line)
 }
 
-/// Remove and return the last item of the head, with the head that the chain then has.
+/// Remove the last item of the head. Return the item, and the new head of the chain.
 pub(super) fn pop<K: Kind>(lines: &mut Lines, head: LineIndex, end: LineIndex) -> Option<(ItemOf<K>, LineIndex)> {
     let mut items = K::items_mut(&mut lines[head.some()?])?;
     let item = items.pop()?;
@@ -54,10 +55,10 @@ pub(super) fn pop<K: Kind>(lines: &mut Lines, head: LineIndex, end: LineIndex) -
     Some((item, if next == end { LineIndex::NONE } else { next }))
 }
 
-/// Remove the item at `place` by putting the head's last in its stead, and return the head that the chain then has.
+/// Remove the item at `place`, move the last item of the head into its slot, and return the new head of the chain.
 pub(super) fn swap_remove<K: Kind>(lines: &mut Lines, head: LineIndex, end: LineIndex, place: Place) -> LineIndex {
     let Some((last, new_head)) = pop::<K>(lines, head, end) else { return head };
-    // The head may have been the item's own line, and the item its last: then it is gone already.
+    // If the removed item was the last item of the head, `pop` has removed it already.
     if !matches!(lines[place.line], Line::Free { .. })
         && let Some(mut items) = K::items_mut(&mut lines[place.line])
     {
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_is_full_but_for_its_head_whatever_is_removed() {
+    fn every_line_of_a_chain_except_its_head_stays_full() {
         let mut lines = Lines::reserve(4).expect("four lines");
         let mut head = LineIndex::NONE;
         let capacity = 4 * SWARMS_PER_BUCKET;

@@ -1,4 +1,4 @@
-//! The numbers of a swarm's peers, and of all that a pool holds.
+//! The numbers of the peers of one swarm, and of everything that a pool holds.
 
 use super::age::Tick;
 use super::chain;
@@ -10,20 +10,20 @@ use super::swarms::Pool;
 use super::tree;
 use crate::wire::SwarmCounts;
 
-/// The use that is made of a pool.
+/// The occupancy of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Occupancy {
-    /// Lines that the budget holds.
+    /// Number of lines in the budget.
     pub(crate) lines: usize,
     pub(crate) lines_in_use: usize,
     pub(crate) swarms: usize,
     pub(crate) seeders: usize,
-    /// Partial seeds included.
+    /// Number of leechers, including partial seeds.
     pub(crate) leechers: usize,
 }
 
 impl Pool {
-    /// The use that is made of the pool.
+    /// Return the occupancy of the pool.
     pub(crate) fn occupancy(&self) -> Occupancy {
         let seeders = self.peers.of(Role::Seeder);
         Occupancy {
@@ -35,7 +35,7 @@ impl Pool {
         }
     }
 
-    /// Peers that the sweeper has found dead so far.
+    /// Return the number of dead peers that the sweeper has removed so far.
     pub(crate) const fn expired(&self) -> u64 {
         self.expired
     }
@@ -47,7 +47,8 @@ impl Pool {
         }
     }
 
-    /// Keep the counts of a forked swarm.
+    /// Update the counts of a forked swarm when the role of a peer changes. `None` is the role of a peer that is not
+    /// stored.
     pub(super) fn recount(&mut self, swarm: LineIndex, before: Option<Role>, after: Option<Role>) {
         if before != after
             && let Some(Swarm { inline: Inline::Counted(counted), .. }) = tree::swarm_at_mut(&mut self.lines, swarm)
@@ -57,8 +58,8 @@ impl Pool {
         }
     }
 
-    /// How many peers a swarm has, by role. Of a small swarm, those still alive; of a forked one, those stored, which
-    /// includes for one sweep those that have just died.
+    /// Return the number of peers of a swarm, by role. A swarm without forks counts only its living peers. A swarm with
+    /// a fork counts its stored peers, which until the next sweep include peers that have just died.
     pub(crate) fn counts(&self, swarm: LineIndex, now: Tick) -> SwarmCounts {
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return SwarmCounts::default() };
         let mut counts = match own.inline {
@@ -69,7 +70,7 @@ impl Pool {
         counts
     }
 
-    /// Count the peers of a swarm without forks, those that `counting` picks from each word.
+    /// Count the peers of a swarm without forks: those that `counting` selects from each word.
     pub(super) fn walk_counts(
         &self,
         swarm: LineIndex,
@@ -78,7 +79,7 @@ impl Pool {
     ) -> SwarmCounts {
         let mut counts = SwarmCounts::default();
         let mut add = |meta_word: MetaWord| {
-            // A chain may have grown for want of lines to split it with, longer than one `RoleCounts` can count.
+            // If lines for a split were missing, a chain may be longer than one `RoleCounts` can count.
             let mut role_counts = RoleCounts::default();
             role_counts.add(meta_word, counting(meta_word));
             counts += role_counts.into();

@@ -15,14 +15,14 @@ pub(crate) trait Kind: Sized {
     /// The second column of a whole line.
     type Metas: Copy + Debug + 'static;
 
-    /// Items of a line.
+    /// Number of items in a line.
     const CAPACITY: usize;
 
-    /// An empty line of this kind.
+    /// Return an empty line of this kind.
     fn line(next: LineIndex) -> Line;
-    /// The items and the next line, if `line` is of this kind.
+    /// Return the items and the next line, if `line` is of this kind.
     fn items(line: &Line) -> Option<(ItemsOf<'_, Self>, LineIndex)>;
-    /// The items to change, if `line` is of this kind.
+    /// Return the items for writing, if `line` is of this kind.
     fn items_mut(line: &mut Line) -> Option<ColumnsMut<'_, Self::Endpoint, Self::Meta>>;
 }
 
@@ -32,30 +32,30 @@ pub(crate) type ItemOf<K> = Item<<K as Kind>::Endpoint, <K as Kind>::Meta>;
 /// The items of a line of this kind.
 pub(crate) type ItemsOf<'a, K> = ColumnsRef<'a, <K as Kind>::Endpoint, <K as Kind>::Metas>;
 
-/// A kind of peers, whose endpoint is address and port as on the wire.
+/// A kind of line that holds peers. Its endpoint is address and port as on the wire.
 pub(crate) trait Family:
     Copy + Debug + Kind<Endpoint: Eq + Ord + AsRef<[u8]> + AsMut<[u8]>, Meta = Meta, Metas = MetaWord>
 {
     /// The index of this family's root in [`Swarm::roots`].
     const ROOT: usize;
-    /// Zeros: the endpoint of no peer.
+    /// The endpoint of no peer: zeros.
     const NO_ENDPOINT: Self::Endpoint;
 
-    /// Are all peers of the swarm of this family, in its own line and one chain at most?
+    /// Return whether all peers of the swarm are of this family, in its own line and at most one chain.
     fn is_only_family(swarm: &Swarm) -> bool;
-    /// The peers in the swarm's own line, unless that holds something else.
+    /// Return the peers in the swarm's own line, unless the line holds something else.
     fn inline(swarm: &Swarm) -> Option<ItemsOf<'_, Self>>;
-    /// Those peers to change. An empty list changes its family.
+    /// Return those peers for writing. An empty list of the other family becomes a list of this family.
     fn inline_mut(swarm: &mut Swarm) -> Option<ColumnsMut<'_, Self::Endpoint, Meta>>;
 }
 
-/// IPv4.
+/// IPv4 peers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct V4;
-/// IPv6.
+/// IPv6 peers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct V6;
-/// The index.
+/// The swarms of the index.
 #[derive(Debug)]
 pub(crate) struct Buckets;
 
@@ -185,7 +185,7 @@ mod tests {
         let mut swarm = Swarm::new(InfoHash([7; 20]), Horizon::Wan, Tick::of_count(0));
         let peer6 = Peer::new([6; 18], Role::Seeder, Tick::of_count(0));
         assert!(V6::inline_mut(&mut swarm).is_some_and(|mut inline| inline.push(peer6).is_some()));
-        assert!(V4::inline_mut(&mut swarm).is_none(), "what holds an IPv6 peer has no room for IPv4");
+        assert!(V4::inline_mut(&mut swarm).is_none(), "a line with an IPv6 peer has no room for IPv4");
         assert_eq!(V6::inline(&swarm).map(|inline| inline.len()), Some(1));
         assert!(V4::inline(&swarm).is_none());
     }

@@ -1,15 +1,16 @@
-//! Forgetting: a walk over all swarms that removes the peers whose addresses were taken off the whitelist.
+//! Forgetting: a walk over all swarms that removes the peers at addresses that were removed from the whitelist.
 //!
 //! All removals share one walk, which is made in bounded steps. Peers may move to other lines between two steps, so the
 //! walk follows an order that those moves keep:
 //!
 //! - It visits swarms in the order of their lines. A swarm keeps its line as long as it exists.
-//! - Of a swarm it visits the peers in its own line first, then the trees. Peers move from the former to the latter only.
-//! - Of a tree it visits leaf by leaf, in the order of the peers' hashes. Splits and merges keep a peer's hash.
-//! - It visits a whole leaf in one step, from the head on. A removal fills the hole with a peer of the head.
+//! - In a swarm it visits the peers in the swarm's own line first, then the trees. Peers only move from the line to the
+//!   trees.
+//! - In a tree it visits leaf by leaf, in the order of the peers' hashes. Splits and merges keep a peer's hash.
+//! - It visits a whole leaf in one step, from the head on. A removal fills the gap with a peer of the head.
 //!
-//! So no peer moves from the part that is still to be visited to the part that has been. Peers that join during the walk
-//! were admitted. When an entry is removed during a walk, the walk goes on until it is back where it was then.
+//! So no peer moves from the unvisited part to the visited part. Peers that join during the walk were admitted. If an
+//! entry is removed from the whitelist during a walk, the walk continues until it returns to its place at that time.
 
 use core::net::IpAddr;
 
@@ -21,16 +22,18 @@ use super::tree;
 use crate::clock::Running;
 use crate::horizon::Horizon;
 
-/// Lines that a step visits at most, plus those of one leaf. Most are not in the cache, and hold up to seven peers to check.
+/// Maximum number of lines that a step visits, plus those of one leaf. Most are not in the cache, and hold up to eight
+/// peers to check.
 const LINES_A_STEP: usize = if cfg!(test) { 4 } else { 512 };
 
-/// Lines that a step passes over at most. They lie in a row; peers in them are visited from their swarm.
+/// Maximum number of lines that a step passes over. They are adjacent in memory; peers in them are visited from their
+/// swarm.
 const PASSED_A_STEP: usize = if cfg!(test) { 16 } else { 4096 };
 
-/// Peers that a step removes at most, plus those of one leaf.
+/// Maximum number of peers that a step removes, plus those of one leaf.
 const REMOVALS_A_STEP: usize = if cfg!(test) { 2 } else { 128 };
 
-/// How far the walk has come: how often it has gone round, and the line that comes next.
+/// The progress of the walk: the number of complete rounds, and the next line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Milestone {
     round: u64,
@@ -52,46 +55,46 @@ enum Part {
 /// The work of one step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ForgetStep {
-    /// Lines that it visited: swarms and lines of peers.
+    /// Number of lines that it visited: swarms and lines of peers.
     pub visited: usize,
-    /// Lines that it passed over.
+    /// Number of lines that it passed over.
     pub passed: usize,
-    /// Peers that it removed.
+    /// Number of peers that it removed.
     pub removed: usize,
 }
 
-/// The walk.
+/// The state of the walk.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
     next: Milestone,
-    /// The part to visit next of the swarm in the next line.
+    /// The part to visit next, of the swarm in the next line.
     part: Part,
     end: Milestone,
 }
 
 impl Walk {
-    /// Go round once, from here on.
+    /// Extend the walk to one full round from its current place.
     pub(crate) fn go_round(&mut self) {
         let is_within_a_swarm = self.part != Part::Own;
         self.end = Milestone { round: self.next.round + 1, line: self.next.line + usize::from(is_within_a_swarm) };
     }
 
-    /// Where the walk will end, if nothing is added.
+    /// Return the end of the walk, as long as no further removal extends it.
     pub(crate) const fn end(&self) -> Milestone {
         self.end
     }
 
-    /// Has the walk come as far as that?
+    /// Return whether the walk has reached `milestone`.
     pub(crate) fn has_reached(&self, milestone: Milestone) -> bool {
         self.next >= milestone
     }
 
-    /// Has the walk ended?
+    /// Return whether the walk has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.has_reached(self.end)
     }
 
-    /// Go on with the next part of the swarm, or with the next line.
+    /// Continue with the next part of the swarm, or with the next line.
     fn go_on(&mut self, part: Option<Part>) {
         self.part = part.unwrap_or_default();
         self.next.line += usize::from(part.is_none());
@@ -99,8 +102,8 @@ impl Walk {
 }
 
 impl Pool {
-    /// Make a step of the walk, if it has not ended. It visits the swarms on the sides that are `affected`, and removes the
-    /// peers at the addresses that `goes` picks.
+    /// Make a step of the walk, if it has not ended. The step visits the swarms on the sides that `affected` selects,
+    /// and removes the peers at the addresses that `goes` selects.
     pub(crate) fn forget(
         &mut self,
         walk: &mut Walk,
@@ -136,7 +139,8 @@ impl Pool {
         step
     }
 
-    /// Remove those peers of a part of a swarm that go; return how many lines were visited, and the next part.
+    /// Remove the peers of a part of a swarm that `goes` selects. Return the number of lines visited, and the next
+    /// part.
     fn forget_part(
         &mut self,
         swarm: LineIndex,
@@ -168,7 +172,8 @@ impl Pool {
         (visited, next.filter(|next| *next != Part::Leaf6(0) || has(self, V6::ROOT)))
     }
 
-    /// The same for the leaf of one hash; return the first hash behind it.
+    /// Remove the peers of the leaf of one hash that `goes` selects. Return the number of lines visited, and the first
+    /// hash after the leaf.
     fn forget_leaf<F: Family>(
         &mut self,
         swarm: LineIndex,
@@ -189,7 +194,7 @@ impl Pool {
     }
 }
 
-/// The address in the octets of an endpoint.
+/// Return the IP address for the address bytes of an endpoint.
 fn ip_address(octets: &[u8]) -> IpAddr {
     match *octets {
         [a, b, c, d] => IpAddr::from([a, b, c, d]),

@@ -1,7 +1,7 @@
-//! The answer to states that the invariants of the pool exclude.
+//! The reaction to states that the invariants of the pool exclude.
 
-/// Report a state that should not exist. A debug build panics, so that tests find it. A release build gets `None` and goes
-/// on: a tracker that loses a peer is better than one that stops.
+/// Report a state that should not exist. A debug build panics, so that tests find it. A release build returns `None`
+/// and continues: a tracker that loses a peer is better than a tracker that stops.
 #[cold]
 pub(super) fn impossible<T>(what: &str) -> Option<T> {
     debug_assert!(false, "{what}");

@@ -10,7 +10,7 @@ use super::swarms::Pool;
 use super::tree;
 use crate::horizon::Horizon;
 
-/// What a walk of the whole pool came upon.
+/// The lines and peers that a walk over the whole pool has found.
 struct Seen {
     lines: BTreeSet<usize>,
     peers: usize,
@@ -29,7 +29,7 @@ impl Seen {
 }
 
 impl Pool {
-    /// Check every invariant; the error says which line broke which.
+    /// Check every invariant. The error describes the first violation.
     pub(crate) fn check_invariants(&self) -> Result<(), String> {
         self.lines.check()?;
         let mut seen = Seen { lines: BTreeSet::new(), peers: 0, population: Population::default() };

@@ -1,7 +1,7 @@
 //! The swarm pool: all swarms and their peers, in memory that is reserved once.
 //!
-//! Storage only: the pool knows neither the whitelist nor the policy, which hand in closures and plain values. The fields
-//! of `Pool` and of everything in it are private to this folder; the tracker uses these calls:
+//! The pool is storage only. It does not know the whitelist or the policy: callers pass closures and plain values. The
+//! fields of `Pool` and of all types in it are private to this folder; the tracker uses these calls:
 //!
 //! | call | purpose |
 //! |---|---|
@@ -12,7 +12,7 @@
 //! | `Pool::make_room` | evict peers when the memory is used up |
 //! | `Pool::sweep`, `Pool::advance_to` | remove dead peers, and keep the time |
 //! | `Pool::forget` | remove the peers of addresses, in bounded steps |
-//! | `Pool::prefetch` | bring into the cache what a batch of announces will read |
+//! | `Pool::prefetch` | load the lines that a batch of announces will read into the cache |
 
 mod age;
 mod chain;

@@ -6,14 +6,14 @@ use crate::wire::{Announce, Event};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Leecher,
-    /// It has everything that it wants, which is not the whole torrent (BEP 21).
+    /// It has everything that it wants, but not the whole torrent (BEP 21).
     PartialSeed,
     Seeder,
 }
 
 impl Role {
-    /// The role that an announce claims. Rule 2: only a peer that lacks nothing is a seeder; rule 7: `paused` marks one
-    /// that lacks nothing it wants.
+    /// Return the role that an announce claims. Rule 2: only a peer that lacks nothing is a seeder. Rule 7: `paused`
+    /// marks a peer that lacks nothing that it wants.
     #[inline(always)]
     pub(crate) fn of(announce: &Announce) -> Self {
         match announce.event {
@@ -24,7 +24,7 @@ impl Role {
     }
 }
 
-/// Peers by role.
+/// Number of peers by role.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Population([usize; 3]);
 

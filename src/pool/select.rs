@@ -266,8 +266,8 @@ impl Pool {
     /// checks first that the asker may receive all peers ([`Pool::shows_all`]). The asker is at `own_place`, and gets
     /// leechers only if it is `complete`. `out` is as for [`Pool::select`].
     ///
-    /// Return `None` if the swarm has a fork, peers of the other family, more than [`LINES_OF_A_CHAIN`] lines, or more useful
-    /// peers than `wanted`.
+    /// Return `None` if the swarm has a fork, peers of the other family, more than [`LINES_OF_A_CHAIN`] lines, or more
+    /// useful peers than `wanted`.
     pub(crate) fn select_all<F: Family>(
         &self,
         swarm: LineIndex,

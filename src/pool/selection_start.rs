@@ -1,24 +1,25 @@
-//! The leaf at which a selection starts in a swarm with forks: random, and known before to the prefetcher.
+//! The leaf at which a selection starts in a swarm with forks: random, but predictable for the prefetch.
 
-/// Selections that an announce makes at most: of either family, on either side of the horizon.
+/// Maximum number of selections for one announce: of each family, on each side of the horizon.
 const SELECTIONS_AN_ANNOUNCE: usize = 4;
 
-/// The random starting leaf for each requester: one seed per selection, or one for a whole batch, so that the prefetcher
-/// can predict it.
+/// The random starting leaf for each asker: one seed per selection, or one for a whole batch, so that the prefetch can
+/// predict it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct SelectionStart {
     drawn: u64,
-    /// Selections that this number is still good for.
+    /// Number of selections that may still use this seed.
     selections_left: usize,
 }
 
 impl SelectionStart {
-    /// Draw the seed for the selections of so many announces. [`Self::ahead`] returns what it leads to.
+    /// Draw one seed for the selections of this number of announces. [`Self::ahead`] returns the paths that it leads
+    /// to.
     pub(super) fn draw_for(&mut self, announces: usize, random: &mut fastrand::Rng) {
         *self = Self { drawn: random.u64(..), selections_left: announces * SELECTIONS_AN_ANNOUNCE };
     }
 
-    /// Return the path from the root to the starting leaf for this requester.
+    /// Return the path from the root to the starting leaf for this asker.
     pub(super) fn ahead(&self, endpoint: &[u8]) -> u64 {
         endpoint.chunks(size_of::<u64>()).fold(self.drawn, |state, chunk| {
             let mut octets = [0; size_of::<u64>()];
@@ -27,7 +28,7 @@ impl SelectionStart {
         })
     }
 
-    /// The same for a selection that is made now.
+    /// Return the path for a selection that is made now.
     pub(super) fn next(&mut self, endpoint: &[u8], random: &mut fastrand::Rng) -> u64 {
         if self.selections_left == 0 {
             self.drawn = random.u64(..);
@@ -38,7 +39,7 @@ impl SelectionStart {
     }
 }
 
-/// Both halves of a product with an odd number: as wyhash mixes.
+/// Mix the bits of `state` as wyhash does: combine both halves of its product with an odd number.
 const fn mix(state: u64) -> u64 {
     let product = state as u128 * 0x9e37_79b9_7f4a_7c15;
     product as u64 ^ (product >> 64) as u64
@@ -52,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_known_ahead_is_what_comes_for_a_whole_batch() {
+    fn the_paths_of_a_whole_batch_are_predicted() {
         let mut random = fastrand::Rng::with_seed(3);
         let mut selection_start = SelectionStart::default();
         for batch in 0..50 {
@@ -63,12 +64,12 @@ mod tests {
                 let made = (0..LOOK_AHEAD).map(|asker| selection_start.next(&endpoint(asker), &mut random));
                 assert_eq!(made.collect::<Vec<_>>(), ahead);
             }
-            assert_ne!(selection_start.next(&endpoint(0), &mut random), ahead[0], "it is used up");
+            assert_ne!(selection_start.next(&endpoint(0), &mut random), ahead[0], "the seed is used up");
         }
     }
 
     #[test]
-    fn every_child_of_every_fork_is_as_likely_for_one_asker_and_for_many() {
+    fn all_children_of_a_fork_are_equally_likely_for_one_asker_and_for_many() {
         let mut random = fastrand::Rng::with_seed(4);
         let mut selection_start = SelectionStart::default();
         const DRAWS: usize = 16_000;

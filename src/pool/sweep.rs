@@ -43,8 +43,8 @@ pub(crate) struct Position {
     next: usize,
     /// The time of the last step.
     last: Running,
-    /// Work that the last step left, in lines × milliseconds of a pass: the fraction of a line, and more if the step had to
-    /// stop.
+    /// The unfinished work of the last step, in lines × milliseconds of a pass: the fraction of a line, and more if the
+    /// step had to stop early.
     remainder: u64,
 }
 
@@ -95,8 +95,8 @@ impl Pool {
         self.tick_length.tick(now)
     }
 
-    /// Sweep every line if the sweep is so late that ticks could wrap around. This runs before anything is stored, so that
-    /// all stored ticks are older than the last sweep.
+    /// Sweep every line if the sweep is so late that ticks could wrap around. This runs before anything is stored, so
+    /// that all stored ticks are older than the last sweep.
     fn keep_up(&mut self, now: Running) {
         let last = self.tick_length.count(self.sweep.last);
         let late = self.tick_length.count(now).saturating_sub(last);

@@ -338,7 +338,7 @@ mod tests {
         let mut children = [none; FORK_CHILDREN];
         children[4..8].fill(one);
         let mut fork = Fork { children, parent: one };
-        assert_eq!(next_child(&fork, 4), None, "all children are one chain");
+        assert_eq!(next_child(&fork, 4), None, "the fork leads to one chain only");
         fork.children[2] = two;
         for start in 4..8 {
             assert_eq!(next_child(&fork, start), Some(two));

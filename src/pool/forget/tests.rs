@@ -1,4 +1,4 @@
-//! A walk between whose steps peers move: it misses none that has to go, and removes no other.
+//! Peers move between the steps of a walk. The walk removes all peers that must go, and no others.
 
 use core::time::Duration;
 use std::collections::BTreeSet;
@@ -17,13 +17,13 @@ use crate::testing;
 use crate::tracker::{Admission, Tracker};
 use crate::wire::{Announce, Event, InfoHash, Transport};
 
-/// Peers that a line holds at most.
+/// Maximum number of peers in a line.
 const PEERS_A_LINE: usize = 8;
 
-/// Customers, each with an IPv4 address and an IPv6 prefix of its own.
+/// Number of customers, each with an IPv4 address and an IPv6 prefix of its own.
 const CUSTOMERS: u8 = 100;
 
-/// A side of the gateway, a swarm's line, and an endpoint there.
+/// Whether the peer is on the LAN side, the line of its swarm, and its endpoint.
 type Stored = (bool, usize, Vec<u8>);
 
 struct World {
@@ -47,7 +47,7 @@ impl World {
         world
     }
 
-    /// The prefixes of a customer; every fourth is on the LAN.
+    /// Return the prefixes of a customer; every fourth customer is on the LAN.
     fn prefixes(customer: u8) -> [IpNet; 2] {
         let v4 = if customer.is_multiple_of(4) { [192, 168, 1, customer] } else { [203, 0, 113, customer] };
         let v6 = [0x2001, 0xdb8, 0, customer.into(), 0, 0, 0, 0];
@@ -62,7 +62,7 @@ impl World {
         }
     }
 
-    /// A customer's peer starts, goes on or stops; most are in one giant swarm.
+    /// Start, update or stop a random peer of a random customer; most peers are in one giant swarm.
     fn announce(&mut self, may_stop: bool) {
         let [v4, v6] = Self::prefixes(self.random.u8(..CUSTOMERS));
         let address = match (self.random.u8(..4), v6.addr()) {
@@ -106,7 +106,7 @@ impl World {
         }
     }
 
-    /// All peers: those that stay, and those that have to go.
+    /// Return all peers: those that stay, and those that must go.
     fn stored(&self) -> (BTreeSet<Stored>, BTreeSet<Stored>) {
         let (mut stay, mut go) = (BTreeSet::new(), BTreeSet::new());
         let lines = &self.tracker.pool().lines;
@@ -132,7 +132,7 @@ impl World {
         (stay, go)
     }
 
-    /// Make a step; check that it is bounded and removes only peers that have to go.
+    /// Make a step. Check that it is bounded and removes only peers that must go.
     fn step(&mut self) {
         let (stay, go) = self.stored();
         let step = self.tracker.forget(self.now);
@@ -167,11 +167,11 @@ fn walk_while_things_happen(memory_octets: usize, lan: Admission, seed: u64, pee
         while !world.has_forgotten() {
             world.step();
             steps += 1;
-            // Without further removals the walk ends.
+            // Stop the removals after a while, so that the walk ends.
             if steps < 150 { world.happen() } else { (0..9).for_each(|_| world.announce(true)) }
         }
         assert!(world.tracker.has_forgotten(end));
-        assert_eq!(world.stored().1, BTreeSet::new(), "seed {seed}: after {steps} steps some are left");
+        assert_eq!(world.stored().1, BTreeSet::new(), "seed {seed}: some peers are left after {steps} steps");
         walks += 1;
         (0..peers / 4).for_each(|_| world.announce(false));
         (0..CUSTOMERS).for_each(|customer| world.allow(customer, None));
@@ -180,16 +180,16 @@ fn walk_while_things_happen(memory_octets: usize, lan: Admission, seed: u64, pee
 }
 
 #[test]
-fn no_peer_is_missed_that_moves_between_two_steps() {
+fn peers_that_move_between_two_steps_are_not_missed() {
     for seed in 0..2 {
-        // With room for all, and with so little that lines are short and others are evicted.
+        // First with room for all peers, then with so little that lines run short and peers are evicted.
         walk_while_things_happen(128 << 10, Admission::Open, seed, 2500);
         walk_while_things_happen(12 << 10, Admission::Whitelist, seed, 800);
     }
 }
 
 #[test]
-fn a_giant_swarm_is_gone_through_leaf_by_leaf() {
+fn a_giant_swarm_is_visited_leaf_by_leaf() {
     let mut world = World::new(1 << 20, Admission::Whitelist, 7);
     for _ in 0..20_000 {
         world.announce(false);
@@ -209,7 +209,7 @@ fn a_giant_swarm_is_gone_through_leaf_by_leaf() {
 }
 
 #[test]
-fn however_many_end_together_the_walk_goes_round_once() {
+fn many_removals_at_once_need_only_one_round() {
     let lines_for = |customers: u8| {
         let mut world = World::new(128 << 10, Admission::Whitelist, 1);
         (0..4000).for_each(|_| world.announce(false));
@@ -230,7 +230,7 @@ fn however_many_end_together_the_walk_goes_round_once() {
 }
 
 #[test]
-fn one_removed_during_a_walk_takes_one_more_round_from_there() {
+fn a_removal_during_a_walk_extends_it_to_a_full_round_from_there() {
     let mut world = World::new(128 << 10, Admission::Whitelist, 2);
     (0..4000).for_each(|_| world.announce(false));
     assert_eq!(world.tracker.revoke(&World::prefixes(1)), 2);
@@ -251,5 +251,5 @@ fn one_removed_during_a_walk_takes_one_more_round_from_there() {
         world.step();
     }
     assert_eq!(world.stored().1, BTreeSet::new());
-    assert_eq!(world.tracker.forget(world.now), ForgetStep::default(), "and then nothing is done");
+    assert_eq!(world.tracker.forget(world.now), ForgetStep::default(), "the walk has ended");
 }

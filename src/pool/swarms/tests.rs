@@ -1,4 +1,4 @@
-//! The pool against a slow twin: a map of everything that was said, walked whenever a question is asked.
+//! The pool compared with a slow twin: a map of all announces, which every check walks.
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ fn info_hash(number: u8) -> InfoHash {
 
 const ROLES: [Role; 3] = [Role::Leecher, Role::PartialSeed, Role::Seeder];
 
-/// What the twin knows of a peer.
+/// The peers of the twin: swarm, whether IPv6, and number, with the role and the tick of the last announce.
 type Twin = BTreeMap<(u8, bool, u32), (Role, u64)>;
 
 struct Model {
@@ -63,7 +63,7 @@ impl Model {
             } else {
                 self.pool.place_of::<V4>(line, &endpoint(number))
             };
-            assert_eq!(place, expected, "where it is said to stand");
+            assert_eq!(place, expected, "the returned place");
             self.twin.insert((swarm, v6, number), (role, self.pool.tick_length.count(self.now)));
         }
         stored
@@ -111,7 +111,7 @@ impl Model {
         out
     }
 
-    /// Everything alive is there and nothing else is handed out.
+    /// Check that all living peers are stored, and that no other peers are selected.
     fn compare(&mut self) {
         self.pool.check_invariants().expect("the invariants hold");
         let tick = self.tick();
@@ -130,9 +130,9 @@ impl Model {
             }
             let told = self.select(line, &stranger(), 4000);
             let handed_out: BTreeSet<[u8; 6]> = told.iter().copied().collect();
-            assert_eq!(handed_out.len(), told.len(), "no peer twice");
+            assert_eq!(handed_out.len(), told.len(), "no peer is selected twice");
             let known: BTreeSet<_> = alive.iter().filter(|peer| !peer.0).map(|peer| endpoint(peer.1)).collect();
-            assert!(handed_out.is_subset(&known), "only the living are handed out");
+            assert!(handed_out.is_subset(&known), "only living peers are selected");
             assert!(handed_out.len() >= known.len().min(400), "{} of {}", handed_out.len(), known.len());
         }
     }
@@ -142,18 +142,18 @@ fn horizon(swarm: u8) -> Horizon {
     if swarm == 3 { Horizon::Lan } else { Horizon::Wan }
 }
 
-/// An asker that is told of everybody.
+/// Return an asker that may receive every peer.
 fn stranger() -> Asker<V4> {
     Asker { endpoint: [0; 6], stored: None, horizon: Horizon::Lan, reach: Reach::Host, complete: false, external: None }
 }
 
 #[test]
-fn the_pool_is_its_slow_twin_in_small_and_large_swarms_over_days() {
+fn the_pool_agrees_with_its_slow_twin_in_small_and_large_swarms_over_days() {
     for seed in 0..4 {
         let mut model = Model::new(4 << 20);
         let mut random = fastrand::Rng::with_seed(seed);
         for step in 0..12_000_u32 {
-            // Swarm 0 is large, the others are small; IPv6 is one in five.
+            // Swarm 0 is large, the others are small; one peer in five has IPv6.
             let swarm = random.u8(..8) % 5 % 4;
             let number = random.u32(..if swarm == 0 { 3000 } else { 12 });
             let (v6, role) = (random.u8(..5) == 0, ROLES[random.usize(..3)]);
@@ -171,12 +171,12 @@ fn the_pool_is_its_slow_twin_in_small_and_large_swarms_over_days() {
         model.compare();
         model.pass(TIMEOUT * 3);
         model.compare();
-        assert_eq!((model.pool.peers.total(), model.pool.lines.in_use()), (0, 0), "everything was given back");
+        assert_eq!((model.pool.peers.total(), model.pool.lines.in_use()), (0, 0), "all lines were given back");
     }
 }
 
 #[test]
-fn a_swarm_that_grows_forks_and_one_that_shrinks_is_a_chain_again() {
+fn a_growing_swarm_gets_forks_and_a_shrinking_one_becomes_a_chain_again() {
     let mut model = Model::new(4 << 20);
     for number in 0..20_000 {
         model.upsert(0, false, number, Role::Leecher);
@@ -184,7 +184,7 @@ fn a_swarm_that_grows_forks_and_one_that_shrinks_is_a_chain_again() {
     }
     model.pool.check_invariants().expect("grown");
     let octets = model.pool.lines.in_use() * LINE_OCTETS;
-    assert!(octets < 20_000 * 9 + 2000 * 24, "{octets} octets for 20,000 and 2,000 peers");
+    assert!(octets < 20_000 * 9 + 2000 * 24, "{octets} bytes for 20,000 and 2,000 peers");
     for number in 10..20_000 {
         model.remove(0, false, number);
         model.remove(0, true, number % 2000);
@@ -195,7 +195,7 @@ fn a_swarm_that_grows_forks_and_one_that_shrinks_is_a_chain_again() {
 }
 
 #[test]
-fn a_full_pool_keeps_who_announces_and_evicts_who_does_not() {
+fn a_full_pool_keeps_active_peers_and_evicts_stale_ones() {
     let mut model = Model::new(64 * 64);
     let mut number = 0;
     while model.upsert(0, false, number, Role::Leecher) != Stored::Full {
@@ -230,7 +230,11 @@ fn an_address_that_holds_most_of_the_pool_makes_room_for_others() {
             break;
         }
     }
-    assert_eq!(model.pool.make_room(tick, &[6, 6, 6, 6], 60), Default::default(), "not for itself");
+    assert_eq!(
+        model.pool.make_room(tick, &[6, 6, 6, 6], 60),
+        Default::default(),
+        "its own peers are not evicted for it"
+    );
     model.pool.barren = 0;
     let evicted = model.pool.make_room(tick, &[7, 7, 7, 7], 60);
     assert!(evicted.greedy > 0 && evicted.stale == 0, "{evicted:?}");
@@ -239,7 +243,7 @@ fn an_address_that_holds_most_of_the_pool_makes_room_for_others() {
 }
 
 #[test]
-fn full_of_swarms_and_of_either_family_nothing_breaks() {
+fn a_full_pool_of_both_families_stays_consistent() {
     for lines in 3..90 {
         let mut model = Model::new(lines * 66);
         let mut random = fastrand::Rng::with_seed(lines as u64);
@@ -259,9 +263,9 @@ fn full_of_swarms_and_of_either_family_nothing_breaks() {
 }
 
 #[test]
-fn a_process_that_stood_still_for_hours_does_not_wake_the_dead() {
+fn dead_peers_stay_dead_after_the_process_stood_still_for_hours() {
     let mut model = Model::new(1 << 20);
-    // 64 ticks after an announce its tick would look new again.
+    // 64 ticks after an announce, its tick would look new again.
     for ticks in [63, 64, 65, 100, 1000] {
         for number in 0..500 {
             model.upsert(0, number % 3 == 0, number, Role::Leecher);
@@ -277,11 +281,11 @@ fn a_process_that_stood_still_for_hours_does_not_wake_the_dead() {
     model.now = model.now.after(model.pool.tick_length.length() * 30);
     model.pool.advance_to(model.now);
     model.compare();
-    assert_eq!(model.pool.peers.total(), 500, "half an hour is no reason to die");
+    assert_eq!(model.pool.peers.total(), 500, "peers live longer than half an hour");
 }
 
 #[test]
-fn many_that_die_at_once_are_removed_a_few_at_a_time_and_in_time() {
+fn many_peers_that_die_at_once_are_removed_in_small_steps_and_in_time() {
     let mut model = Model::new(4 << 20);
     for number in 0..30_000 {
         model.upsert(0, false, number, Role::Leecher);
@@ -294,22 +298,22 @@ fn many_that_die_at_once_are_removed_a_few_at_a_time_and_in_time() {
         model.now = model.now.after(wait);
         model.pool.sweep(model.now);
         let removed = before - model.pool.peers.total();
-        // A line whose peers all die draws in the rest of its chain.
+        // A removal moves another peer of the chain into the line. If that peer is dead too, the same step removes it.
         assert!(removed < 128 + 12 * 8, "{removed} in one step");
-        assert!(model.now < died.after(tick_length * 4), "the dead stay");
+        assert!(model.now < died.after(tick_length * 4), "dead peers are still stored");
     }
     model.compare();
 }
 
 #[test]
-fn a_sweeper_that_is_seldom_called_does_not_fall_behind_for_good() {
+fn a_sweeper_that_is_seldom_called_catches_up() {
     let mut model = Model::new(4 << 20);
     let tick_length = model.pool.tick_length.length();
     for _ in 0..40 {
         for number in 0..20_000 {
             model.upsert(0, false, number, Role::Leecher);
         }
-        // Far too seldom for so few removals a call.
+        // These calls are far too rare for the few removals of a call.
         for _ in 0..60 {
             model.now = model.now.after(tick_length);
             model.pool.sweep(model.now);
@@ -329,7 +333,7 @@ fn rule_08_the_asker_is_never_among_its_peers_and_seeders_get_leechers_only() {
     let leechers: BTreeSet<_> = (0..3000).filter(|n| n % 3 == 0).map(endpoint::<6>).collect();
     for number in 0..3000 {
         let complete = number % 3 != 0;
-        // Whether it is known where the asker stands, or has to be looked up.
+        // Half of the askers know their place; the pool looks up the place of the others.
         let place = model.pool.place_of::<V4>(line, &endpoint(number)).expect("stored");
         let stored = (number % 2 == 0).then_some((line, place));
         let asker = Asker { endpoint: endpoint(number), stored, complete, ..stranger() };
@@ -340,7 +344,7 @@ fn rule_08_the_asker_is_never_among_its_peers_and_seeders_get_leechers_only() {
 }
 
 #[test]
-fn every_peer_of_a_swarm_is_handed_out_in_the_long_run() {
+fn every_peer_of_a_swarm_is_selected_in_the_long_run() {
     for size in [10, 60, 2000] {
         let mut model = Model::new(1 << 20);
         for number in 0..size {
@@ -352,7 +356,7 @@ fn every_peer_of_a_swarm_is_handed_out_in_the_long_run() {
         for _ in 0..asks {
             model.select(line, &stranger(), 5).into_iter().for_each(|endpoint| *told.entry(endpoint).or_default() += 1);
         }
-        // 200 times each on average: none is left out, none is everybody's.
+        // 200 times each on average: every peer is selected, and no peer far too often.
         assert_eq!(told.len(), size as usize, "of {size}");
         let (least, most) = (told.values().min().copied(), told.values().max().copied());
         assert!(least >= Some(20) && most <= Some(800), "of {size}: {least:?} to {most:?} times");
