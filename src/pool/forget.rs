@@ -79,7 +79,7 @@ impl Walk {
         self.end = Milestone { round: self.next.round + 1, line: self.next.line + usize::from(is_within_a_swarm) };
     }
 
-    /// Return the end of the walk, as long as no further removal extends it.
+    /// Return the milestone at which the walk ends. A further removal extends the walk.
     pub(crate) const fn end(&self) -> Milestone {
         self.end
     }

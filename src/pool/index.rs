@@ -46,8 +46,8 @@ impl SwarmHash {
         (self.0 >> 56) as u8
     }
 
-    /// Return the bucket for this hash among `buckets`. Linear hashing: a bucket that does not exist yet is replaced by
-    /// the bucket that will be split to create it.
+    /// Return the bucket of this hash in a directory of `buckets` buckets. Linear hashing: a bucket that does not exist
+    /// yet is replaced by the bucket that will be split to create it.
     const fn bucket(self, buckets: usize) -> usize {
         let round = buckets.next_power_of_two();
         let bucket = self.0 as usize & (round - 1);
@@ -108,7 +108,7 @@ impl Index {
         SwarmHash::new(hash, horizon)
     }
 
-    /// Compute the hash and remember it, because the announce of this info-hash follows soon.
+    /// Return the hash and remember it, because the announce of this info-hash follows soon.
     pub(super) fn hash_ahead(&mut self, info_hash: &InfoHash, horizon: Horizon) -> SwarmHash {
         let hash = self.key.hash(&info_hash.0);
         self.remembered[remembered_at(info_hash)] = Remembered { info_hash: *info_hash, hash, swarm: LineIndex::NONE };

@@ -46,7 +46,7 @@ impl LineIndex {
         self == Self::NONE
     }
 
-    /// Return `None` if it is `NONE`.
+    /// Return the index, or `None` if it is `NONE`.
     pub(super) fn some(self) -> Option<Self> {
         (!self.is_none()).then_some(self)
     }

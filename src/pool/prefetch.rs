@@ -70,15 +70,15 @@ struct Walk<'a> {
 /// The result of a step for each announce.
 type Batch<T> = heapless::Vec<T, LOOK_AHEAD>;
 
-/// Two descents for each announce: to the asker's own leaf, and to the leaf where its selection starts.
+/// At most two descents for each announce: to the asker's own leaf, and to the leaf where its selection starts.
 type Descents<'a> = heapless::Vec<Descent<'a>, { 2 * LOOK_AHEAD }>;
 
-/// Three walks for each announce: through the leaves of both descents, and through the sibling leaf.
+/// At most three walks for each announce: through the leaves of both descents, and through the sibling leaf.
 type Walks<'a> = heapless::Vec<Walk<'a>, { 3 * LOOK_AHEAD }>;
 
 impl Pool {
-    /// Prefetch the swarms and the peers of the first [`LOOK_AHEAD`] of the announces that follow. This affects only
-    /// their speed and the random choice of peers.
+    /// Prefetch the swarms and the peers for the first [`LOOK_AHEAD`] of the coming announces. This affects only the
+    /// speed of the announces and the random choice of peers.
     pub(crate) fn prefetch(&mut self, announces: &[Ahead], horizon: impl Fn(IpAddr) -> Horizon) {
         let announces = announces.get(..LOOK_AHEAD).unwrap_or(announces);
         self.selection_start.draw_for(announces.len(), &mut self.random);
@@ -148,7 +148,7 @@ impl Pool {
             return;
         }
         let (own, to_others) = announce.paths(self.key, &self.selection_start);
-        // A peer that needs leechers only seldom finds enough of them in one leaf.
+        // A complete peer gets leechers only, and one leaf often holds too few of them.
         let beside = if announce.complete { Beside::Needed } else { Beside::NotNeeded };
         for (path, beside) in [(own, Beside::NotNeeded), (to_others, beside)] {
             let _ = descents.push(Descent { at, swarm, path, depth: 0, beside });

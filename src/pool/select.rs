@@ -263,8 +263,8 @@ impl Pool {
     }
 
     /// Select all peers of a swarm and count them in the same pass: a fast path that suits most swarms. The caller
-    /// checks first that the asker may receive all peers ([`Pool::shows_all`]). The asker is at `own_place`, and gets
-    /// leechers only if it is `complete`. `out` is as for [`Pool::select`].
+    /// checks first that the asker may receive all peers ([`Pool::shows_all`]). The asker is at `own_place`; a
+    /// `complete` asker gets leechers only. `out` is as for [`Pool::select`].
     ///
     /// Return `None` if the swarm has a fork, peers of the other family, more than [`LINES_OF_A_CHAIN`] lines, or more
     /// useful peers than `wanted`.

@@ -13,8 +13,8 @@ pub(crate) struct SelectionStart {
 }
 
 impl SelectionStart {
-    /// Draw one seed for the selections of this number of announces. [`Self::ahead`] returns the paths that it leads
-    /// to.
+    /// Draw one seed for all selections of the next `announces` announces. [`Self::ahead`] returns the paths for this
+    /// seed.
     pub(super) fn draw_for(&mut self, announces: usize, random: &mut fastrand::Rng) {
         *self = Self { drawn: random.u64(..), selections_left: announces * SELECTIONS_AN_ANNOUNCE };
     }

@@ -1,10 +1,10 @@
-//! The tree of a swarm's peers of one family: one chain, and once that is long, forks with chains as leaves.
+//! The tree of a swarm's peers of one family: a single chain, or, once that is long, forks with chains as leaves.
 //!
 //! A leaf of [`LEAF_LINES`] full lines is split in two when one more peer comes. A fork selects a child by 4 bits of
-//! the keyed hash of the peer's endpoint. Neighbouring children of a fork may share one chain: the first split needs a
-//! new line for the fork, and the next three only divide children that share a chain. The last line of every chain
-//! refers to the swarm, so that the sweeper, which visits lines in no particular order, finds the swarm of a line in a
-//! few steps.
+//! the keyed hash of the peer's endpoint. Neighbouring children of a fork may share one chain. The first split of a
+//! leaf needs a new line for the fork; the next three only give separate chains to children that shared one. The last
+//! line of every chain refers to the swarm, so that the sweeper, which visits lines in no particular order, finds the
+//! swarm of a line in a few steps.
 
 use super::chain::{self, Place};
 use super::endpoint::slot_of;
