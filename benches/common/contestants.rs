@@ -146,8 +146,8 @@ fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// Return a port that is free for both transports. It is below the range that the system assigns to clients, so that
-/// the load's own sockets cannot take it.
-fn free_port() -> u16 {
+/// the load's own sockets cannot take it: many of its TCP connections keep their ports for a minute after their end.
+pub(crate) fn free_port() -> u16 {
     let free = |port: &u16| {
         let address = (Ipv4Addr::UNSPECIFIED, *port);
         UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok()

@@ -34,7 +34,7 @@ impl Daemon {
     pub(crate) fn start(name: &str, memory: &str, config: &str) -> Self {
         let dir = env::temp_dir().join(format!("nakodo-bench-{}-{name}", process::id()));
         fs::create_dir_all(&dir).expect("a directory for the bench");
-        let port = free_port();
+        let port = contestants::free_port();
         let text = format!(
             "listen = [\"0.0.0.0:{port}\", \"[::]:{port}\"]\nmemory = \"{memory}\"\ndata_dir = {:?}\n{config}\n",
             dir.join("data")
@@ -85,11 +85,6 @@ impl Drop for Daemon {
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.dir);
     }
-}
-
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    socket.local_addr().expect("bound").port()
 }
 
 /// Content of one peer's announce.
