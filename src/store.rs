@@ -106,13 +106,6 @@ pub struct SaveError {
     pub idle_times: Option<StoreError>,
 }
 
-impl SaveError {
-    /// Return each of the errors.
-    pub fn errors(&self) -> impl Iterator<Item = &StoreError> {
-        self.export.iter().chain(&self.idle_times)
-    }
-}
-
 /// The possible effect of a failed change on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {

@@ -32,6 +32,9 @@ const RECORD_OCTETS: u64 = 256;
 /// Number of failed databases that may stay in memory until the process ends: about 200 KiB each.
 const LEFT_IN_MEMORY: u32 = 8;
 
+/// Records by key.
+type Records = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
 /// The durable copy of the whitelist.
 ///
 /// A database that has failed once is not used again: the library would refuse every change, and might still write a
@@ -46,7 +49,7 @@ pub(super) struct DurableCopy {
     state: State,
     /// Records in the database that are not in the whitelist: those of other versions, and those that the whitelist has
     /// no room for.
-    beside: BTreeMap<Box<[u8]>, Box<[u8]>>,
+    beside: Records,
     /// The running clock at the start of this run.
     opened_at: Running,
     /// The date of the last export.
@@ -97,10 +100,7 @@ impl DurableCopy {
 
     /// Keep entries that the whitelist has no room for.
     pub(super) fn keep(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
-        for entry in entries {
-            let (key, value) = record_of(&self.data_dir, entry)?;
-            self.beside.insert(key, value);
-        }
+        self.beside = with_records_of(&self.data_dir, self.beside.clone(), entries)?;
         Ok(())
     }
 
@@ -186,8 +186,7 @@ impl DurableCopy {
         self.data_dir.check_room(count as u64 * RECORD_OCTETS).map_err(failed)?;
         // A new database that fails may have to stay in memory: try the disk with less first.
         self.data_dir.try_to_write().map_err(|error| failed(error.to_string()))?;
-        let entries = entries.iter().map(|entry| record_of(&self.data_dir, entry)).collect::<Result<Vec<_>, _>>()?;
-        let records: BTreeMap<_, _> = self.beside.clone().into_iter().chain(entries).collect();
+        let records = with_records_of(&self.data_dir, self.beside.clone(), entries)?;
         // More changes than the failed database can have on the disk.
         let changes = self.state.changes + 2;
         let running = self.state.running.max(running.millis());
@@ -330,8 +329,7 @@ fn build_from_export(data_dir: &DataDir, mut found: Found, meter: &Arc<Meter>) -
     // Running time never goes back before the last-seen time of an entry, even if a person wrote the entry.
     let seen = found.entries.iter().map(|entry| entry.last_seen).max().unwrap_or_default();
     found.running = found.running.max(seen);
-    let entries = found.entries.iter().map(|entry| record_of(data_dir, entry)).collect::<Result<Vec<_>, _>>()?;
-    let records: BTreeMap<_, _> = found.unreadable.iter().cloned().chain(entries).collect();
+    let records = with_records_of(data_dir, found.unreadable.iter().cloned().collect(), &found.entries)?;
     let state = State { running: found.running.millis(), entries: records.len() as u32, changes: found.changes };
     let (database, aside) = build(data_dir, records.into_iter(), &state, meter)?;
     found.moved_aside = aside;
@@ -362,6 +360,15 @@ fn build(
             Err(error)
         }
     }
+}
+
+/// Add the records of entries to other records. An entry replaces a record with its key.
+fn with_records_of(data_dir: &DataDir, mut records: Records, entries: &[Entry]) -> Result<Records, StoreError> {
+    for entry in entries {
+        let (key, value) = record_of(data_dir, entry)?;
+        records.insert(key, value);
+    }
+    Ok(records)
 }
 
 fn record_of(data_dir: &DataDir, entry: &Entry) -> Result<Record, StoreError> {

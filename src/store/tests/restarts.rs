@@ -57,6 +57,17 @@ impl Changed {
         }
     }
 
+    /// Change a list of about `size` until the next check, every so many changes. Return false after the last one.
+    fn change_until_a_check(&mut self, size: u32, every: u32) -> bool {
+        while self.changes < CHANGES {
+            self.change(size);
+            if self.changes.is_multiple_of(every) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Return a copy of the files, as `kill -9` would leave them at this moment, and the acknowledged entries.
     fn killed_now(&self) -> (TempDir, BTreeMap<IpNet, Entry>) {
         let dir = TempDir::new();
@@ -91,11 +102,7 @@ fn restarts_after_any_number_of_changes_lose_nothing_and_bring_nothing_back() {
     let (every, mut starts) = (every(RESTARTS_EVERY), 0);
     for size in SIZES {
         let mut changed = Changed::new(u64::from(size));
-        while changed.changes < CHANGES {
-            changed.change(size);
-            if !changed.changes.is_multiple_of(every) {
-                continue;
-            }
+        while changed.change_until_a_check(size, every) {
             for end in [End::Killed, End::Orderly] {
                 for changes_between in [0, 2] {
                     let (mut dir, mut expected) = changed.killed_now();
@@ -184,11 +191,7 @@ fn a_power_cut_while_the_database_is_opened_loses_nothing() {
     let (every, mut cuts) = (every(CUTS_EVERY), 0);
     for size in SIZES {
         let mut changed = Changed::new(u64::from(size));
-        while changed.changes < CHANGES {
-            changed.change(size);
-            if !changed.changes.is_multiple_of(every) {
-                continue;
-            }
+        while changed.change_until_a_check(size, every) {
             // A restart from time to time, as in normal use, so that an older snapshot exists.
             if changed.changes.is_multiple_of(every * 5) {
                 let (dir, expected) = changed.killed_now();
