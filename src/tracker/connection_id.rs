@@ -2,7 +2,9 @@
 //! spoofing").
 //!
 //! Nothing is stored. An id is the second of issue (16 bits) and a keyed MAC of that second and the address (48 bits).
-//! The MAC does not include the port, because some clients use a different port for each request.
+//! The MAC does not include the port, because some clients use a different port for each request. Of an IPv6 address it
+//! includes the /64 only (rule 31): a client uses one id with all its temporary addresses, and who receives packets at
+//! one address of a link can receive those at any other.
 //!
 //! The MAC includes the whole second. A check restores it from the 16 bits: no valid id is older than
 //! [`LIFETIME_SECONDS`], so it is the last second with these bits. An id does not become valid again when its 16 bits
@@ -62,9 +64,9 @@ impl ConnectionIds {
                 hasher.hash(&message)
             }
             IpAddr::V6(v6) => {
-                let mut message = [0; 24];
+                let mut message = [0; 16];
                 message[..8].copy_from_slice(&time);
-                message[8..].copy_from_slice(&v6.octets());
+                message[8..].copy_from_slice(&v6.octets()[..8]);
                 hasher.hash(&message)
             }
         };
@@ -97,13 +99,26 @@ mod tests {
                 for age in [241, 300, 301, 65_535, 65_536, 65_537, 65_536 + 240, 1 << 33] {
                     assert!(!IDS.verify(at(start + age), address(text), id), "{age} s after {start}");
                 }
-                for other in ["192.0.2.2", "2001:db8::2", "::", "::192.0.2.1"] {
+                for other in ["192.0.2.2", "2001:db8:0:1::1", "2001:db9::1", "::", "::192.0.2.1"] {
                     assert!(!IDS.verify(at(start), address(other), id), "from {other}");
                 }
                 assert!(start == 0 || !IDS.verify(at(start - 1), address(text), id), "from the future");
             }
         }
         const { assert!(LIFETIME_SECONDS >= 120 && LIFETIME_SECONDS <= 300) };
+    }
+
+    #[test]
+    fn rule_31_an_id_is_valid_for_all_addresses_of_its_64_prefix() {
+        let id = IDS.issue(at(7), address("2001:db8:1:2:3:4:5:6"));
+        for (other, expected) in [
+            ("2001:db8:1:2::", true),
+            ("2001:db8:1:2:ffff:ffff:ffff:ffff", true),
+            ("2001:db8:1:3:3:4:5:6", false),
+            ("2001:db8:0:2:3:4:5:6", false),
+        ] {
+            assert_eq!(IDS.verify(at(8), address(other), id), expected, "{other}");
+        }
     }
 
     #[test]
@@ -129,6 +144,6 @@ mod tests {
     const GOLDEN: [(u64, &str, u64); 3] = [
         (0, "192.0.2.1", 0x0000_1827_9617_b713),
         (4_660, "192.0.2.1", 0x1234_ed8a_615b_d954),
-        (65_537, "2001:db8::1", 0x0001_c188_5fe3_5be6),
+        (65_537, "2001:db8::1", 0x0001_854d_fee3_ea86),
     ];
 }

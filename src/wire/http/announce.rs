@@ -9,6 +9,8 @@
 //! | `numwant` | decimal; negative or missing means the tracker's default |
 //! | `compact` and all others | ignored: replies are always compact, and the peer's address is the request's source |
 //!
+//! A parameter with an empty value is not given (rule 28): some clients send `left=` for a magnet link.
+//!
 //! | key of the reply | holds |
 //! |---|---|
 //! | `complete`, `downloaded`, `incomplete` | integers: seeders, finished downloads, leechers |
@@ -33,11 +35,11 @@ pub const ANNOUNCE_REPLY_OVERHEAD_OCTETS: usize = response::OK_HEAD_OCTETS
 /// Error: the query is not a valid announce.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnnounceError {
-    /// `info_hash` is missing.
+    /// `info_hash` is missing or empty.
     InfoHashMissing,
     /// `info_hash` is shorter or longer than 20 bytes.
     InfoHashLength,
-    /// `port` is missing.
+    /// `port` is missing or empty.
     PortMissing,
     /// `port` is negative or not a number.
     PortNotANumber,
@@ -59,9 +61,9 @@ impl AnnounceError {
     /// Return the `failure reason`, which the client shows to its user.
     pub fn reason(self) -> &'static str {
         match self {
-            Self::InfoHashMissing => "info_hash is missing",
+            Self::InfoHashMissing => "info_hash is missing or empty",
             Self::InfoHashLength => "info_hash must be 20 bytes",
-            Self::PortMissing => "port is missing",
+            Self::PortMissing => "port is missing or empty",
             Self::PortNotANumber => "port is not a number",
             Self::PortTooLarge => "port is larger than 65535",
             Self::LeftNotANumber => "left is not a number",
@@ -82,7 +84,7 @@ impl From<BadEscape> for AnnounceError {
     }
 }
 
-/// Parameters of an announce, not yet decoded. The first of each name counts.
+/// Parameters of an announce, not yet decoded. The first of each name that is not empty counts.
 #[derive(Default)]
 struct Parameters<'a> {
     info_hash: Option<&'a [u8]>,
@@ -108,7 +110,9 @@ impl<'a> Parameters<'a> {
                 b"numwant" => &mut read.num_want,
                 _ => continue,
             };
-            slot.get_or_insert(value);
+            if !value.is_empty() {
+                slot.get_or_insert(value);
+            }
         }
         read
     }
@@ -258,7 +262,7 @@ mod tests {
             assert_eq!(parse_announce(query.as_bytes()).map(|announce| announce.info_hash), Ok(InfoHash([byte; 20])));
         }
         let table = [
-            ("", AnnounceError::InfoHashLength),
+            ("", AnnounceError::InfoHashMissing),
             ("abcdefghijklmnopqrs", AnnounceError::InfoHashLength),
             ("abcdefghijklmnopqrstu", AnnounceError::InfoHashLength),
             ("abcdefghijklmnopqrst%00", AnnounceError::InfoHashLength),
@@ -284,7 +288,7 @@ mod tests {
             ("left=18446744073709551616", Ok(u64::MAX)),
             ("left=340282366920938463463374607431768211456", Ok(u64::MAX)),
             ("left=-1", Ok(u64::MAX)),
-            ("left=", Err(AnnounceError::LeftNotANumber)),
+            ("left=", Ok(u64::MAX)),
             ("left=all", Err(AnnounceError::LeftNotANumber)),
             ("left=0x0", Err(AnnounceError::LeftNotANumber)),
             ("left=-", Err(AnnounceError::LeftNotANumber)),
@@ -301,7 +305,7 @@ mod tests {
             ("uploaded=18446744073709551616&downloaded=4294967296", Ok(EXPECTED)),
             ("uploaded=-5", Ok(EXPECTED)),
             ("uploaded=x", Err(AnnounceError::UploadedNotANumber)),
-            ("downloaded=", Err(AnnounceError::DownloadedNotANumber)),
+            ("downloaded=", Ok(EXPECTED)),
             ("downloaded=%3", Err(AnnounceError::BadEscape)),
         ];
         for (more, expected) in table {
@@ -313,6 +317,7 @@ mod tests {
     fn rule_03_numwant_has_a_default_and_saturates() {
         let table = [
             ("", Ok(None)),
+            ("numwant=", Ok(None)),
             ("numwant=-1", Ok(None)),
             ("numwant=-99", Ok(None)),
             ("numwant=0", Ok(Some(0))),
@@ -337,7 +342,7 @@ mod tests {
             ("port=4294967297", Err(AnnounceError::PortTooLarge)),
             ("port=99999999999999999999999", Err(AnnounceError::PortTooLarge)),
             ("port=-1", Err(AnnounceError::PortNotANumber)),
-            ("port=", Err(AnnounceError::PortNotANumber)),
+            ("port=", Err(AnnounceError::PortMissing)),
             ("port=http", Err(AnnounceError::PortNotANumber)),
             ("port", Err(AnnounceError::PortMissing)),
             ("", Err(AnnounceError::PortMissing)),

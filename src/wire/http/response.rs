@@ -5,7 +5,7 @@
 //! | status line | `HTTP/1.1`, the number, the reason |
 //! | headers | `Content-Type: text/plain`, `Content-Length`, `Connection`; with 405 also `Allow` |
 //! | end | an empty line; then only the body |
-//! | refusal (BEP 3, BEP 31) | `failure reason`: string; `retry in`: integer, minutes, or the string `never` |
+//! | refusal (BEP 3, BEP 31) | `failure reason`: string; `interval`, `min interval`: integers, seconds; `retry in`: integer, minutes, or the string `never` |
 
 use crate::http::Status;
 use crate::wire::{Full, Writer};
@@ -21,6 +21,17 @@ pub enum RetryIn {
     Never,
 }
 
+/// Refusal of an announce or a scrape.
+#[derive(Clone, Copy, Debug)]
+pub struct Failure<'a> {
+    /// Text that the client shows to its user.
+    pub reason: &'a [u8],
+    /// Time after which the client may retry, for the clients that know BEP 31.
+    pub retry_in: RetryIn,
+    /// The same for all others, such as libtorrent: they retry after the interval of the reply (rule 30).
+    pub interval_seconds: u32,
+}
+
 const BEFORE_LENGTH: &[u8] = b"Content-Type: text/plain\r\nContent-Length: ";
 const AFTER_LENGTH_KEEP: &[u8] = b"\r\nConnection: keep-alive\r\n\r\n";
 const AFTER_LENGTH_CLOSE: &[u8] = b"\r\nConnection: close\r\n\r\n";
@@ -29,7 +40,7 @@ const AFTER_LENGTH_CLOSE: &[u8] = b"\r\nConnection: close\r\n\r\n";
 const fn line_and_headers(status: Status) -> &'static str {
     match status {
         // RFC 9110, "405 Method Not Allowed": the response lists the allowed methods.
-        Status::MethodNotAllowed => "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\n",
+        Status::MethodNotAllowed => "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD, OPTIONS\r\n",
         status => status.line(),
     }
 }
@@ -78,15 +89,17 @@ pub(super) fn emit(
 }
 
 /// Write a refusal, and return its length in bytes: status 200 with a `failure reason`, which the client shows to its
-/// user, and with the time to retry after (BEP 31).
+/// user, and with the time to retry after.
 ///
 /// # Errors
 /// [`Full`] when it does not fit `out`.
-pub fn emit_failure(out: &mut [u8], reason: &str, retry_in: RetryIn, keep_alive: bool) -> Result<usize, Full> {
+pub fn emit_failure(out: &mut [u8], failure: &Failure<'_>, keep_alive: bool) -> Result<usize, Full> {
     emit(out, Status::Ok, keep_alive, |body| {
         body.dictionary()?;
-        body.string_entry("failure reason", reason.as_bytes())?;
-        match retry_in {
+        body.string_entry("failure reason", failure.reason)?;
+        body.integer_entry("interval", failure.interval_seconds)?;
+        body.integer_entry("min interval", failure.interval_seconds)?;
+        match failure.retry_in {
             RetryIn::Absent => {}
             RetryIn::Minutes(minutes) => body.integer_entry("retry in", minutes.max(1))?,
             RetryIn::Never => body.string_entry("retry in", b"never")?,
@@ -101,6 +114,18 @@ pub fn emit_failure(out: &mut [u8], reason: &str, retry_in: RetryIn, keep_alive:
 /// [`Full`] when it does not fit `out`.
 pub fn emit_plain(out: &mut [u8], status: Status, text: &str, keep_alive: bool) -> Result<usize, Full> {
     emit(out, status, keep_alive, |body| body.raw(text.as_bytes()))
+}
+
+/// Write the response to an `OPTIONS` request, and return its length in bytes: RFC 9110, "OPTIONS" and "204 No Content",
+/// which has neither a body nor a length.
+///
+/// # Errors
+/// [`Full`] when it does not fit `out`.
+pub fn emit_options(out: &mut [u8], keep_alive: bool) -> Result<usize, Full> {
+    let mut response = Writer::new(out);
+    response.raw(b"HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, OPTIONS\r\nConnection: ")?;
+    response.raw(if keep_alive { b"keep-alive\r\n\r\n" } else { b"close\r\n\r\n" })?;
+    Ok(response.octets())
 }
 
 /// Return only the head of a response of this module, as the answer to a HEAD request (RFC 9110, "HEAD").
@@ -135,19 +160,21 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn rule_20_refusals_are_200_with_a_reason() {
+    fn rule_30_refusals_are_200_with_a_reason_and_the_time_to_retry() {
         let table: [(RetryIn, &[u8]); 5] = [
-            (RetryIn::Absent, b"d14:failure reason10:not on lane"),
-            (RetryIn::Minutes(5), b"d14:failure reason10:not on lan8:retry ini5ee"),
-            (RetryIn::Minutes(0), b"d14:failure reason10:not on lan8:retry ini1ee"),
-            (RetryIn::Minutes(u32::MAX), b"d14:failure reason10:not on lan8:retry ini4294967295ee"),
-            (RetryIn::Never, b"d14:failure reason10:not on lan8:retry in5:nevere"),
+            (RetryIn::Absent, b"e"),
+            (RetryIn::Minutes(5), b"8:retry ini5ee"),
+            (RetryIn::Minutes(0), b"8:retry ini1ee"),
+            (RetryIn::Minutes(u32::MAX), b"8:retry ini4294967295ee"),
+            (RetryIn::Never, b"8:retry in5:nevere"),
         ];
-        for (retry_in, expected) in table {
+        for (retry_in, end) in table {
             let mut out = [0xa5; 256];
-            let octets = emit_failure(&mut out, "not on lan", retry_in, true).expect("256 octets are enough");
+            let failure = Failure { reason: b"not on lan", retry_in, interval_seconds: 90 };
+            let octets = emit_failure(&mut out, &failure, true).expect("256 octets are enough");
             assert_eq!(dictionary(&out[..octets]).bytes("failure reason"), Some(&b"not on lan"[..]));
-            assert_eq!(split(&out[..octets]).1, expected);
+            let start = &b"d14:failure reason10:not on lan8:intervali90e12:min intervali90e"[..];
+            assert_eq!(split(&out[..octets]).1, [start, end].concat());
         }
     }
 
@@ -185,12 +212,24 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_response_to_options_has_no_body_and_no_length() {
+        for (keep_alive, connection) in [(true, "keep-alive"), (false, "close")] {
+            let mut out = [0xa5; 256];
+            let octets = emit_options(&mut out, keep_alive).expect("256 bytes are enough");
+            let expected =
+                format!("HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, OPTIONS\r\nConnection: {connection}\r\n\r\n");
+            assert_eq!(out[..octets].escape_ascii().to_string(), expected.as_bytes().escape_ascii().to_string());
+            assert_eq!(emit_options(&mut out[..octets - 1], keep_alive), Err(Full));
+        }
+    }
+
+    #[test]
     fn each_status_has_its_status_line() {
         let table = [
             (Status::Ok, "200 OK"),
             (Status::BadRequest, "400 Bad Request"),
             (Status::NotFound, "404 Not Found"),
-            (Status::MethodNotAllowed, "405 Method Not Allowed\r\nAllow: GET, HEAD"),
+            (Status::MethodNotAllowed, "405 Method Not Allowed\r\nAllow: GET, HEAD, OPTIONS"),
             (Status::HeaderFieldsTooLarge, "431 Request Header Fields Too Large"),
         ];
         for (status, line) in table {

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `files` | a dictionary of one dictionary per info-hash |
 //! | `complete`, `downloaded` | integers: seeders, finished downloads |
-//! | `downloaders` | integer: leechers that are not partial seeds |
+//! | `downloaders` | integer: leechers that are not partial seeds; omitted without partial seeds (rule 33) |
 //! | `incomplete` | integer: leechers |
 
 use super::announce::{BAD_ESCAPE_REASON, parse_info_hash};
@@ -102,7 +102,10 @@ fn emit_counts(body: &mut Writer<'_>, counts: SwarmCounts) -> Result<(), Full> {
     body.dictionary()?;
     body.integer_entry("complete", counts.seeders)?;
     body.integer_entry("downloaded", counts.completed)?;
-    body.integer_entry("downloaders", counts.leechers.saturating_sub(counts.partial_seeds))?;
+    // Rule 33: a public checker of trackers rejects a scrape with a key that it does not know.
+    if counts.partial_seeds > 0 {
+        body.integer_entry("downloaders", counts.leechers.saturating_sub(counts.partial_seeds))?;
+    }
     body.integer_entry("incomplete", counts.leechers)?;
     body.end()
 }
@@ -162,7 +165,7 @@ mod tests {
         let body =
             b"d5:filesd20:xxxxxxxxxxxxxxxxxxxxd8:completei11e10:downloadedi13772e11:downloadersi15e10:incompletei19ee\
             20:\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\
-            d8:completei0e10:downloadedi0e11:downloadersi0e10:incompletei0eeee";
+            d8:completei0e10:downloadedi0e10:incompletei0eeee";
         assert!(out[..octets].ends_with(body), "{}", out[..octets].escape_ascii());
         let dictionary = dictionary(&out[..octets]);
         assert_eq!(dictionary.keys(), [b"files"]);
@@ -172,15 +175,17 @@ mod tests {
     }
 
     #[test]
-    fn rule_07_downloaders_are_the_leechers_that_are_not_partial_seeds() {
-        for (leechers, partial_seeds, expected) in [(0, 0, 0), (5, 0, 5), (5, 2, 3), (5, 5, 0), (1, 2, 0)] {
+    fn rule_33_downloaders_are_the_leechers_that_are_not_partial_seeds_and_omitted_without_any() {
+        for (leechers, partial_seeds, expected) in
+            [(0, 0, None), (5, 0, None), (5, 2, Some(3)), (5, 5, Some(0)), (1, 2, Some(0))]
+        {
             let mut out = [0xa5; 512];
             let counts = SwarmCounts { leechers, partial_seeds, ..SwarmCounts::default() };
             let files = core::iter::once((InfoHash([1; 20]), counts));
             let octets = emit_scrape(&mut out, files, true).expect("512 octets are enough");
             let parsed = dictionary(&out[..octets]);
             let file = parsed.get("files").and_then(|files| files.get([1; 20])).expect("one file");
-            assert_eq!(file.integer("downloaders"), Some(expected));
+            assert_eq!(file.integer("downloaders"), expected);
             assert_eq!(file.integer("incomplete"), Some(i64::from(leechers)));
         }
     }

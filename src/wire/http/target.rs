@@ -12,11 +12,12 @@ pub enum Target {
 }
 
 impl Target {
-    /// Return the endpoint of `path`. The match is exact: no prefix, no suffix.
+    /// Return the endpoint of `path`. A slash at the end changes nothing, as users add one by hand (rule 29). Otherwise
+    /// the match is exact: no prefix, no suffix.
     pub fn of(path: &[u8]) -> Self {
         match path {
-            b"/announce" => Self::Announce,
-            b"/scrape" => Self::Scrape,
+            b"/announce" | b"/announce/" => Self::Announce,
+            b"/scrape" | b"/scrape/" => Self::Scrape,
             _ => Self::Other,
         }
     }
@@ -27,11 +28,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_are_exact() {
-        let table: [(&[u8], Target); 8] = [
+    fn rule_29_targets_are_exact_up_to_a_slash_at_the_end() {
+        let table: [(&[u8], Target); 11] = [
             (b"/announce", Target::Announce),
             (b"/scrape", Target::Scrape),
-            (b"/announce/", Target::Other),
+            (b"/announce/", Target::Announce),
+            (b"/scrape/", Target::Scrape),
+            (b"/announce//", Target::Other),
+            (b"//announce", Target::Other),
             (b"/a", Target::Other),
             (b"/announcement", Target::Other),
             (b"announce", Target::Other),
