@@ -162,6 +162,7 @@ impl Swarms {
             retry_in: Duration::from_secs(1800),
             external: External::default(),
             proxies: Vec::new(),
+            forwarded_header: nakodo::http::ForwardingHeader::XForwardedFor,
         };
         let settings = Settings {
             memory_octets: 64 << 20,

@@ -233,6 +233,7 @@ impl Crowd {
             retry_in: Duration::from_secs(1800),
             external: External::default(),
             proxies: Vec::new(),
+            forwarded_header: nakodo::http::ForwardingHeader::XForwardedFor,
         };
         let (lan, peer_timeout) = (Vec::new(), PEER_TIMEOUT);
         let settings =

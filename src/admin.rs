@@ -21,6 +21,7 @@ use crate::config::quote;
 use crate::config::units::{days, show_duration};
 use crate::http::Method;
 use crate::shared::Shared;
+use crate::sides;
 use crate::store::{self, StoreError};
 
 /// Longest idle time that an entry may have, as for `access.retire_after`. An entry without a limit is permanent.
@@ -92,8 +93,26 @@ fn status(shared: &Shared) -> Status {
         whitelist: api::Room { entries: usage.whitelist_entries as u64, capacity: usage.whitelist_capacity as u64 },
         flash: api::Flash { octets_written: shared.store.flash_octets_written() },
         disk: disk(shared.store.health()),
+        interfaces: shared.sides.borrow().interfaces.iter().map(interface).collect(),
+        warnings: warnings(shared),
         counters: api::Counters(named.collect()),
     }
+}
+
+fn interface(of: &sides::Interface) -> api::Interface {
+    api::Interface {
+        name: of.name.clone(),
+        side: of.side.to_string(),
+        reason: of.reason.to_string(),
+        networks: of.networks.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Return the warnings about the interfaces and about the sources of the requests.
+fn warnings(shared: &Shared) -> Vec<String> {
+    let mut warnings = shared.sides.borrow().warnings();
+    warnings.extend(shared.tracker.borrow().suspects().map(|suspect| suspect.to_string()));
+    warnings
 }
 
 fn disk(health: store::Health) -> api::Disk {

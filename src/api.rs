@@ -45,8 +45,27 @@ pub struct Status {
     /// State of the disk.
     #[serde(default)]
     pub disk: Disk,
+    /// Interfaces of the host.
+    #[serde(default)]
+    pub interfaces: Vec<Interface>,
+    /// Probable mistakes of the configuration, as sentences.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Counters since the start.
     pub counters: Counters,
+}
+
+/// Interface of the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Side of its neighbours: `host`, `LAN`, `WAN` or `unknown`.
+    pub side: String,
+    /// Reason for the side, after "it".
+    pub reason: String,
+    /// The networks on its link.
+    pub networks: Vec<String>,
 }
 
 /// Memory of the swarms.

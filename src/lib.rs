@@ -16,12 +16,13 @@
 //! main     → cli, exit
 //! cli      → access, api, client, config, exit, run, suggest
 //! client   → api, config, exit
-//! run      → access, config, exit, net, shared, store, tracker
+//! run      → access, config, exit, horizon, net, shared, sides, store, tracker
 //! net      → admin, clock, http, shared, tracker, wire
-//! admin    → access, api, clock, config, http, shared, store
+//! admin    → access, api, clock, config, http, shared, sides, store
 //! api      → access
-//! config   → access, suggest
-//! shared   → clock, store, tracker
+//! config   → access, http, suggest
+//! shared   → clock, sides, store, tracker
+//! sides    → horizon
 //! store    → access, clock
 //! tracker  → access, clock, hash_key, horizon, http, pool, wire
 //! access   → clock
@@ -30,7 +31,7 @@
 //! ```
 //!
 //! An arrow points from a caller to its callees, and only to modules further down. `tracker`, `access`, `pool`, `wire`,
-//! `http`, `horizon`, `hash_key` and `clock` are the core: it names no socket, file, clock, randomness, log or runtime,
+//! `http`, `sides`, `horizon`, `hash_key` and `clock` are the core: it names no socket, file, clock, randomness, log or runtime,
 //! and gets time and random seeds as arguments. `pool` stores and `tracker` decides: the pool gets the policy that it
 //! needs as closures and plain values. `tests/layering.rs` reads the sources and compares them with these arrows.
 //!
@@ -41,6 +42,7 @@
 //! | [`access`] | the whitelist as a table of fixed capacity |
 //! | [`clock`] | running time and the wall clock, as plain numbers |
 //! | [`horizon`] | the split horizon: LAN or WAN, and how far an address reaches |
+//! | [`sides`] | the side of each interface of the host, and the networks and external addresses that follow |
 //! | [`hash_key`] | the secret key of a run |
 //! | [`pool`] | the storage: swarms and their peers in lines, index, selection, sweep, eviction, prefetch |
 //! | [`tracker`] | the policy: admission, announce, scrape, connection ids, counters, settings |
@@ -152,6 +154,7 @@ pub mod net;
 pub mod pool;
 pub mod run;
 pub mod shared;
+pub mod sides;
 pub mod store;
 mod suggest;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 pub use turns::Turns;
 
 use crate::clock::{Running, UnixSeconds};
+use crate::sides::Sides;
 use crate::store::{Store, StoreError};
 use crate::tracker::Tracker;
 
@@ -19,6 +20,8 @@ pub struct Shared {
     pub tracker: RefCell<Tracker>,
     /// The durable copy of the whitelist.
     pub store: Store,
+    /// The sides of the host's interfaces, as they were read last.
+    pub sides: RefCell<Sides>,
     /// Held during each change of the whitelist: on the disk first, then in the tracker.
     pub whitelist_changes: smol::lock::Mutex<()>,
     /// The turns of the server. Long work waits for one between two of its steps.
@@ -36,6 +39,7 @@ impl Shared {
         Self {
             tracker: RefCell::new(tracker),
             store,
+            sides: RefCell::default(),
             whitelist_changes: smol::lock::Mutex::new(()),
             turns: Turns::default(),
             forgetting: smol::lock::Mutex::new(()),

@@ -65,6 +65,7 @@ pub(crate) fn settings(whitelist_capacity: usize) -> Settings {
             retry_in: Duration::from_secs(30 * 60),
             external: External::default(),
             proxies: Vec::new(),
+            forwarded_header: crate::http::ForwardingHeader::XForwardedFor,
         },
     }
 }

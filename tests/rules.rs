@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use common::{Announce, BOTH, DEFAULT_PEERS, Event, MAX_PEERS, Site, http, info_hash, ip, socket, udp};
+use nakodo::clock::Running;
 use nakodo::tracker::{Admission, Answer, External, Transport};
 
 /// Pairs of clients of each family and on each side; the second one requests after the first. Their source ports differ
@@ -85,7 +86,7 @@ fn rule_02_missing_or_absurd_left_is_a_leecher_and_non_numeric_left_is_an_error(
         let told = Site::open().request(ip("203.0.113.2"), &http::get(&format!("{start}{left}"))).told();
         assert_eq!(told.expect("a leecher").counts(), (0, 1), "{left:?}");
     }
-    for left in ["&left=", "&left=zero", "&left=0x0", "&left=0%20"] {
+    for left in ["&left=zero", "&left=0x0", "&left=0%20"] {
         let mut site = Site::open();
         let told = site.request(ip("203.0.113.2"), &http::get(&format!("{start}{left}"))).told();
         assert_eq!(told.expect_err(left).reason, "left is not a number");
@@ -282,7 +283,7 @@ fn rule_08_the_requester_is_counted_even_if_it_is_not_stored() {
 #[test]
 fn rule_08_a_lan_peer_with_the_requesters_external_address_is_not_listed() {
     let mut settings = common::settings();
-    settings.policy.external = External { v4: Some([203, 0, 113, 9].into()), v6: None };
+    settings.policy.external = External { v4: Some([203, 0, 113, 9].into()), ..External::default() };
     let mut site = Site::new(settings);
     site.told(Transport::Udp, "192.168.1.2:1", Announce::leecher(1, 6881));
     for transport in BOTH {
@@ -544,7 +545,7 @@ fn rule_20_errors_are_200_and_unknown_paths_are_404() {
         assert!(!refused.reason.is_empty());
     }
     assert_eq!(site.tracker.counters.http_bad_parameters, 4);
-    for target in ["/nothing", "/announce/", "/announcement", "/a", "/Announce", "/stats", "//announce?x=1"] {
+    for target in ["/nothing", "/announce//", "/announcement", "/a", "/Announce", "/stats", "//announce?x=1"] {
         let response = site.request(from, &http::get(target));
         assert_eq!((response.status, response.body.last()), (404, Some(&b'\n')), "{target}");
         assert_eq!(response.body.iter().filter(|&&byte| byte == b'\n').count(), 1, "a plain line");
@@ -814,7 +815,10 @@ fn a_reply_contains_only_addresses_that_the_requester_can_reach() {
     let wan = ["198.51.100.2", "2001:db8::2"].map(ip);
     for (external, for_wan) in [
         (External::default(), &[][..]),
-        (External { v4: Some([203, 0, 113, 1].into()), v6: None }, &["203.0.113.1:6881", "203.0.113.1:6882"][..]),
+        (
+            External { v4: Some([203, 0, 113, 1].into()), ..External::default() },
+            &["203.0.113.1:6881", "203.0.113.1:6882"][..],
+        ),
     ] {
         let mut settings = common::settings();
         settings.policy.external = external;
@@ -852,4 +856,227 @@ fn private_addresses_are_never_sent_to_the_internet() {
     }
     let told = site.told(Transport::Udp, "100.64.3.5:1", Announce::leecher(1, 6882).with(Event::Started));
     assert!(told.peers.contains(&socket("100.64.3.4:6881")), "a client in the same network gets them");
+}
+
+#[test]
+fn rule_25_only_hops_that_proxies_have_written_count() {
+    let mut settings = common::settings();
+    settings.policy.wan = Admission::Whitelist;
+    settings.policy.proxies = ["127.0.0.1/32", "172.18.0.0/16"].map(|proxy| proxy.parse().expect(proxy)).to_vec();
+    for (forwarded_for, at_home) in [
+        (&["203.0.113.7, 172.18.0.5"][..], false),
+        (&["192.168.1.5, 203.0.113.7, 172.18.0.5"], false),
+        (&["192.168.1.5", "203.0.113.7, 172.18.0.5"], false),
+        (&["203.0.113.7, 192.168.1.5, 172.18.0.5"], true),
+        (&["192.168.1.5, 172.18.0.5, 172.18.0.6"], true),
+        (&["172.18.0.6, 172.18.0.5"], false),
+        (&["192.168.1.5, unknown, 172.18.0.5"], false),
+    ] {
+        let mut site = Site::new(settings.clone());
+        let told = behind_a_proxy(&mut site, "127.0.0.1", forwarded_for, 6881).told();
+        assert_eq!(told.is_ok(), at_home, "{forwarded_for:?}: {told:?}");
+    }
+}
+
+#[test]
+fn rule_25_a_forgotten_proxy_fails_closed() {
+    let mut settings = common::settings();
+    settings.policy.wan = Admission::Whitelist;
+    let target = http::announce_target(&Announce::seeder(1, 6881));
+    for (from, header, admitted) in [
+        ("127.0.0.1", "X-Forwarded-For: 203.0.113.7", false),
+        ("192.168.1.2", "X-Forwarded-For: 203.0.113.7", false),
+        ("fd00::2", "Forwarded: for=203.0.113.7", false),
+        ("::1", "X-Real-IP: 2001:db8::7", false),
+        ("127.0.0.1", "CF-Connecting-IP: 203.0.113.7", false),
+        ("127.0.0.1", "X-Forwarded-For: 192.168.1.5, 203.0.113.7", false),
+        ("127.0.0.1", "X-Forwarded-For: 203.0.113.7, 192.168.1.5", false),
+        ("127.0.0.1", "X-Forwarded-For: unknown", false),
+        ("127.0.0.1", "X-Forwarded-For: 192.168.1.5", true),
+        ("127.0.0.1", "X-Forwarded-For:", true),
+        ("192.168.1.2", "Via: 1.1 squid", true),
+        ("203.0.113.8", "X-Forwarded-For: 192.168.1.5", false),
+    ] {
+        let mut site = Site::new(settings.clone());
+        let request = format!("GET {target} HTTP/1.1\r\n{header}\r\n\r\n");
+        let told = site.request(ip(from), request.as_bytes()).told();
+        assert_eq!(told.is_ok(), admitted, "{from}, {header}: {told:?}");
+        if !admitted && from != "203.0.113.8" {
+            let refused = told.expect_err("refused");
+            assert!(refused.reason.contains("network.proxies"), "{}", refused.reason);
+            assert_eq!(site.tracker.counters.http_forgotten_proxy, 1);
+            let suspects: Vec<_> = site.tracker.suspects().map(|suspect| suspect.to_string()).collect();
+            assert!(suspects[0].starts_with(from), "{suspects:?}");
+        }
+        assert_eq!(site.tracker.usage().lines_in_use == 0, !admitted, "a refused client is not stored");
+    }
+}
+
+#[test]
+fn rule_25_no_header_of_a_client_changes_its_side() {
+    let mut settings = common::settings();
+    settings.policy.wan = Admission::Whitelist;
+    settings.policy.proxies = vec!["10.0.0.1/32".parse().expect("a prefix")];
+    let mut random = fastrand::Rng::with_seed(25);
+    let names = ["X-Forwarded-For", "x-real-ip", "CF-Connecting-IP", "Forwarded", "Via", "X-Client-IP"];
+    let values = ["192.168.1.5", "for=192.168.1.5", "10.0.0.1", "127.0.0.1, ::1", "\"", "for=\"", "unknown", ",", ""];
+    let target = http::announce_target(&Announce::seeder(1, 6881));
+    for _ in 0..2_000 {
+        let forged: String = (0..random.usize(..5))
+            .map(|_| format!("{}: {}\r\n", names[random.usize(..names.len())], values[random.usize(..values.len())]))
+            .collect();
+        for (from, added) in [("203.0.113.8", ""), ("10.0.0.1", "X-Forwarded-For: 203.0.113.8\r\n")] {
+            let mut site = Site::new(settings.clone());
+            let request = format!("GET {target} HTTP/1.1\r\n{forged}{added}\r\n");
+            site.request(ip(from), request.as_bytes()).told().expect_err(&request);
+        }
+    }
+}
+
+#[test]
+fn rule_25_udp_from_a_proxy_is_refused() {
+    let mut site = site_with_a_proxy();
+    for from in ["10.0.0.1:50001", "[fd00::1]:50001"] {
+        let refused = site.refused(Transport::Udp, from, Announce::leecher(1, 6881));
+        assert!(refused.reason.contains("proxy"), "{}", refused.reason);
+        let from = socket(from);
+        let id = site.connect(from);
+        let reply = site.datagram(from, &udp::scrape(id, 5, &[info_hash(1)])).expect("an answer");
+        assert!(matches!(udp::Reply::parse(&reply, from, 5), udp::Reply::Error(_)), "a scrape, too");
+    }
+    assert_eq!(site.tracker.counters.refused_udp_from_proxy, 4);
+    assert_eq!(site.tracker.usage().lines_in_use, 0, "nothing is stored");
+    site.told(Transport::Udp, "192.168.1.2:1", Announce::leecher(1, 6881));
+}
+
+#[test]
+fn rule_27_a_nat_is_reported_with_its_effect_on_the_whitelist() {
+    for (lan, wan, from, effect) in [
+        (Admission::Open, Admission::Whitelist, "172.17.0.1", true),
+        (Admission::Whitelist, Admission::Whitelist, "172.17.0.1", false),
+        (Admission::Open, Admission::Open, "203.0.113.8", false),
+    ] {
+        let mut settings = common::settings();
+        (settings.policy.lan, settings.policy.wan) = (lan, wan);
+        let mut site = Site::new(settings);
+        site.allow(&format!("{from}/32"));
+        site.allow("203.0.113.9/32");
+        for port in 1..=200 {
+            site.told(Transport::Http, &format!("{from}:1"), Announce::leecher(1, port));
+            if port % 50 == 0 {
+                site.told(Transport::Http, "203.0.113.9:1", Announce::leecher(1, port));
+            }
+        }
+        let suspects: Vec<_> = site.tracker.suspects().map(|suspect| suspect.to_string()).collect();
+        assert!(suspects[0].contains(from), "{suspects:?}");
+        assert_eq!(suspects[0].contains("the whitelist is off"), effect, "{suspects:?}");
+    }
+}
+
+#[test]
+fn rule_28_a_parameter_that_is_empty_is_not_given() {
+    let hash = http::escape(&info_hash(1));
+    let optional = "&left=&uploaded=&downloaded=&numwant=&event=&compact=&key=";
+    let told = Site::open()
+        .request(ip("203.0.113.2"), &http::get(&format!("/announce?info_hash={hash}&port=6881{optional}")))
+        .told();
+    assert_eq!(told.expect("admitted").counts(), (0, 1), "a magnet link has no size yet");
+    for (target, named) in [
+        (format!("/announce?info_hash={hash}&port="), "port"),
+        ("/announce?info_hash=&port=6881".into(), "info_hash"),
+        ("/scrape?info_hash=".into(), "info_hash"),
+    ] {
+        let refused = Site::open().request(ip("203.0.113.2"), &http::get(&target)).told().expect_err(&target);
+        assert!(refused.reason.starts_with(named), "{target}: {}", refused.reason);
+    }
+}
+
+#[test]
+fn rule_29_an_announce_at_another_path_names_the_right_url() {
+    let from = ip("203.0.113.2");
+    let announce = http::announce_target(&Announce::leecher(1, 6881));
+    let (_, query) = announce.split_once('?').expect("a query");
+    for path in ["/announce", "/announce/"] {
+        let told = Site::open().request(from, &http::get(&format!("{path}?{query}"))).told();
+        assert_eq!(told.expect(path).counts(), (0, 1));
+    }
+    Site::open().request(from, &http::get(&format!("/scrape/?{query}"))).dictionary().get(b"files").expect("files");
+    for path in ["/", "/announce.php", "/tracker/announce", "/a", "/Announce", "//announce", "/scrape.php"] {
+        let mut site = Site::open();
+        let refused = site.request(from, &http::get(&format!("{path}?{query}"))).told().expect_err(path);
+        assert!(refused.reason.contains("http://tracker.example:6969/announce"), "{path}: {}", refused.reason);
+        assert_eq!(site.tracker.counters.http_not_found, 1);
+        assert_eq!(site.tracker.usage().lines_in_use, 0, "nothing is stored");
+    }
+    let long = format!("GET /?{query} HTTP/1.1\r\nHost: {}\r\n\r\n", "h".repeat(4_000));
+    let refused = Site::open().request(from, long.as_bytes()).told().expect_err("a wrong path");
+    assert!(refused.reason.contains("http://HOST:PORT/announce"), "{}", refused.reason);
+    let page = Site::open().request(from, &http::get("/"));
+    assert_eq!((page.status, page.body.first()), (200, Some(&b'T')), "a browser gets a page");
+}
+
+#[test]
+fn rule_30_a_refusal_carries_its_interval_twice() {
+    let refused = |settings, target: &str| {
+        let reply = Site::new(settings).request(ip("203.0.113.3"), &http::get(target)).dictionary();
+        assert!(reply.bytes("failure reason").is_some(), "{target}");
+        (reply.integer("interval"), reply.integer("min interval"))
+    };
+    let with = |wan| {
+        let mut settings = common::settings();
+        settings.policy.wan = wan;
+        settings
+    };
+    let announce = http::announce_target(&Announce::leecher(1, 6881));
+    let scrape = format!("/scrape?info_hash={}", http::escape(&info_hash(1)));
+    for target in [&announce, &scrape] {
+        assert_eq!(refused(with(Admission::Whitelist), target), (Some(3_600), Some(3_600)), "as `retry in`");
+        assert_eq!(refused(with(Admission::Closed), target), (Some(86_400), Some(86_400)), "once a day");
+    }
+    for target in ["/announce", "/scrape", "/?info_hash=a", &announce.replace("port=6881", "port=0")] {
+        assert_eq!(refused(with(Admission::Open), target), (Some(1_800), Some(1_800)), "{target}");
+    }
+}
+
+#[test]
+fn rule_31_an_id_is_valid_for_all_addresses_of_its_64_prefix() {
+    let mut site = Site::open();
+    let id = site.connect(socket("[2001:db8:1:2::3]:50001"));
+    for (other, expected) in [
+        ("[2001:db8:1:2:aaaa::4]:50001", true),
+        ("[2001:db8:1:2::3]:7", true),
+        ("[2001:db8:1:3::3]:50001", false),
+        ("203.0.113.2:50001", false),
+    ] {
+        assert_eq!(is_accepted(&mut site, socket(other), id), expected, "{other}");
+    }
+}
+
+#[test]
+fn rule_33_downloaders_are_in_a_scrape_only_if_they_differ_from_incomplete() {
+    let mut site = Site::open();
+    site.told(Transport::Http, "203.0.113.2:1", Announce::leecher(1, 6881));
+    let file = |site: &mut Site| {
+        let reply = site.request(ip("203.0.113.3"), &http::scrape(&[info_hash(1)])).dictionary();
+        let file = reply.get(b"files").and_then(|files| files.get(&info_hash(1))).expect("the swarm");
+        (file.integer("incomplete"), file.integer("downloaders"))
+    };
+    assert_eq!(file(&mut site), (Some(1), None));
+    site.told(Transport::Http, "203.0.113.3:1", Announce::leecher(1, 6882).with(Event::Paused));
+    assert_eq!(file(&mut site), (Some(2), Some(1)));
+}
+
+#[test]
+fn options_is_answered_with_204() {
+    let mut site = Site::open();
+    let mut out = vec![0; 1024];
+    for (target, version, stays) in [("*", "1.1", true), ("/", "1.0", false), ("/announce", "1.1", true)] {
+        let request = format!("OPTIONS {target} HTTP/{version}\r\n\r\n");
+        let answer =
+            site.tracker.answer_request(Running::from_seconds(0), ip("10.0.0.1"), request.as_bytes(), &mut out);
+        let Answer::Response { consumed, written, keep_alive } = answer else { unreachable!("{target}") };
+        assert_eq!((consumed, keep_alive), (request.len(), stays));
+        assert!(out[..written].starts_with(b"HTTP/1.1 204 No Content\r\n") && out[..written].ends_with(b"\r\n\r\n"));
+    }
+    assert_eq!(site.tracker.counters.http_bad_requests, 0);
 }

@@ -97,8 +97,11 @@ fn hundreds_of_clients_over_days_with_an_unknown_external_address() {
 #[test]
 fn hundreds_of_clients_over_days_behind_known_external_addresses() {
     let mut settings = settings();
-    settings.policy.external =
-        External { v4: Some([203, 0, 113, 1].into()), v6: Some("2001:db8:88::1".parse().expect("an address")) };
+    settings.policy.external = External {
+        v4: Some([203, 0, 113, 1].into()),
+        v6: Some("2001:db8:88::1".parse().expect("an address")),
+        host_v6: None,
+    };
     simulate(settings, 3, 400, 6, 3, 61);
 }
 

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::fmt::Write as _;
 use std::time::UNIX_EPOCH;
 
-use crate::api::{Allowed, Entry, Revoked, Status, Whitelist};
+use crate::api::{Allowed, Entry, Interface, Revoked, Status, Whitelist};
 use crate::config::units::{brief_duration, brief_octets};
 
 pub(super) fn allowed(allowed: &Allowed) -> String {
@@ -92,7 +92,19 @@ pub(super) fn status(status: &Status) -> String {
     let failing = failing.into_iter().filter_map(|(name, why)| Some(("disk", name, printable(why.as_ref()?))));
     let own = own.into_iter().chain(failing).map(|(group, name, value)| (group.into(), name.into(), value));
     let counted = status.counters.0.iter().map(|(name, count)| counter(name, *count));
-    groups(&own.chain(counted).collect::<Vec<_>>())
+    let interfaces = status.interfaces.iter().map(interface);
+    let warnings = status
+        .warnings
+        .iter()
+        .zip(1..)
+        .map(|(warning, number): (&String, u32)| ("warnings".into(), number.to_string(), printable(warning)));
+    groups(&own.chain(counted).chain(interfaces).chain(warnings).collect::<Vec<_>>())
+}
+
+fn interface(interface: &Interface) -> Figure {
+    let Interface { name, side, reason, networks } = interface;
+    let value = format!("{side}, {reason}: {}", networks.join(", "));
+    ("interfaces".into(), printable(name), printable(&value))
 }
 
 /// Return a counter as a figure: `udp_bad_ids` is "bad ids" in the group "udp".

@@ -159,16 +159,38 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "network.lan",
         kind: Kind::Prefixes { field: |config| &mut config.network.lan },
-        at_start_only: true,
-        meaning: &["Local networks. A list in your configuration replaces this default."],
+        at_start_only: false,
+        meaning: &[
+            "Local networks. A list in your configuration replaces this default. The networks of the LAN interfaces are",
+            "local too. An address on a network of the interface to the internet never is, unless a longer prefix says so.",
+        ],
+    },
+    Key {
+        name: "network.lan_interfaces",
+        kind: Kind::Interfaces { field: |config| &mut config.network.lan_interfaces, example: "br-lan" },
+        at_start_only: false,
+        meaning: &[
+            "Interfaces to the local networks. Default: each interface with a private IPv4 address (RFC 1918); if the",
+            "interface to the internet is named, only those without a default route of their own.",
+        ],
+    },
+    Key {
+        name: "network.interface",
+        kind: Kind::Interfaces { field: |config| &mut config.network.interface, example: "wan" },
+        at_start_only: false,
+        meaning: &[
+            "Interface to the internet, or a list of them. Its IPv4 address is the external one, unless external_v4 is",
+            "set. Its neighbours are not local.",
+        ],
     },
     Key {
         name: "network.external_v4",
         kind: Kind::V4 { field: |config| &mut config.network.external_v4, example: "203.0.113.7" },
         at_start_only: false,
         meaning: &[
-            "External addresses of the local peers. If neither these keys nor the interface provide an address,",
-            "replies to peers outside contain no local peers.",
+            "External addresses, under which peers outside reach local peers that have only a local address. Without",
+            "them, and without an interface that provides the IPv4 address, replies to peers outside contain no such",
+            "peers. The IPv6 address must be set here, because a gateway does not translate IPv6 by default.",
         ],
     },
     Key {
@@ -178,19 +200,30 @@ pub(super) const KEYS: &[Key] = &[
         meaning: &[],
     },
     Key {
-        name: "network.interface",
-        kind: Kind::Interface { field: |config| &mut config.network.interface, example: "wan" },
-        at_start_only: true,
-        meaning: &[
-            "Interface to the internet. It provides the external addresses that external_v4 and external_v6 do not set.",
-        ],
-    },
-    Key {
         name: "network.proxies",
         kind: Kind::Prefixes { field: |config| &mut config.network.proxies },
         at_start_only: false,
         meaning: &[
-            "Trusted reverse proxies, as prefixes. Their X-Forwarded-For header gives the address of the client.",
+            "Trusted reverse proxies, as prefixes. They name the client of each request in forwarded_header. UDP from",
+            "these addresses is refused, because it names no client.",
+        ],
+    },
+    Key {
+        name: "network.forwarded_header",
+        kind: Kind::Header { field: |config| &mut config.network.forwarded_header },
+        at_start_only: false,
+        meaning: &[
+            "Header in which the proxies name the client: \"X-Forwarded-For\", \"X-Real-IP\", \"CF-Connecting-IP\" or",
+            "\"Forwarded\" (RFC 7239). The client is the last address in it that is not that of a proxy.",
+        ],
+    },
+    Key {
+        name: "network.proxy_protocol",
+        kind: Kind::Switch { field: |config| &mut config.network.proxy_protocol },
+        at_start_only: false,
+        meaning: &[
+            "Whether each connection from a proxy starts with the address of the client, in the PROXY protocol, version",
+            "1 or 2, as HAProxy sends it.",
         ],
     },
     Key {

@@ -28,6 +28,8 @@ pub(crate) use source::retire_after;
 pub use source::{Loaded, SYSTEM_FILE, Source};
 use units::{days, mib, minutes, seconds};
 
+use crate::http::ForwardingHeader;
+
 /// Port that most trackers use.
 pub const DEFAULT_PORT: u16 = 6969;
 
@@ -113,14 +115,20 @@ impl Policy {
 pub struct Network {
     /// Local networks.
     pub lan: Vec<IpNet>,
+    /// Interfaces to the local networks; if empty, all that have a private IPv4 address.
+    pub lan_interfaces: Vec<String>,
+    /// Interfaces to the internet. They provide the external address that is not set.
+    pub interface: Vec<String>,
     /// External IPv4 address of the LAN.
     pub external_v4: Option<Ipv4Addr>,
     /// External IPv6 address of LAN peers that have only a local one.
     pub external_v6: Option<Ipv6Addr>,
-    /// Interface that provides the external addresses that are not set.
-    pub interface: Option<String>,
-    /// Reverse proxies that are trusted to set `X-Forwarded-For`.
+    /// Reverse proxies that are trusted to name their client.
     pub proxies: Vec<IpNet>,
+    /// Header in which they name it.
+    pub forwarded_header: ForwardingHeader,
+    /// Whether connections from them start with a PROXY protocol header.
+    pub proxy_protocol: bool,
 }
 
 /// Limits of HTTP connections.
@@ -178,10 +186,13 @@ impl Default for Config {
             },
             network: Network {
                 lan: LOCAL_NETWORKS.to_vec(),
+                lan_interfaces: Vec::new(),
+                interface: Vec::new(),
                 external_v4: None,
                 external_v6: None,
-                interface: None,
                 proxies: Vec::new(),
+                forwarded_header: ForwardingHeader::XForwardedFor,
+                proxy_protocol: false,
             },
             http: Http { connections: 128, head_timeout: seconds(10), idle_timeout: seconds(60) },
             admin: Admin { socket: None, listen: None, token_file: None },

@@ -4,6 +4,10 @@ use std::path::Path;
 use super::*;
 
 /// Parse an invalid text, and return its error message of one line.
+fn parsed(text: &str) -> Config {
+    Config::parse("nakodo.toml", text).expect(text)
+}
+
 fn error(text: &str) -> String {
     let line = Config::parse("nakodo.toml", text).expect_err(text).to_string();
     assert!(!line.contains('\n'), "{line}");
@@ -178,7 +182,7 @@ fn an_invalid_value_is_reported_with_the_valid_ones() {
         ),
         (
             "[network]\nlan = [\"192.168.0.0/33\"]",
-            r#"nakodo.toml:2: network.lan: found "192.168.0.0/33", expected a list of address prefixes such as ["192.168.0.0/16", "fc00::/7"]"#,
+            r#"nakodo.toml:2: network.lan: found "192.168.0.0/33", expected a list of address prefixes such as ["192.168.0.0/16", "fc00::/7"], none of them shorter than /8 (IPv4) or /7 (IPv6)"#,
         ),
         (
             "[network]\nexternal_v4 = \"2001:db8::7\"",
@@ -190,7 +194,7 @@ fn an_invalid_value_is_reported_with_the_valid_ones() {
         ),
         (
             "[network]\ninterface = \"a name that is too long\"",
-            r#"nakodo.toml:2: network.interface: found "a name that is too long", expected the name of a network interface such as "wan""#,
+            r#"nakodo.toml:2: network.interface: found "a name that is too long", expected the name of a network interface such as "wan", or a list of names"#,
         ),
         (
             "[admin]\nlisten = \"127.0.0.1\"",
@@ -320,11 +324,36 @@ fn a_conflict_between_keys_names_both() {
 }
 
 #[test]
+fn a_prefix_that_contains_a_part_of_the_internet_is_a_mistake() {
+    for key in ["lan", "proxies"] {
+        for prefix in ["0.0.0.0/0", "::/0", "0.0.0.0/1", "2000::/3", "11.0.0.0/7"] {
+            let line = error(&format!("[network]\n{key} = [\"127.0.0.1\", \"{prefix}\"]"));
+            let expected = "expected a list of address prefixes such as [\"192.168.0.0/16\", \"fc00::/7\"], none of them \
+                            shorter than /8 (IPv4) or /7 (IPv6)";
+            assert_eq!(line, format!("nakodo.toml:2: network.{key}: found \"{prefix}\", {expected}"));
+        }
+    }
+    let parsed = parsed("[network]\nlan = [\"10.0.0.0/8\", \"fc00::/7\"]");
+    assert_eq!(parsed.network.lan.len(), 2);
+}
+
+#[test]
+fn one_interface_or_a_list_of_them_can_be_named() {
+    for (value, expected) in [("\"wan\"", &["wan"][..]), ("[\"wan0\", \"lte0\"]", &["wan0", "lte0"]), ("[]", &[])] {
+        let parsed = parsed(&format!("[network]\ninterface = {value}\nlan_interfaces = {value}"));
+        assert_eq!(parsed.network.interface, expected);
+        assert_eq!(parsed.network.lan_interfaces, expected);
+    }
+}
+
+#[test]
 fn garbage_in_any_key_is_an_error_that_names_it() {
     for key in keys::KEYS {
         for garbage in
             ["\"\"", "\"\\u0000\"", "-7", "1e99", "true", "{}", "{ x = 1 }", "[[]]", "[7]", "1979-05-27", "nan"]
         {
+            // `true` is the value of a switch.
+            let garbage = if garbage == "true" && key.kind.limits() == "true or false" { "\"true\"" } else { garbage };
             let text = format!("# first\n{} = {garbage}", key.name);
             let line = error(&text);
             assert!(line.starts_with(&format!("nakodo.toml:2: {}: found ", key.name)), "{line}");
@@ -372,7 +401,7 @@ fn keys_that_need_a_restart_are_reported() {
     new.announce.peer_timeout = minutes(60);
     new.data_dir = Some("elsewhere".into());
     new.admin.token_file = Some("token".into());
-    let stuck = ["listen", "data_dir", "memory", "announce.peer_timeout", "network.lan", "admin.token_file"];
+    let stuck = ["listen", "data_dir", "memory", "announce.peer_timeout", "admin.token_file"];
     assert_eq!(old.changed_at_start_only(&new), stuck);
     assert_eq!(new.changed_at_start_only(&old), stuck);
 }

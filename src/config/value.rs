@@ -12,6 +12,7 @@ use toml::de::DeValue;
 use super::units::{parse_duration, parse_octets, show_duration, show_octets};
 use super::{Config, Policy};
 use crate::access::prefix;
+use crate::http::ForwardingHeader;
 
 /// TOML value with its position in the file.
 pub(super) type Value<'v> = Spanned<DeValue<'v>>;
@@ -42,14 +43,23 @@ pub(super) enum Kind {
     V4 { field: Field<Option<Ipv4Addr>>, example: &'static str },
     /// IPv6 address.
     V6 { field: Field<Option<Ipv6Addr>>, example: &'static str },
-    /// Name of a network interface.
-    Interface { field: Field<Option<String>>, example: &'static str },
+    /// Names of network interfaces, as a list; or a single one.
+    Interfaces { field: Field<Vec<String>>, example: &'static str },
+    /// Header in which a proxy names its client.
+    Header { field: Field<ForwardingHeader> },
+    /// On or off.
+    Switch { field: Field<bool> },
     /// Path of a file or a directory.
     Path { field: Field<Option<PathBuf>>, example: &'static str },
 }
 
 /// Maximum length of an interface name, in bytes (IFNAMSIZ without its NUL).
 const MOST_INTERFACE_OCTETS: usize = 15;
+
+/// Length of the shortest prefix of a network, by family: those of the largest private networks, 10.0.0.0/8 and
+/// fc00::/7. A shorter one, such as 0.0.0.0/0, would trust a part of the internet.
+const SHORTEST_V4: u8 = 8;
+const SHORTEST_V6: u8 = 7;
 
 impl Kind {
     /// Parse `value` into its field, or return the invalid part of it.
@@ -73,13 +83,23 @@ impl Kind {
                 let addresses = each(value, |text| text.parse().ok())?;
                 put(field(config), Some(addresses).filter(|addresses| (1..=most).contains(&addresses.len())))
             }
-            Kind::Prefixes { field } => put(field(config), Some(each(value, |text| prefix::parse_hosts(text).ok())?)),
+            Kind::Prefixes { field } => {
+                let networks = each(value, |text| prefix::parse_hosts(text).ok().filter(is_a_network))?;
+                put(field(config), Some(networks))
+            }
             Kind::Address { field, .. } => put_some(field(config), text.and_then(|text| text.parse().ok())),
             Kind::V4 { field, .. } => put_some(field(config), text.and_then(|text| text.parse().ok())),
             Kind::V6 { field, .. } => put_some(field(config), text.and_then(|text| text.parse().ok())),
-            Kind::Interface { field, .. } => {
-                put_some(field(config), text.filter(|name| is_interface_name(name)).map(String::from))
+            Kind::Interfaces { field, .. } => {
+                let name = |text: &str| Some(text).filter(|name| is_interface_name(name)).map(String::from);
+                let names = match text {
+                    Some(text) => vec![name(text).ok_or(value)?],
+                    None => each(value, name)?,
+                };
+                put(field(config), Some(names))
             }
+            Kind::Header { field } => put(field(config), text.and_then(ForwardingHeader::of)),
+            Kind::Switch { field } => put(field(config), value.get_ref().as_bool()),
             Kind::Path { field, .. } => put_some(field(config), text.filter(|path| is_path(path)).map(PathBuf::from)),
         };
         done.ok_or(value)
@@ -100,7 +120,13 @@ impl Kind {
             Kind::Address { field, .. } => field(config).map(|address| string(&address.to_string())),
             Kind::V4 { field, .. } => field(config).map(|address| string(&address.to_string())),
             Kind::V6 { field, .. } => field(config).map(|address| string(&address.to_string())),
-            Kind::Interface { field, .. } => field(config).as_deref().map(string),
+            Kind::Interfaces { field, .. } => match field(config).as_slice() {
+                [] => None,
+                [name] => Some(string(name)),
+                names => Some(list(names)),
+            },
+            Kind::Header { field } => Some(string(field(config).name())),
+            Kind::Switch { field } => Some(field(config).to_string()),
             Kind::Path { field, .. } => field(config).as_ref().map(|path| string(&path.to_string_lossy())),
         }
     }
@@ -113,15 +139,19 @@ impl Kind {
                 format!(r#"a duration with its unit such as "90s", "30m" or "30d" ({})"#, self.limits())
             }
             Kind::Count { .. } => format!("a whole number {}", self.limits()),
-            Kind::Policy { .. } | Kind::Level { .. } => self.limits(),
+            Kind::Policy { .. } | Kind::Level { .. } | Kind::Header { .. } | Kind::Switch { .. } => self.limits(),
             Kind::Addresses { .. } => {
                 format!(r#"a list of {} such as ["0.0.0.0:6969", "[::]:6969"]"#, self.limits())
             }
-            Kind::Prefixes { .. } => r#"a list of address prefixes such as ["192.168.0.0/16", "fc00::/7"]"#.into(),
+            Kind::Prefixes { .. } => {
+                format!(r#"a list of address prefixes such as ["192.168.0.0/16", "fc00::/7"], {}"#, self.limits())
+            }
             Kind::Address { example, .. } => format!("an address with its port such as {example:?}"),
             Kind::V4 { example, .. } => format!("an IPv4 address such as {example:?}"),
             Kind::V6 { example, .. } => format!("an IPv6 address such as {example:?}"),
-            Kind::Interface { example, .. } => format!("the name of a network interface such as {example:?}"),
+            Kind::Interfaces { example, .. } => {
+                format!("the name of a network interface such as {example:?}, or a list of names")
+            }
             Kind::Path { example, .. } => format!("a path such as {example:?}"),
         }
     }
@@ -135,6 +165,11 @@ impl Kind {
             Kind::Policy { allowed, .. } => either(allowed.iter().map(|policy| policy.name().into()).collect()),
             Kind::Level { .. } => either(LevelFilter::iter().map(level_name).collect()),
             Kind::Addresses { most, .. } => format!("1 to {most} addresses with their ports"),
+            Kind::Prefixes { .. } => {
+                format!("none of them shorter than /{SHORTEST_V4} (IPv4) or /{SHORTEST_V6} (IPv6)")
+            }
+            Kind::Header { .. } => either(ForwardingHeader::ALL.map(|header| header.name().into()).to_vec()),
+            Kind::Switch { .. } => "true or false".into(),
             _ => String::new(),
         }
     }
@@ -145,7 +180,7 @@ impl Kind {
             Kind::Address { example, .. }
             | Kind::V4 { example, .. }
             | Kind::V6 { example, .. }
-            | Kind::Interface { example, .. }
+            | Kind::Interfaces { example, .. }
             | Kind::Path { example, .. } => example,
             _ => "",
         }
@@ -179,6 +214,13 @@ fn level(text: &str) -> Option<LevelFilter> {
 
 fn level_name(level: LevelFilter) -> String {
     level.as_str().to_ascii_lowercase()
+}
+
+fn is_a_network(prefix: &IpNet) -> bool {
+    match prefix {
+        IpNet::V4(net) => net.prefix_len() >= SHORTEST_V4,
+        IpNet::V6(net) => net.prefix_len() >= SHORTEST_V6,
+    }
 }
 
 fn is_interface_name(name: &str) -> bool {

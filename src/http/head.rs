@@ -10,10 +10,10 @@
 //! httparse parses only the headers; the request line is parsed here. Clients put the raw bytes of an info-hash into
 //! the target, and httparse rejects a target that is not UTF-8.
 
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
-
 use httparse::{EMPTY_HEADER, Error, Header};
 use memchr::{memchr, memchr2, memrchr};
+
+use super::forwarded::ForwardingHeader;
 
 /// Maximum number of headers; a request with more is [`HeadStatus::TooManyHeaders`]. Each takes 32 bytes of stack, 16
 /// on 32-bit targets.
@@ -48,15 +48,39 @@ pub struct Head<'a> {
     /// Whether the client wants to keep the connection open. Always false when a body follows: a server that does not
     /// read the body must not parse it as the next request, because that allows request smuggling.
     pub keep_alive: bool,
-    /// Client address that a proxy reports.
-    pub forwarded_for: ForwardedFor<'a>,
+    /// Whether a proxy names a client in one of the [`ForwardingHeader`]s.
+    pub is_forwarded: bool,
     /// Value of the first `Authorization` header.
     pub authorization: Option<&'a [u8]>,
+    /// The headers and the empty line after them, not parsed.
+    pub headers: &'a [u8],
     /// Kind of body after the head.
     pub body: Body,
     /// Length of the head in bytes, including the empty line at its end and any empty lines before it. The body or the
     /// next request follows.
     pub octets: usize,
+}
+
+impl<'a> Head<'a> {
+    /// Return the value of the `Host` header, if it is a host name or an address, with or without a port: RFC 9110, "Host
+    /// and :authority".
+    pub fn host(&self) -> Option<&'a str> {
+        let value = self.read_headers(|headers| {
+            headers.iter().find(|header| header.name.eq_ignore_ascii_case("host")).map(|header| header.value)
+        })?;
+        let text = core::str::from_utf8(value.trim_ascii()).ok()?;
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+        (!text.is_empty() && text.bytes().all(is_allowed)).then_some(text)
+    }
+
+    /// Parse the headers once more, and pass them to `read`. Few requests need more of them than the fields above.
+    pub(super) fn read_headers<T>(&self, read: impl FnOnce(&[Header<'a>]) -> T) -> T {
+        let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+        match httparse::parse_headers(self.headers, &mut headers) {
+            Ok(httparse::Status::Complete((_, headers))) => read(headers),
+            Ok(httparse::Status::Partial) | Err(_) => read(&[]),
+        }
+    }
 }
 
 /// A request's method: RFC 9110, "Method Definitions".
@@ -72,17 +96,10 @@ pub enum Method {
     Put,
     /// `DELETE`.
     Delete,
+    /// `OPTIONS`, as in the checks of a load balancer.
+    Options,
     /// Any other method.
     Other,
-}
-
-/// Last `X-Forwarded-For` header. The proxy adds its own last; earlier ones come from the client and cannot be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ForwardedFor<'a> {
-    /// No such header.
-    Absent,
-    /// Value of the header, for [`forwarded_client`].
-    Value(&'a [u8]),
 }
 
 /// Kind of body after a head.
@@ -122,7 +139,7 @@ fn parse_fields<'a, const N: usize>(request_line: &RequestLine<'a>, before: usiz
     let mut headers = [EMPTY_HEADER; N];
     match httparse::parse_headers(fields, &mut headers) {
         Ok(httparse::Status::Complete((octets, headers))) => match Fields::read(headers) {
-            Ok(fields) => HeadStatus::Complete(request_line.with(&fields, before + octets)),
+            Ok(read) => HeadStatus::Complete(request_line.with(&read, before, &fields[..octets])),
             Err(Malformed) => HeadStatus::Malformed,
         },
         Ok(httparse::Status::Partial) => HeadStatus::Incomplete,
@@ -171,7 +188,7 @@ impl<'a> RequestLine<'a> {
         Some(Self { method: parse_method(method)?, path, query, keeps_alive_by_default })
     }
 
-    fn with(&self, fields: &Fields<'a>, octets: usize) -> Head<'a> {
+    fn with(&self, fields: &Fields<'a>, before: usize, headers: &'a [u8]) -> Head<'a> {
         let body = fields.body();
         let asks_to_keep_alive = (self.keeps_alive_by_default || fields.keep_alive) && !fields.close;
         Head {
@@ -179,10 +196,11 @@ impl<'a> RequestLine<'a> {
             path: self.path,
             query: self.query,
             keep_alive: asks_to_keep_alive && body == Body::Absent,
-            forwarded_for: fields.forwarded_for,
+            is_forwarded: fields.is_forwarded,
             authorization: fields.authorization,
+            headers,
             body,
-            octets,
+            octets: before + headers.len(),
         }
     }
 }
@@ -194,6 +212,7 @@ fn parse_method(method: &[u8]) -> Option<Method> {
         b"POST" => Some(Method::Post),
         b"PUT" => Some(Method::Put),
         b"DELETE" => Some(Method::Delete),
+        b"OPTIONS" => Some(Method::Options),
         _ if !method.is_empty() && method.iter().all(u8::is_ascii_graphic) => Some(Method::Other),
         _ => None,
     }
@@ -218,7 +237,7 @@ fn split_target(target: &[u8]) -> Option<(&[u8], &[u8])> {
 struct Fields<'a> {
     close: bool,
     keep_alive: bool,
-    forwarded_for: ForwardedFor<'a>,
+    is_forwarded: bool,
     authorization: Option<&'a [u8]>,
     content_length: Option<u64>,
     transfer_encoding: bool,
@@ -229,7 +248,7 @@ impl<'a> Fields<'a> {
         let mut fields = Self {
             close: false,
             keep_alive: false,
-            forwarded_for: ForwardedFor::Absent,
+            is_forwarded: false,
             authorization: None,
             content_length: None,
             transfer_encoding: false,
@@ -242,8 +261,6 @@ impl<'a> Fields<'a> {
         if name.eq_ignore_ascii_case("connection") {
             self.close |= lists(value, b"close");
             self.keep_alive |= lists(value, b"keep-alive");
-        } else if name.eq_ignore_ascii_case("x-forwarded-for") {
-            self.forwarded_for = ForwardedFor::Value(value);
         } else if name.eq_ignore_ascii_case("authorization") {
             self.authorization.get_or_insert(value);
         } else if name.eq_ignore_ascii_case("transfer-encoding") {
@@ -254,6 +271,8 @@ impl<'a> Fields<'a> {
             if *self.content_length.get_or_insert(length) != length {
                 return Err(Malformed);
             }
+        } else {
+            self.is_forwarded |= ForwardingHeader::of(name).is_some();
         }
         Ok(())
     }
@@ -277,24 +296,6 @@ fn parse_length(value: &[u8]) -> Result<u64, Malformed> {
         return Err(Malformed);
     }
     core::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).ok_or(Malformed)
-}
-
-/// Parse the client address in an `X-Forwarded-For` value: the last hop, because the proxy itself adds it. An IPv6
-/// address may be in brackets, a port is ignored, and a v4-mapped IPv6 address is returned as IPv4.
-///
-/// # Errors
-/// [`Malformed`] when the last hop is not an address.
-pub fn forwarded_client(value: &[u8]) -> Result<IpAddr, Malformed> {
-    let hop = value.rsplit(|&byte| byte == b',').next().unwrap_or_default().trim_ascii();
-    let text = core::str::from_utf8(hop).map_err(|_| Malformed)?;
-    parse_address(text).map(|address| address.to_canonical()).ok_or(Malformed)
-}
-
-fn parse_address(text: &str) -> Option<IpAddr> {
-    if let Some(bracketed) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return bracketed.parse::<Ipv6Addr>().ok().map(IpAddr::V6);
-    }
-    text.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 #[cfg(test)]
@@ -323,8 +324,9 @@ mod tests {
                 path: b"/announce",
                 query: b"info_hash=%ff&port=1",
                 keep_alive: true,
-                forwarded_for: ForwardedFor::Value(b"192.0.2.1"),
+                is_forwarded: true,
                 authorization: Some(b"Bearer abc"),
+                headers: &bytes[b"GET /announce?info_hash=%ff&port=1 HTTP/1.1\r\n".len()..bytes.len() - 3],
                 body: Body::Absent,
                 octets: bytes.len() - 3,
             }
@@ -340,7 +342,7 @@ mod tests {
             ("PUT /a ", Method::Put, b"/a", b""),
             ("DELETE /a ", Method::Delete, b"/a", b""),
             ("get /a ", Method::Other, b"/a", b""),
-            ("OPTIONS * ", Method::Other, b"*", b""),
+            ("OPTIONS * ", Method::Options, b"*", b""),
             ("GET /a? ", Method::Get, b"/a", b""),
             ("GET /a?b?c=/d ", Method::Get, b"/a", b"b?c=/d"),
             ("GET http://tracker:6969/a?b=http://c/ ", Method::Get, b"/a", b"b=http://c/"),
@@ -470,59 +472,17 @@ mod tests {
     }
 
     #[test]
-    fn rule_25_the_last_forwarded_for_counts() {
-        let table: [(&str, ForwardedFor<'_>); 4] = [
-            ("", ForwardedFor::Absent),
-            ("X-Forwarded-For: 192.0.2.1, 192.0.2.2\r\n", ForwardedFor::Value(b"192.0.2.1, 192.0.2.2")),
-            ("X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For:  192.0.2.2 \r\n", ForwardedFor::Value(b"192.0.2.2")),
-            ("X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-For:\r\n", ForwardedFor::Value(b"")),
-        ];
-        for (fields, expected) in table {
-            assert_eq!(head(&with_fields("HTTP/1.1", fields)).forwarded_for, expected, "{fields}");
-        }
-    }
-
-    #[test]
-    fn rule_25_the_last_hop_is_an_address_or_an_error() {
-        let table: [(&[u8], &str); 12] = [
-            (b"192.0.2.1", "192.0.2.1"),
-            (b"10.0.0.1, 192.0.2.1", "192.0.2.1"),
-            (b"nonsense,192.0.2.1 ", "192.0.2.1"),
-            (b"192.0.2.1:4711", "192.0.2.1"),
-            (b"2001:db8::1", "2001:db8::1"),
-            (b"2001:db8::1:443", "2001:db8::1:443"),
-            (b"[2001:db8::1]", "2001:db8::1"),
-            (b"[2001:db8::1]:443", "2001:db8::1"),
-            (b"\t[2001:DB8:0::1] ", "2001:db8::1"),
-            (b"::ffff:192.0.2.1", "192.0.2.1"),
-            (b"[::ffff:192.0.2.1]", "192.0.2.1"),
-            (b"[::ffff:c000:201]:1", "192.0.2.1"),
-        ];
-        for (value, expected) in table {
-            assert_eq!(forwarded_client(value).map(|address| address.to_string()).as_deref(), Ok(expected));
-        }
-        let malformed: [&[u8]; 18] = [
-            b"",
-            b" ",
-            b",",
-            b"192.0.2.1,",
-            b"unknown",
-            b"localhost",
-            b"192.0.2",
-            b"192.0.2.256",
-            b"192.0.2.1:",
-            b"1",
-            b"192.0.2.1:65536",
-            b"[192.0.2.1]",
-            b"[2001:db8::1",
-            b"2001:db8::1]",
-            b"[]",
-            b"\"[2001:db8::1]\"",
-            b"192.0.2.1 192.0.2.2",
-            b"\xff",
-        ];
-        for value in malformed {
-            assert_eq!(forwarded_client(value), Err(Malformed), "{}", value.escape_ascii());
+    fn a_host_is_returned_if_it_can_be_part_of_a_url() {
+        for (fields, expected) in [
+            ("Host: tracker.example:6969\r\n", Some("tracker.example:6969")),
+            ("HOST:  [2001:db8::1]:80 \r\n", Some("[2001:db8::1]:80")),
+            ("Host: a/b\r\n", None),
+            ("Host: \"<script>\"\r\n", None),
+            ("Host:\r\n", None),
+            ("X: y\r\n", None),
+        ] {
+            let bytes = format!("GET / HTTP/1.1\r\n{fields}\r\n").into_bytes();
+            assert_eq!(head(&bytes).host(), expected, "{fields}");
         }
     }
 
@@ -540,12 +500,10 @@ mod tests {
             bytes.truncate(random.usize(..=bytes.len()));
             if let HeadStatus::Complete(head) = parse_head(&bytes) {
                 assert!(head.octets <= bytes.len());
+                assert!(head.octets >= head.headers.len() && head.headers.ends_with(b"\n"));
             }
             let noise: Vec<u8> = (0..random.usize(..200)).map(|_| random.u8(..)).collect();
-            let _ = (parse_head(&noise), forwarded_client(&noise));
-            let digits: Vec<u8> =
-                (0..random.usize(..24)).map(|_| random.choice(*b"0123456789abf:.[],").unwrap_or(b'0')).collect();
-            let _ = forwarded_client(&digits);
+            let _ = parse_head(&noise);
         }
     }
 }

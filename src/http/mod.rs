@@ -1,9 +1,11 @@
 //! Plain HTTP for the tracker and the admin API: request heads, queries, response statuses. Like `wire`, it is pure: it
 //! converts bytes to values and never allocates.
 
+mod forwarded;
 mod head;
 pub mod query;
 mod status;
 
-pub use head::{Body, ForwardedFor, Head, HeadStatus, MAX_HEADERS, Malformed, Method, forwarded_client, parse_head};
+pub use forwarded::{ForwardingHeader, NoClient, all_forwarded, forwarded_client};
+pub use head::{Body, Head, HeadStatus, MAX_HEADERS, Malformed, Method, parse_head};
 pub use status::Status;

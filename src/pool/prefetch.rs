@@ -225,6 +225,7 @@ mod tests {
             retry_in: hour,
             external: External::default(),
             proxies: Vec::new(),
+            forwarded_header: crate::http::ForwardingHeader::XForwardedFor,
         };
         let (memory_octets, lan) = (1 << 20, vec!["10.0.0.0/8".parse().expect("a prefix")]);
         let settings = Settings { memory_octets, whitelist_capacity: 1, peer_timeout: hour * 2, lan, policy };

@@ -2,7 +2,7 @@
 //! configuration.
 
 use core::time::Duration;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use async_io::Timer;
@@ -14,13 +14,14 @@ use crate::access::{SLOTS_A_CALL, Seen};
 use crate::config::{Config, Source};
 use crate::net::http::HttpServer;
 use crate::shared::Shared;
+use crate::sides::{Configured, Host, Sides};
 use crate::store::SaveError;
-use crate::tracker::{External, LocalNetworks};
+use crate::tracker::Suspect;
 
 /// Time between two rounds of the tasks that run every second.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 
-/// Time between two checks of the interfaces: a DSL line may get another address each day.
+/// Time between two readings of the interfaces.
 const INTERFACES: Duration = Duration::from_secs(60);
 
 /// Smallest change of an entry's last announce that is worth a write to the flash.
@@ -40,8 +41,10 @@ pub(super) struct Housekeeping {
     /// The configuration at the start: some of its keys cannot change before a restart.
     started_with: Config,
     config: RefCell<Config>,
-    interface_addresses: Cell<External>,
-    told_of_nat: Cell<bool>,
+    /// Warnings about the interfaces that the log has already.
+    interface_warnings: RefCell<Vec<String>>,
+    /// Suspects that the log has already, one of each kind.
+    warned_of: RefCell<Vec<Suspect>>,
 }
 
 impl Housekeeping {
@@ -51,8 +54,8 @@ impl Housekeeping {
             http,
             started_with: config.clone(),
             config: RefCell::new(config),
-            interface_addresses: Cell::default(),
-            told_of_nat: Cell::new(false),
+            interface_warnings: RefCell::default(),
+            warned_of: RefCell::default(),
         }
     }
 
@@ -67,10 +70,10 @@ impl Housekeeping {
         executor.spawn(async move { housekeeping.save_now_and_then().await }).detach();
         let housekeeping = Rc::clone(self);
         executor.spawn(async move { housekeeping.mend_disk().await }).detach();
-        if let Some(interface) = self.started_with.network.interface.clone() {
-            let housekeeping = Rc::clone(self);
-            executor.spawn(async move { housekeeping.watch(&interface).await }).detach();
-        }
+        // At once, before the first client.
+        self.read_interfaces();
+        let housekeeping = Rc::clone(self);
+        executor.spawn(async move { housekeeping.watch_interfaces().await }).detach();
     }
 
     async fn sweep(&self) {
@@ -84,7 +87,7 @@ impl Housekeeping {
         loop {
             let now = self.shared.now();
             self.http.borrow_mut().close_overdue(&mut self.shared.tracker.borrow_mut(), now);
-            self.tell_of_nat();
+            self.warn_of_suspects();
             Timer::after(HOUSEKEEPING).await;
         }
     }
@@ -156,45 +159,42 @@ impl Housekeeping {
         })
     }
 
-    /// Read the addresses of the WAN interface every minute.
-    async fn watch(&self, interface: &str) {
+    /// Read the interfaces every minute: a line may get another address each day, and a home another IPv6 prefix.
+    async fn watch_interfaces(&self) {
         loop {
-            self.look_at(interface);
             Timer::after(INTERFACES).await;
+            self.read_interfaces();
         }
     }
 
-    fn look_at(&self, interface: &str) {
-        let assigned = interfaces::assigned();
-        let found = interfaces::external(&assigned, interface);
-        if found != self.interface_addresses.replace(found) {
-            info!("{interface}: external addresses are now {:?} and {:?}", found.v4, found.v6);
-        }
-        let mut lan = self.started_with.network.lan.clone();
-        lan.extend(interfaces::local_networks(&assigned, interface));
+    /// Read the interfaces, and apply the sides that follow. Log changes, and each warning once.
+    fn read_interfaces(&self) {
+        let config = self.config.borrow();
+        let sides = sides_of(&config, &interfaces::host());
         let mut tracker = self.shared.tracker.borrow_mut();
-        tracker.set_external(self.external(&self.config.borrow()));
-        tracker.set_networks(LocalNetworks::new(&lan));
-    }
-
-    /// Return the external addresses: a configured one takes precedence over the interface's.
-    fn external(&self, config: &Config) -> External {
-        let found = self.interface_addresses.get();
-        External { v4: config.network.external_v4.or(found.v4), v6: config.network.external_v6.or(found.v6) }
-    }
-
-    /// Warn once about a NAT in front of the tracker (rule 27): all peers then share one address, and none can reach
-    /// another.
-    fn tell_of_nat(&self) {
-        if self.told_of_nat.get() {
-            return;
+        tracker.set_external(sides.external);
+        tracker.set_networks(sides.networks(&config.network.lan));
+        let before = self.shared.sides.replace(sides);
+        let sides = self.shared.sides.borrow();
+        if sides.interfaces != before.interfaces {
+            sides.lines().iter().for_each(|line| info!("interface {line}"));
         }
-        if let Some(address) = self.shared.tracker.borrow().only_source() {
-            self.told_of_nat.set(true);
-            warn!(
-                "all peers announce from {address}: this looks like a NAT in front of the tracker, such as a container's; \
-                 peers behind it cannot reach each other; let the tracker use the host's network"
-            );
+        if sides.external != before.external {
+            info!("external addresses: {}", sides.external);
+        }
+        let warnings = sides.warnings();
+        let logged = self.interface_warnings.replace(warnings.clone());
+        warnings.iter().filter(|warning| !logged.contains(warning)).for_each(|warning| warn!("{warning}"));
+    }
+
+    /// Warn once about each source that hides its clients.
+    fn warn_of_suspects(&self) {
+        for suspect in self.shared.tracker.borrow().suspects() {
+            let mut warned = self.warned_of.borrow_mut();
+            if !warned.iter().any(|earlier| core::mem::discriminant(earlier) == core::mem::discriminant(&suspect)) {
+                warn!("{suspect}");
+                warned.push(suspect);
+            }
         }
     }
 
@@ -209,11 +209,26 @@ impl Housekeeping {
         }
         log::set_max_level(config.log.level);
         self.http.borrow_mut().set_timeouts(settings::http_timeouts(&config));
-        let policy = settings::policy(&config, self.external(&config));
+        let policy = settings::policy(&config, self.shared.sides.borrow().external);
         self.shared.tracker.borrow_mut().set_policy(policy);
         *self.config.borrow_mut() = config;
+        self.read_interfaces();
         info!("the configuration was read again");
     }
+}
+
+/// Return the sides of the interfaces of `host`.
+pub(super) fn sides_of(config: &Config, host: &Host) -> Sides {
+    let network = &config.network;
+    Sides::of(
+        host,
+        &Configured {
+            lan_interfaces: &network.lan_interfaces,
+            wan_interfaces: &network.interface,
+            external_v4: network.external_v4,
+            external_v6: network.external_v6,
+        },
+    )
 }
 
 fn report_unsaved(failure: &SaveError) {

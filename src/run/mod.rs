@@ -12,7 +12,7 @@
 //! | saving | every ten minutes: saves the time of each entry's last announce |
 //! | mending the disk | after a disk failure: rewrites the whitelist |
 //! | watchdog | twice in the supervisor's interval, if it has a watchdog: reports that the tracker works |
-//! | interfaces | every minute, if an interface is configured: reads the external addresses |
+//! | interfaces | every minute: reads the interfaces, their sides and the external addresses |
 //! | signals | reloads the configuration, or stops |
 
 mod announce_urls;
@@ -47,6 +47,7 @@ use crate::net::server::Server;
 use crate::shared::Shared;
 use crate::store::Store;
 use crate::tracker::{HashKey, Seeds, Tracker};
+use announce_urls::AnnounceUrl;
 use supervisor::State;
 
 /// Number of attempts to find a port that is free for both protocols, when any port will do.
@@ -83,7 +84,9 @@ fn run(config: &Config, source: &Source) -> Result<(), Failure> {
     // Removed at the end of this function. This process has the database's lock, so any earlier owner of the socket has
     // ended.
     let _socket_file = spawn_administration(config, &paths.socket, &shared, &executor)?;
-    let urls = announce_urls::of(&tcp);
+    let host = interfaces::host();
+    let networks = housekeeping::sides_of(config, &host).networks(&config.network.lan);
+    let urls = announce_urls::of(&tcp, &host, &networks);
     let http = HttpServer::new(tcp, config.http.connections as usize, settings::http_timeouts(config));
     let http = Rc::new(RefCell::new(http));
     let unwatched = |error: io::Error| Failure::new(exit::OSERR, format_args!("cannot watch the sockets: {error}"));
@@ -204,14 +207,14 @@ fn spawn_administration(
 }
 
 /// Print the announce URLs, for the user to put into a torrent.
-fn greet(config: &Config, urls: &[String]) {
+fn greet(config: &Config, urls: &[AnnounceUrl]) {
     let mut text = format!(
         "nakodo {} is running: LAN {}, WAN {}. Announce URLs:\n",
         env!("CARGO_PKG_VERSION"),
         config.access.lan.name(),
         config.access.wan.name()
     );
-    urls.iter().for_each(|url| text.extend(["  ", url, "\n"]));
+    urls.iter().filter_map(|url| url.line(config)).for_each(|line| text.extend([&line, "\n"]));
     // Best effort: standard output may be closed.
     let _ = io::stdout().write_all(text.as_bytes());
 }

@@ -2,6 +2,7 @@
 
 use core::fmt::Write;
 
+use super::{housekeeping, interfaces};
 use crate::config::Config;
 use crate::config::units::brief_octets;
 use crate::net::http::CONNECTION_OCTETS;
@@ -28,9 +29,13 @@ pub fn check(config: &Config) -> String {
         ("  UDP", udp, format!("{} sockets", config.listen.len())),
         ("  whitelist", whitelist, format!("{} entries", config.access.capacity)),
     ];
-    for (what, octets, remark) in lines {
-        let _ = writeln!(text, "  {what:18} {:>9}  {remark}", brief_octets(octets));
+    for (part, octets, remark) in lines {
+        let _ = writeln!(text, "  {part:18} {:>9}  {remark}", brief_octets(octets));
     }
+    let sides = housekeeping::sides_of(config, &interfaces::host());
+    text.push_str("\ninterfaces, and the sides of their neighbours\n");
+    sides.lines().iter().for_each(|line| text.extend(["  ", line, "\n"]));
+    sides.warnings().iter().for_each(|warning| text.extend(["  warning: ", warning, "\n"]));
     let Capacity { torrents, peers4, peers6, .. } = capacity;
     let _ = write!(
         text,

@@ -11,7 +11,7 @@ pub(super) fn of(config: &Config) -> Settings {
         whitelist_capacity: config.access.capacity as usize,
         peer_timeout: config.announce.peer_timeout,
         lan: config.network.lan.clone(),
-        policy: policy(config, External { v4: config.network.external_v4, v6: config.network.external_v6 }),
+        policy: policy(config, External::default()),
     }
 }
 
@@ -28,6 +28,7 @@ pub(super) fn policy(config: &Config, external: External) -> Policy {
         retry_in: config.access.retry_in,
         external,
         proxies: config.network.proxies.clone(),
+        forwarded_header: config.network.forwarded_header,
     }
 }
 

@@ -71,7 +71,7 @@ impl Tracker {
         self.counters.announce(transport, announce, stored.map(|kept| kept.outcome));
         let kept = stored?;
         if kept.outcome == Outcome::Added {
-            self.nat_detector.add(caller.address);
+            self.sources.add(caller.address);
         }
         let counted = self.tell(tick, caller, announce, role, transport, &kept);
         let mut counts = counted.unwrap_or_else(|| self.counts(tick, kept.swarms));

@@ -25,6 +25,7 @@ pub struct Counters {
     pub refused_not_whitelisted: u64,
     pub refused_wan_closed: u64,
     pub refused_port_zero: u64,
+    pub refused_udp_from_proxy: u64,
     pub peers_added: u64,
     pub peers_not_stored: u64,
     pub peers_evicted_stale: u64,
@@ -41,12 +42,13 @@ pub struct Counters {
     pub http_bad_requests: u64,
     pub http_bad_parameters: u64,
     pub http_bad_forwarded_for: u64,
+    pub http_forgotten_proxy: u64,
     pub http_not_found: u64,
 }
 
 impl Counters {
     /// Return every counter with its name, in an order that is easy to read.
-    pub fn named(&self) -> [(&'static str, u64); 33] {
+    pub fn named(&self) -> [(&'static str, u64); 35] {
         [
             ("announces_http", self.announces_http),
             ("announces_udp", self.announces_udp),
@@ -64,6 +66,7 @@ impl Counters {
             ("refused_not_whitelisted", self.refused_not_whitelisted),
             ("refused_wan_closed", self.refused_wan_closed),
             ("refused_port_zero", self.refused_port_zero),
+            ("refused_udp_from_proxy", self.refused_udp_from_proxy),
             ("peers_added", self.peers_added),
             ("peers_not_stored", self.peers_not_stored),
             ("peers_evicted_stale", self.peers_evicted_stale),
@@ -80,6 +83,7 @@ impl Counters {
             ("http_bad_requests", self.http_bad_requests),
             ("http_bad_parameters", self.http_bad_parameters),
             ("http_bad_forwarded_for", self.http_bad_forwarded_for),
+            ("http_forgotten_proxy", self.http_forgotten_proxy),
             ("http_not_found", self.http_not_found),
         ]
     }
@@ -120,6 +124,7 @@ impl Counters {
             Refusal::NotWhitelisted { .. } => self.refused_not_whitelisted += 1,
             Refusal::WanClosed => self.refused_wan_closed += 1,
             Refusal::PortZero => self.refused_port_zero += 1,
+            Refusal::UdpFromProxy => self.refused_udp_from_proxy += 1,
         }
     }
 

@@ -1,11 +1,14 @@
 //! HTTP: one request in, one response out (BEP 3, BEP 48).
 
+use core::fmt::Write;
 use core::net::IpAddr;
 
 use super::{Ahead, Caller, Refusal, Tracker};
 use crate::clock::Running;
-use crate::http::{ForwardedFor, Head, HeadStatus, Method, Status, forwarded_client, parse_head};
-use crate::wire::http::{self, RetryIn, Target};
+use crate::horizon::Horizon;
+use crate::http::query::parameters;
+use crate::http::{Head, HeadStatus, Method, NoClient, Status, all_forwarded, forwarded_client, parse_head};
+use crate::wire::http::{self, Failure, RetryIn, Target};
 use crate::wire::{Announce, Full, InfoHash, SwarmCounts, Transport};
 
 /// Size in bytes of the longest response: a scrape of 74 swarms.
@@ -19,7 +22,22 @@ const FRONT_PAGE: &str = "This is nakodo, a BitTorrent tracker. Put this address
 const BAD_REQUEST: &str = "that is not an HTTP request\n";
 const BAD_METHOD: &str = "only GET and HEAD are answered\n";
 const HEAD_TOO_LONG: &str = "the head of this request is too long\n";
-const BAD_FORWARDED_FOR: &str = "the proxy in front of this tracker must say who asks, in X-Forwarded-For";
+
+/// Time after which a client that should never come back may ask again, if it does not know BEP 31.
+const NEVER_SECONDS: u32 = 24 * 60 * 60;
+
+/// Maximum length in bytes of a `Host` header that a failure reason repeats.
+const HOST_OCTETS: usize = 128;
+
+/// Reason why the client of a request is unknown.
+#[derive(Clone, Copy, Debug)]
+enum Hidden {
+    /// A trusted proxy names no client.
+    ByProxy(NoClient),
+    /// A proxy that is not in the configuration names a client outside the local networks. Without this check, the
+    /// address of the proxy would admit the world (rule 25).
+    ByForgottenProxy,
+}
 
 /// Answer to the bytes that a connection has sent so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +82,7 @@ impl Tracker {
         if !is_answered(head.method) || Target::of(head.path) != Target::Announce {
             return None;
         }
-        let (caller, announce) = (self.client_behind(from, &head)?, http::parse_announce(head.query).ok()?);
+        let (caller, announce) = (self.client_behind(from, &head).ok()?, http::parse_announce(head.query).ok()?);
         Some(AnnounceRequest {
             caller,
             announce,
@@ -109,25 +127,26 @@ impl Tracker {
 
     fn respond(&mut self, now: Running, from: IpAddr, head: &Head<'_>, out: &mut [u8]) -> usize {
         let keep_alive = head.keep_alive;
+        if head.method == Method::Options {
+            return http::emit_options(out, keep_alive).unwrap_or(0);
+        }
         if !is_answered(head.method) {
             self.counters.http_bad_requests += 1;
             return http::emit_plain(out, Status::MethodNotAllowed, BAD_METHOD, keep_alive).unwrap_or(0);
         }
         let written = match Target::of(head.path) {
+            Target::Other if names_an_info_hash(head.query) => self.answer_at_wrong_path(head, out),
             Target::Other if head.path == b"/" => http::emit_plain(out, Status::Ok, FRONT_PAGE, keep_alive),
             Target::Other => {
                 self.counters.http_not_found += 1;
                 http::emit_plain(out, Status::NotFound, NOT_FOUND, keep_alive)
             }
             target => match self.client_behind(from, head) {
-                Some(caller) if target == Target::Announce => {
+                Ok(caller) if target == Target::Announce => {
                     self.answer_http_announce(now, &caller, head.query, keep_alive, out)
                 }
-                Some(caller) => self.answer_http_scrape(now, &caller, head.query, keep_alive, out),
-                None => {
-                    self.counters.http_bad_forwarded_for += 1;
-                    http::emit_failure(out, BAD_FORWARDED_FOR, RetryIn::Absent, keep_alive)
-                }
+                Ok(caller) => self.answer_http_scrape(now, &caller, head.query, keep_alive, out),
+                Err(refusal) => self.refuse_forwarded(from, refusal, keep_alive, out),
             },
         };
         written.unwrap_or(0)
@@ -139,16 +158,61 @@ impl Tracker {
         self.policy.proxies.iter().any(|proxy| proxy.contains(&address))
     }
 
-    /// Return the client of a request: the client that a proxy names, or else the sender itself (rule 25). `None` if a
-    /// proxy names no valid client.
-    fn client_behind(&self, from: IpAddr, head: &Head<'_>) -> Option<Caller> {
-        if !self.is_proxy(from) {
-            return Some(self.who(from));
+    /// Return the client of a request: the client that a trusted proxy names, or else the sender itself (rule 25).
+    fn client_behind(&self, from: IpAddr, head: &Head<'_>) -> Result<Caller, Hidden> {
+        if self.is_proxy(from) {
+            let client = forwarded_client(head, self.policy.forwarded_header, |hop| self.is_proxy(hop));
+            return client.map(|client| self.who(client)).map_err(Hidden::ByProxy);
         }
-        match head.forwarded_for {
-            ForwardedFor::Absent => None,
-            ForwardedFor::Value(value) => forwarded_client(value).ok().map(|client| self.who(client)),
-        }
+        let caller = self.who(from);
+        let forgotten = head.is_forwarded && caller.horizon == Horizon::Lan && !self.names_local_clients_only(head);
+        if forgotten { Err(Hidden::ByForgottenProxy) } else { Ok(caller) }
+    }
+
+    fn names_local_clients_only(&self, head: &Head<'_>) -> bool {
+        all_forwarded(head, |hop| self.networks.horizon(hop) == Horizon::Lan)
+    }
+
+    /// Refuse a request whose client is unknown.
+    #[cold]
+    fn refuse_forwarded(
+        &mut self,
+        from: IpAddr,
+        hidden: Hidden,
+        keep_alive: bool,
+        out: &mut [u8],
+    ) -> Result<usize, Full> {
+        let header = self.policy.forwarded_header.name();
+        let mut reason = heapless::String::<160>::new();
+        // The texts fit: the longest is shorter by a quarter.
+        let _ = match hidden {
+            Hidden::ByProxy(no_client) => {
+                self.counters.http_bad_forwarded_for += 1;
+                write!(reason, "the proxy in front of this tracker must send the address of the client in {header}; ")
+                    .and_then(|()| reason.push_str(no_client_reason(no_client)).map_err(|_| core::fmt::Error))
+            }
+            Hidden::ByForgottenProxy => {
+                self.counters.http_forgotten_proxy += 1;
+                self.sources.forgotten_proxy = Some(from.to_canonical());
+                write!(reason, "this request came through a proxy that is not in the tracker's network.proxies")
+            }
+        };
+        http::emit_failure(out, &self.failure(reason.as_bytes()), keep_alive)
+    }
+
+    /// Refuse an announce or a scrape at another path, and name the right URL (rule 29).
+    #[cold]
+    fn answer_at_wrong_path(&mut self, head: &Head<'_>, out: &mut [u8]) -> Result<usize, Full> {
+        self.counters.http_not_found += 1;
+        let host = head.host().filter(|host| host.len() <= HOST_OCTETS).unwrap_or("HOST:PORT");
+        let mut reason = heapless::String::<{ 64 + HOST_OCTETS }>::new();
+        let _ = write!(reason, "wrong path: the announce URL of this tracker is http://{host}/announce");
+        http::emit_failure(out, &self.failure(reason.as_bytes()), head.keep_alive)
+    }
+
+    /// Return a failure after which the client may retry as after a usual reply.
+    const fn failure<'a>(&self, reason: &'a [u8]) -> Failure<'a> {
+        Failure { reason, retry_in: RetryIn::Absent, interval_seconds: self.pace.interval_seconds }
     }
 
     fn answer_http_announce(
@@ -175,7 +239,7 @@ impl Tracker {
     ) -> Result<usize, Full> {
         match self.announce_from(now, caller, Transport::Http, announce) {
             Ok(reply) => http::emit_announce(out, &reply, keep_alive),
-            Err(refusal) => emit_refusal(out, refusal, keep_alive),
+            Err(refusal) => self.emit_refusal(out, refusal, keep_alive),
         }
     }
 
@@ -193,7 +257,7 @@ impl Tracker {
         };
         self.counters.scrapes_http += 1;
         if let Err(refusal) = self.may_scrape(now, caller) {
-            return emit_refusal(out, refusal, keep_alive);
+            return self.emit_refusal(out, refusal, keep_alive);
         }
         let tick = self.pool.advance_to(now);
         let file = |info_hash: &InfoHash| -> (InfoHash, SwarmCounts) { (*info_hash, self.scrape(tick, info_hash)) };
@@ -202,7 +266,21 @@ impl Tracker {
 
     fn bad_parameters(&mut self, reason: &str, keep_alive: bool, out: &mut [u8]) -> Result<usize, Full> {
         self.counters.http_bad_parameters += 1;
-        http::emit_failure(out, reason, RetryIn::Absent, keep_alive)
+        http::emit_failure(out, &self.failure(reason.as_bytes()), keep_alive)
+    }
+
+    /// Write a refusal, with the time after which the client may retry (rule 30).
+    fn emit_refusal(&self, out: &mut [u8], refusal: Refusal, keep_alive: bool) -> Result<usize, Full> {
+        let (retry_in, interval_seconds) = match refusal {
+            Refusal::NotWhitelisted { retry_in_minutes } => (RetryIn::Minutes(retry_in_minutes), retry_in_minutes * 60),
+            Refusal::WanClosed => (RetryIn::Never, NEVER_SECONDS),
+            Refusal::PortZero | Refusal::UdpFromProxy => (RetryIn::Absent, self.pace.interval_seconds),
+        };
+        http::emit_failure(
+            out,
+            &Failure { reason: refusal.reason().as_bytes(), retry_in, interval_seconds },
+            keep_alive,
+        )
     }
 }
 
@@ -215,11 +293,15 @@ fn sent_octets(method: Method, response: &[u8]) -> usize {
     if method == Method::Head { http::without_body(response).len() } else { response.len() }
 }
 
-fn emit_refusal(out: &mut [u8], refusal: Refusal, keep_alive: bool) -> Result<usize, Full> {
-    let retry_in = match refusal {
-        Refusal::NotWhitelisted { retry_in_minutes } => RetryIn::Minutes(retry_in_minutes),
-        Refusal::WanClosed => RetryIn::Never,
-        Refusal::PortZero => RetryIn::Absent,
-    };
-    http::emit_failure(out, refusal.reason(), retry_in, keep_alive)
+/// Return whether the query is that of an announce or a scrape, wherever it was sent.
+fn names_an_info_hash(query: &[u8]) -> bool {
+    parameters(query).any(|(name, _)| name == b"info_hash")
+}
+
+const fn no_client_reason(no_client: NoClient) -> &'static str {
+    match no_client {
+        NoClient::Absent => "it sent none",
+        NoClient::ProxiesOnly => "it sent only those of other proxies",
+        NoClient::Malformed => "it sent other text",
+    }
 }

@@ -9,9 +9,9 @@ mod announce;
 mod connection_id;
 mod counters;
 mod http;
-mod nat_detector;
 mod scrape;
 mod settings;
+mod suspects;
 mod udp;
 
 use core::net::IpAddr;
@@ -29,13 +29,14 @@ pub use settings::{Admission, Policy, Seeds, Settings};
 use crate::access::{Entry, PrefixFilter, Whitelist};
 use crate::clock::{Running, UnixSeconds};
 pub use crate::hash_key::HashKey;
-pub use crate::horizon::{External, Horizon, LocalNetworks};
+pub use crate::horizon::{External, Horizon, Networks};
 use crate::horizon::{Reach, reach};
 pub use crate::pool::{Ahead, ForgetStep, LOOK_AHEAD, Milestone};
 use crate::pool::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE, Pool, SLACK, TickLength, Walk};
 pub use crate::wire::Transport;
 use crate::wire::udp::MAX_PEERS4;
-use nat_detector::NatDetector;
+use suspects::Sources;
+pub use suspects::Suspect;
 
 /// Size in bytes of a whitelist entry, with its places in the lookup tables.
 pub const WHITELIST_ENTRY_OCTETS: usize = crate::access::ENTRY_OCTETS;
@@ -54,10 +55,10 @@ pub struct Tracker {
     walk: Walk,
     /// Prefixes that were revoked or retired since the walk began.
     revoked: Box<PrefixFilter>,
-    networks: LocalNetworks,
+    networks: Networks,
     policy: Policy,
     pace: Pace,
-    nat_detector: NatDetector,
+    sources: Sources,
     connection_ids: ConnectionIds,
     /// Source of the jitter of the announce interval.
     random: fastrand::Rng,
@@ -82,6 +83,8 @@ pub enum Refusal {
     WanClosed,
     /// The client announced port 0, at which no peer can reach it.
     PortZero,
+    /// The datagram came from a proxy. UDP names no client behind it.
+    UdpFromProxy,
 }
 
 impl Refusal {
@@ -91,6 +94,7 @@ impl Refusal {
             Self::NotWhitelisted { .. } => "this address is not on the tracker's whitelist",
             Self::WanClosed => "this tracker serves its local network only",
             Self::PortZero => "port 0 cannot be reached: let the client listen on a port",
+            Self::UdpFromProxy => "UDP through a proxy hides the client: announce over HTTP",
         }
     }
 }
@@ -173,10 +177,10 @@ impl Tracker {
             whitelist: Whitelist::with_capacity(settings.whitelist_capacity, settings.policy.retire_after)?,
             walk: Walk::default(),
             revoked: Box::default(),
-            networks: LocalNetworks::new(&settings.lan),
+            networks: Networks::local(&settings.lan),
             pace: Pace::new(&settings.policy, tick_length),
             policy: settings.policy,
-            nat_detector: NatDetector::default(),
+            sources: Sources::default(),
             connection_ids: ConnectionIds::new(seeds.connection_ids),
             random,
             counters: Counters::default(),
@@ -199,16 +203,20 @@ impl Tracker {
         self.policy.external = external;
     }
 
-    /// Replace the local networks. A stored peer stays on its old side until it is dead; its next announce stores it on
+    /// Replace the networks with known sides. A stored peer stays on its old side until it is dead; its next announce stores it on
     /// the new side.
-    pub fn set_networks(&mut self, networks: LocalNetworks) {
+    pub fn set_networks(&mut self, networks: Networks) {
         self.networks = networks;
     }
 
-    /// Return the address from which all of many peers came, if it was the same for all: probably a NAT in front of the
-    /// tracker (rule 27).
-    pub fn only_source(&self) -> Option<IpAddr> {
-        self.nat_detector.only()
+    /// Return the sources of requests that seem to hide their clients.
+    pub fn suspects(&self) -> impl Iterator<Item = Suspect> {
+        let nat = self.sources.nat().map(|address| {
+            let is_local = self.networks.horizon(address) == Horizon::Lan;
+            Suspect::Nat { address, bypasses_whitelist: is_local && self.policy.lan == Admission::Open }
+        });
+        let proxy = self.sources.forgotten_proxy.map(|address| Suspect::ForgottenProxy { address });
+        nat.into_iter().chain(proxy)
     }
 
     /// Return the whitelist, to read and to change it. If an entry is removed there, its peers stay: to remove them as

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::hash_key::HashKey;
 use crate::horizon::External;
+use crate::http::ForwardingHeader;
 use crate::pool::TickLength;
 
 /// Settings with which a tracker starts.
@@ -44,8 +45,10 @@ pub struct Policy {
     pub retry_in: Duration,
     /// External addresses of the gateway.
     pub external: External,
-    /// Networks of proxies, from which `X-Forwarded-For` is accepted.
+    /// Networks of trusted proxies: requests from there name their client in a header.
     pub proxies: Vec<IpNet>,
+    /// The header in which these proxies name the client.
+    pub forwarded_header: ForwardingHeader,
 }
 
 /// Times of the policy, converted once to the units that requests need.

@@ -2,7 +2,7 @@
 
 use core::net::SocketAddr;
 
-use super::{Caller, Tracker};
+use super::{Caller, Refusal, Tracker};
 use crate::clock::Running;
 use crate::wire::{Announce, Full, Transport, udp};
 
@@ -32,6 +32,13 @@ impl Tracker {
             ) if !self.connection_ids.verify(now, caller.address, connection_id) => {
                 self.counters.udp_bad_connection_id += 1;
                 udp::emit_error(out, transaction_id, BAD_CONNECTION_ID, datagram.len())
+            }
+            // Rule 25: UDP names no client behind a proxy. Without this check, the address of the proxy would admit all.
+            Ok(udp::Request::Announce { transaction_id, .. } | udp::Request::Scrape { transaction_id, .. })
+                if self.is_proxy(caller.address) =>
+            {
+                self.counters.refusal(Refusal::UdpFromProxy);
+                udp::emit_error(out, transaction_id, Refusal::UdpFromProxy.reason(), udp::MAX_REPLY_OCTETS)
             }
             Ok(udp::Request::Announce { transaction_id, announce, .. }) => {
                 self.answer_udp_announce(now, &caller, transaction_id, &announce, out)

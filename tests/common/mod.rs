@@ -43,6 +43,7 @@ pub(crate) fn settings() -> Settings {
         retry_in: Duration::from_secs(3600),
         external: External::default(),
         proxies: Vec::new(),
+        forwarded_header: nakodo::http::ForwardingHeader::XForwardedFor,
     };
     let lan = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10"];
     Settings {

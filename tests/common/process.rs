@@ -208,7 +208,8 @@ impl<'f> Daemon<'f> {
             return Err(Ran { code, out: daemon.out.all(), err: daemon.err.all() });
         }
         let lines = daemon.out.so_far();
-        daemon.urls = lines.iter().filter_map(|line| line.strip_prefix("  ")).map(String::from).collect();
+        let url = |line: &str| line.strip_prefix("  ")?.split_whitespace().next().map(String::from);
+        daemon.urls = lines.iter().filter_map(|line| url(line)).collect();
         Ok(daemon)
     }
 

@@ -1,0 +1,373 @@
+//! The side of each interface of the host, and the networks and external addresses that follow.
+//!
+//! The first row that fits decides:
+//!
+//! | interface | side | its networks |
+//! |---|---|---|
+//! | the loopback | this host | as `network.lan` says |
+//! | `network.interface` names it | WAN | never local |
+//! | `network.lan_interfaces` names it | LAN | local |
+//! | `network.lan_interfaces` names only others | WAN | never local |
+//! | it has a default route, `network.interface` names another, and a LAN interface without one exists | WAN | never local |
+//! | it has a private IPv4 address (RFC 1918) | LAN | local |
+//! | it has another IPv4 address | WAN | as `network.lan` says |
+//! | it has no IPv4 address | unknown | as `network.lan` says |
+//!
+//! So a name that fits no interface makes nobody local. The host's own addresses and its external addresses are local:
+//! a router that hairpins a connection of a local client shows one of them as its source.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+
+use crate::horizon::{External, Horizon, Networks};
+
+/// An address of an interface that is up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assigned {
+    /// Name of the interface.
+    pub interface: String,
+    /// The system's number of the interface.
+    pub link: u32,
+    /// The address, and the length of its network's prefix.
+    pub network: IpNet,
+    /// Whether the interface is the loopback.
+    pub is_loopback: bool,
+}
+
+/// Route of the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Name of the interface.
+    pub interface: String,
+    /// Destination: a network on the link, or a prefix of length 0 for a default route.
+    pub destination: IpNet,
+}
+
+/// Addresses and routes of the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    /// Addresses of all interfaces that are up.
+    pub assigned: Vec<Assigned>,
+    /// Default routes, and the networks on each link.
+    pub routes: Vec<Route>,
+}
+
+/// Names and addresses from the configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Configured<'a> {
+    /// `network.lan_interfaces`.
+    pub lan_interfaces: &'a [String],
+    /// `network.interface`.
+    pub wan_interfaces: &'a [String],
+    /// `network.external_v4`.
+    pub external_v4: Option<Ipv4Addr>,
+    /// `network.external_v6`.
+    pub external_v6: Option<Ipv6Addr>,
+}
+
+/// Side of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// This host itself.
+    Host,
+    /// The local networks.
+    Lan,
+    /// The internet.
+    Wan,
+    /// Not known.
+    Unknown,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Host => "host",
+            Self::Lan => "LAN",
+            Self::Wan => "WAN",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+/// Reason for the side of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It is the loopback.
+    Loopback,
+    /// `network.interface` names it.
+    NamedWan,
+    /// `network.lan_interfaces` names it.
+    NamedLan,
+    /// `network.lan_interfaces` names only others.
+    NotNamedLan,
+    /// It has a default route, and `network.interface` names another interface.
+    SecondUplink,
+    /// It has a private IPv4 address.
+    PrivateAddress,
+    /// It has a public IPv4 address.
+    PublicAddress,
+    /// It has no IPv4 address.
+    NoAddress,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Loopback => "is the loopback",
+            Self::NamedWan => "is named in network.interface",
+            Self::NamedLan => "is named in network.lan_interfaces",
+            Self::NotNamedLan => "is not named in network.lan_interfaces",
+            Self::SecondUplink => "has a default route, like a second uplink",
+            Self::PrivateAddress => "has a private IPv4 address",
+            Self::PublicAddress => "has a public IPv4 address only",
+            Self::NoAddress => "has no IPv4 address; network.lan_interfaces can name it",
+        })
+    }
+}
+
+/// An interface and its side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Name.
+    pub name: String,
+    /// The system's number of the interface.
+    pub link: u32,
+    /// Side.
+    pub side: Side,
+    /// Reason for the side.
+    pub reason: Reason,
+    /// The networks on its link, the link-local one excepted.
+    pub networks: Vec<IpNet>,
+}
+
+impl Interface {
+    /// Return whether its neighbours are never local.
+    const fn is_never_local(&self) -> bool {
+        matches!(self.reason, Reason::NamedWan | Reason::NotNamedLan | Reason::SecondUplink)
+    }
+}
+
+/// The sides of the host's interfaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sides {
+    /// The interfaces that are up, in the system's order.
+    pub interfaces: Vec<Interface>,
+    /// Names in the configuration that fit no interface, each with its key.
+    pub missing: Vec<(&'static str, String)>,
+    /// Addresses of this host that are not on the loopback.
+    own: Vec<IpAddr>,
+    /// Addresses under which peers outside reach the local ones.
+    pub external: External,
+}
+
+impl Sides {
+    /// Determine the sides.
+    pub fn of(host: &Host, configured: &Configured<'_>) -> Self {
+        let mut interfaces = interfaces_of(host);
+        let uplinks_are_known = has_lan_without_default_route(host, configured);
+        for interface in &mut interfaces {
+            (interface.side, interface.reason) = side(host, configured, interface, uplinks_are_known);
+        }
+        let named = |key, names: &[String]| -> Vec<(&'static str, String)> {
+            let is_missing = |name: &&String| !interfaces.iter().any(|interface| interface.name == **name);
+            names.iter().filter(is_missing).map(|name| (key, name.clone())).collect()
+        };
+        let mut missing = named("network.interface", configured.wan_interfaces);
+        missing.extend(named("network.lan_interfaces", configured.lan_interfaces));
+        let own = host.assigned.iter().filter(|assigned| !assigned.is_loopback);
+        let own = own.map(|assigned| assigned.network.addr()).filter(|address| !is_link_local(*address)).collect();
+        let external = external(host, configured, &interfaces);
+        Self { interfaces, missing, own, external }
+    }
+
+    /// Return the networks with known sides, for a configuration with the local networks `lan`.
+    pub fn networks(&self, lan: &[IpNet]) -> Networks {
+        let external = [self.external.v4.map(IpAddr::V4), self.external.v6.map(IpAddr::V6)];
+        let hosts = self.own.iter().copied().chain(external.into_iter().flatten());
+        let hosts = hosts.map(|address| (IpNet::from(address), Horizon::Lan));
+        let of = |horizon, is_wanted: fn(&Interface) -> bool| {
+            let wanted = self.interfaces.iter().filter(move |interface| is_wanted(interface));
+            wanted.flat_map(|interface| &interface.networks).map(move |network| (*network, horizon))
+        };
+        let never = of(Horizon::Wan, Interface::is_never_local);
+        let on_lan = of(Horizon::Lan, |interface| interface.side == Side::Lan);
+        let listed = lan.iter().map(|network| (*network, Horizon::Lan));
+        let wan_links: Vec<u32> =
+            self.interfaces.iter().filter(|interface| interface.side == Side::Wan).map(|wan| wan.link).collect();
+        Networks::new(hosts.chain(never).chain(on_lan).chain(listed)).with_wan_links(&wan_links)
+    }
+
+    /// Return the interface that has the address `own` of this host.
+    pub fn interface_of(&self, host: &Host, own: IpAddr) -> Option<&Interface> {
+        let assigned = host.assigned.iter().find(|assigned| assigned.network.addr() == own)?;
+        self.interfaces.iter().find(|interface| interface.name == assigned.interface)
+    }
+
+    /// Describe each interface in a line: its name, its side, the reason, its networks.
+    pub fn lines(&self) -> Vec<String> {
+        let line = |interface: &Interface| {
+            let Interface { name, side, reason, networks, .. } = interface;
+            let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+            format!("{name:<15} {side:<7} {reason}: {}", networks.join(", "))
+        };
+        self.interfaces.iter().map(line).collect()
+    }
+
+    /// Describe probable mistakes of the configuration: names that fit no interface, and private networks that count as
+    /// the WAN.
+    pub fn warnings(&self) -> Vec<String> {
+        let names: Vec<&str> = self.interfaces.iter().map(|interface| interface.name.as_str()).collect();
+        let mut warnings: Vec<String> = self
+            .missing
+            .iter()
+            .map(|(key, name)| {
+                format!(
+                    "{key}: no interface {name:?} is up, so the name has no effect yet; the interfaces are {}",
+                    names.join(", ")
+                )
+            })
+            .collect();
+        let has_lan = self.interfaces.iter().any(|interface| interface.side == Side::Lan);
+        let is_private = |network: &&IpNet| matches!(network, IpNet::V4(net) if net.addr().is_private());
+        let may_be_home =
+            |interface: &&Interface| interface.reason == Reason::SecondUplink || !has_lan && interface.is_never_local();
+        for interface in self.interfaces.iter().filter(may_be_home) {
+            if let Some(network) = interface.networks.iter().find(is_private) {
+                let (name, reason) = (&interface.name, interface.reason);
+                warnings.push(format!(
+                    "{name}: its neighbours ({network}) count as the WAN, because it {reason}; if they are your home, name \
+                     {name} in network.lan_interfaces, and not in network.interface"
+                ));
+            }
+        }
+        warnings
+    }
+}
+
+/// Return the interfaces with their networks, but without their sides.
+fn interfaces_of(host: &Host) -> Vec<Interface> {
+    let mut interfaces: Vec<Interface> = Vec::new();
+    for assigned in &host.assigned {
+        if !interfaces.iter().any(|interface| interface.name == assigned.interface) {
+            interfaces.push(Interface {
+                name: assigned.interface.clone(),
+                link: assigned.link,
+                side: Side::Unknown,
+                reason: Reason::NoAddress,
+                networks: networks_on(host, &assigned.interface),
+            });
+        }
+    }
+    interfaces
+}
+
+/// Return the networks on the link of an interface, each once.
+fn networks_on(host: &Host, interface: &str) -> Vec<IpNet> {
+    let assigned = host.assigned.iter().filter(|assigned| assigned.interface == interface);
+    let routed = host.routes.iter().filter(|route| route.interface == interface && route.destination.prefix_len() > 0);
+    let all = assigned.map(|assigned| assigned.network.trunc()).chain(routed.map(|route| route.destination));
+    let mut networks: Vec<IpNet> = Vec::new();
+    for network in all.filter(|network| !is_link_local(network.addr())) {
+        if !networks.contains(&network) {
+            networks.push(network);
+        }
+    }
+    networks
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+fn v4_of<'h>(host: &'h Host, interface: &str) -> impl Iterator<Item = Ipv4Addr> + 'h {
+    let interface = interface.to_owned();
+    host.assigned.iter().filter(move |assigned| assigned.interface == interface).filter_map(|assigned| {
+        match assigned.network.addr() {
+            IpAddr::V4(v4) => Some(v4),
+            IpAddr::V6(_) => None,
+        }
+    })
+}
+
+fn has_default_route(host: &Host, interface: &str) -> bool {
+    host.routes.iter().any(|route| route.interface == interface && route.destination.prefix_len() == 0)
+}
+
+/// Return whether some interface is certainly local: it is named, or it has a private address and no default route.
+/// Only then an interface with a default route can be told from a home's only interface.
+fn has_lan_without_default_route(host: &Host, configured: &Configured<'_>) -> bool {
+    host.assigned.iter().filter(|assigned| !assigned.is_loopback).any(|assigned| {
+        let name = &assigned.interface;
+        let is_private = matches!(assigned.network.addr(), IpAddr::V4(v4) if v4.is_private());
+        let is_wan = configured.wan_interfaces.contains(name);
+        configured.lan_interfaces.contains(name) || is_private && !is_wan && !has_default_route(host, name)
+    })
+}
+
+fn side(host: &Host, configured: &Configured<'_>, interface: &Interface, uplinks_are_known: bool) -> (Side, Reason) {
+    let name = &interface.name;
+    let is_loopback = host.assigned.iter().any(|assigned| assigned.is_loopback && assigned.interface == *name);
+    let mut v4 = v4_of(host, name).peekable();
+    let has_v4 = v4.peek().is_some();
+    if is_loopback {
+        (Side::Host, Reason::Loopback)
+    } else if configured.wan_interfaces.contains(name) {
+        (Side::Wan, Reason::NamedWan)
+    } else if configured.lan_interfaces.contains(name) {
+        (Side::Lan, Reason::NamedLan)
+    } else if !configured.lan_interfaces.is_empty() {
+        (Side::Wan, Reason::NotNamedLan)
+    } else if !configured.wan_interfaces.is_empty() && uplinks_are_known && has_default_route(host, name) {
+        (Side::Wan, Reason::SecondUplink)
+    } else if v4.any(|v4| v4.is_private()) {
+        (Side::Lan, Reason::PrivateAddress)
+    } else if has_v4 {
+        (Side::Wan, Reason::PublicAddress)
+    } else {
+        (Side::Unknown, Reason::NoAddress)
+    }
+}
+
+/// Return the external addresses: the configured ones, and else those of the interfaces that `network.interface` names.
+fn external(host: &Host, configured: &Configured<'_>, interfaces: &[Interface]) -> External {
+    let found = |is_wanted: &dyn Fn(&Assigned) -> bool, v4: bool| {
+        let addresses = host.assigned.iter().filter(|assigned| is_wanted(assigned));
+        addresses.map(|assigned| assigned.network.addr()).find(|address| address.is_ipv4() == v4 && is_global(*address))
+    };
+    let named = |assigned: &Assigned| configured.wan_interfaces.contains(&assigned.interface);
+    let v4 = match found(&named, true) {
+        Some(IpAddr::V4(v4)) => Some(v4),
+        _ => None,
+    };
+    // Any global address of this host reaches it. Prefer one at the WAN, which changes with the line.
+    let at_wan = |assigned: &Assigned| {
+        interfaces.iter().any(|interface| interface.name == assigned.interface && interface.side == Side::Wan)
+    };
+    let host_v6 = match found(&at_wan, false).or_else(|| found(&|_| true, false)) {
+        Some(IpAddr::V6(v6)) => Some(v6),
+        _ => None,
+    };
+    External {
+        v4: configured.external_v4.or(v4),
+        v6: configured.external_v6,
+        host_v6: configured.external_v6.or(host_v6),
+    }
+}
+
+/// Return whether the WAN can see this address. It cannot see the interface's own address behind another router or a
+/// carrier's NAT (RFC 6598).
+fn is_global(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            let carriers = a == 100 && b & 0xc0 == 64;
+            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || carriers)
+        }
+        IpAddr::V6(v6) => v6.segments()[0] & 0xe000 == 0x2000,
+    }
+}
+
+#[cfg(test)]
+mod tests;
