@@ -1,8 +1,25 @@
 //! Tables of commands and options: names, values and descriptions.
 
+/// Identity of an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    Listen,
+    Memory,
+    User,
+    RetireAfter,
+    Until,
+    Permanent,
+    Json,
+    Config,
+    DataDir,
+    Help,
+}
+
 /// Option of a command.
 #[derive(Debug)]
 pub(super) struct Flag {
+    /// Identity.
+    pub(super) id: Name,
     /// Name, including the dashes.
     pub(super) name: &'static str,
     /// Placeholder for its value; empty if it takes no value.
@@ -18,6 +35,7 @@ pub(super) struct Flag {
 /// All options. An option has the same meaning in all commands that take it.
 pub(super) const FLAGS: &[Flag] = &[
     Flag {
+        id: Name::Listen,
         name: "--listen",
         value: "ADDR:PORT",
         repeatable: true,
@@ -25,14 +43,23 @@ pub(super) const FLAGS: &[Flag] = &[
         replaces: None,
     },
     Flag {
+        id: Name::Memory,
         name: "--memory",
         value: "SIZE",
         repeatable: false,
         meaning: "memory for all swarms and peers",
         replaces: Some("memory"),
     },
-    Flag { name: "--user", value: "USER", repeatable: false, meaning: "name of the user", replaces: None },
     Flag {
+        id: Name::User,
+        name: "--user",
+        value: "USER",
+        repeatable: false,
+        meaning: "name of the user",
+        replaces: None,
+    },
+    Flag {
+        id: Name::RetireAfter,
         name: "--retire-after",
         value: "TIME",
         repeatable: false,
@@ -40,6 +67,7 @@ pub(super) const FLAGS: &[Flag] = &[
         replaces: Some("access.retire_after"),
     },
     Flag {
+        id: Name::Until,
         name: "--until",
         value: "TIME",
         repeatable: false,
@@ -47,6 +75,7 @@ pub(super) const FLAGS: &[Flag] = &[
         replaces: None,
     },
     Flag {
+        id: Name::Permanent,
         name: "--permanent",
         value: "",
         repeatable: false,
@@ -54,6 +83,7 @@ pub(super) const FLAGS: &[Flag] = &[
         replaces: None,
     },
     Flag {
+        id: Name::Json,
         name: "--json",
         value: "",
         repeatable: false,
@@ -61,6 +91,7 @@ pub(super) const FLAGS: &[Flag] = &[
         replaces: None,
     },
     Flag {
+        id: Name::Config,
         name: "--config",
         value: "FILE",
         repeatable: false,
@@ -68,18 +99,34 @@ pub(super) const FLAGS: &[Flag] = &[
         replaces: None,
     },
     Flag {
+        id: Name::DataDir,
         name: "--data-dir",
         value: "DIR",
         repeatable: false,
         meaning: "data directory (default: /var/lib/nakodo if writable, else nakodo-data)",
         replaces: None,
     },
-    Flag { name: "--help", value: "", repeatable: true, meaning: "print this help", replaces: None },
+    Flag { id: Name::Help, name: "--help", value: "", repeatable: true, meaning: "print this help", replaces: None },
 ];
+
+/// Identity of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    Serve,
+    Check,
+    Allow,
+    Revoke,
+    List,
+    Explain,
+    Status,
+    Help,
+}
 
 /// Command.
 #[derive(Debug)]
 pub(super) struct Verb {
+    /// Identity.
+    pub(super) action: Action,
     /// Name.
     pub(super) name: &'static str,
     /// Operands, besides options.
@@ -88,67 +135,88 @@ pub(super) struct Verb {
     pub(super) summary: &'static str,
     /// Further details.
     pub(super) details: &'static str,
-    /// Names of its options, without the common ones.
-    pub(super) flags: &'static [&'static str],
+    /// Its options, without the common ones.
+    pub(super) flags: &'static [Name],
 }
 
 impl Verb {
     /// Return its options, including the common ones.
     pub(super) fn flags(&self) -> impl Iterator<Item = &'static Flag> {
-        let takes = |flag: &&Flag| self.flags.contains(&flag.name) || COMMON.contains(&flag.name);
+        let takes = |flag: &&Flag| self.flags.contains(&flag.id) || COMMON.contains(&flag.id);
         FLAGS.iter().filter(takes)
     }
 }
 
 /// Options of all commands.
-const COMMON: &[&str] = &["--config", "--data-dir", "--help"];
+const COMMON: &[Name] = &[Name::Config, Name::DataDir, Name::Help];
 
 /// All commands; the first is the default.
 pub(super) const VERBS: &[Verb] = &[
     Verb {
+        action: Action::Serve,
         name: "serve",
         operand: "",
         summary: "run the tracker (the default command)",
         details: "SIGHUP reloads the configuration, SIGTERM stops the tracker.",
-        flags: &["--listen", "--memory"],
+        flags: &[Name::Listen, Name::Memory],
     },
     Verb {
+        action: Action::Check,
         name: "check",
         operand: "",
         summary: "read the configuration and print the resulting settings",
         details: "Exits with code 78 and a message of one line if the configuration is wrong.",
-        flags: &["--listen", "--memory"],
+        flags: &[Name::Listen, Name::Memory],
     },
     Verb {
+        action: Action::Allow,
         name: "allow",
         operand: "ADDR[/LEN]",
         summary: "add an address or a prefix to the whitelist",
         details: "Returns when the entry is on disk. A bare IPv6 address means its /64.\n\
                   An existing entry is replaced.",
-        flags: &["--user", "--retire-after", "--until", "--permanent"],
+        flags: &[Name::User, Name::RetireAfter, Name::Until, Name::Permanent],
     },
     Verb {
+        action: Action::Revoke,
         name: "revoke",
         operand: "ADDR[/LEN] | --user USER",
         summary: "remove an entry, or all entries of a user",
         details: "Returns when the change is on disk. The peers of these addresses leave the swarms at once.",
-        flags: &["--user"],
+        flags: &[Name::User],
     },
     Verb {
+        action: Action::List,
         name: "list",
         operand: "",
         summary: "print the whitelist with idle times",
         details: "Idle time counts only while the tracker is running.",
-        flags: &["--json"],
+        flags: &[Name::Json],
     },
     Verb {
+        action: Action::Explain,
+        name: "explain",
+        operand: "ADDR",
+        summary: "explain the side and the admission of an address",
+        details: "Prints its side and the reason, the rule or the entry that decides, and the number of its peers.",
+        flags: &[Name::Json],
+    },
+    Verb {
+        action: Action::Status,
         name: "status",
         operand: "",
         summary: "print capacity, peers, flash wear and counters",
         details: "",
-        flags: &["--json"],
+        flags: &[Name::Json],
     },
-    Verb { name: "help", operand: "[COMMAND]", summary: "print the options of a command", details: "", flags: &[] },
+    Verb {
+        action: Action::Help,
+        name: "help",
+        operand: "[COMMAND]",
+        summary: "print the options of a command",
+        details: "",
+        flags: &[],
+    },
 ];
 
 /// Return the command with this name.

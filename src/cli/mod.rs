@@ -1,6 +1,7 @@
 //! Command line: its parser, and the execution of its commands.
 
 mod commands;
+mod date;
 mod help;
 mod parse;
 

@@ -1,16 +1,16 @@
 //! Parser of the command line.
 
 use core::fmt;
+use core::net::IpAddr;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
 use lexopt::Arg;
-use toml_datetime::{Date, Datetime, Offset};
 
-use super::commands::{FLAGS, Flag, VERBS, Verb, flag, verb};
-use super::{Command, help, quote};
-use crate::access;
+use super::commands::{Action, FLAGS, Flag, Name, VERBS, Verb, flag, verb};
+use super::{Command, date, help, quote};
+use crate::access::{self, UserError, parse_user};
 use crate::api::{Allow, Revoke};
 use crate::client::Request;
 use crate::config::{self, Source};
@@ -46,27 +46,28 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, M
         return Ok(Command::Print(format!("nakodo {}\n", env!("CARGO_PKG_VERSION"))));
     }
     let (verb, operands) = match given.words.split_first() {
-        None if given.has("--help") => return Ok(Command::Print(help::overview())),
+        None if given.has(Name::Help) => return Ok(Command::Print(help::overview())),
         None => (&VERBS[0], given.words.as_slice()),
         Some((name, operands)) => (verb(name).ok_or_else(|| unknown_verb(name))?, operands),
     };
     given.belong_to(verb)?;
-    if given.has("--help") {
+    if given.has(Name::Help) {
         return Ok(Command::Print(help::of(verb)));
     }
     if verb.operand.is_empty() {
         no_operands(verb, operands)?;
     }
     let source = given.source()?;
-    let json = given.has("--json");
-    match verb.name {
-        "check" => Ok(Command::Check(source)),
-        "allow" => Ok(Command::Ask(source, Request::Allow(allow(&given, operands)?))),
-        "revoke" => Ok(Command::Ask(source, Request::Revoke(revoke(&given, operands)?))),
-        "list" => Ok(Command::Ask(source, Request::List { json })),
-        "status" => Ok(Command::Ask(source, Request::Status { json })),
-        "help" => help_on(operands),
-        _ => Ok(Command::Serve(source)),
+    let json = given.has(Name::Json);
+    match verb.action {
+        Action::Serve => Ok(Command::Serve(source)),
+        Action::Check => Ok(Command::Check(source)),
+        Action::Allow => Ok(Command::Ask(source, Request::Allow(allow(&given, operands)?))),
+        Action::Revoke => Ok(Command::Ask(source, Request::Revoke(revoke(&given, operands)?))),
+        Action::List => Ok(Command::Ask(source, Request::List { json })),
+        Action::Explain => Ok(Command::Ask(source, Request::Explain { address: address(operands)?, json })),
+        Action::Status => Ok(Command::Ask(source, Request::Status { json })),
+        Action::Help => help_on(operands),
     }
 }
 
@@ -90,7 +91,7 @@ fn sort(mut parser: lexopt::Parser) -> Result<Given, Mistake> {
         }
         let flag = flag(&name).ok_or_else(|| unknown_flag(&name, &given))?;
         let value = if flag.value.is_empty() { OsString::new() } else { parser.value().map_err(|_| no_value(flag))? };
-        if !flag.repeatable && given.has(flag.name) {
+        if !flag.repeatable && given.has(flag.id) {
             return Err(Mistake(format!("{} is given twice", flag.name)));
         }
         given.flags.push((flag, value));
@@ -99,22 +100,22 @@ fn sort(mut parser: lexopt::Parser) -> Result<Given, Mistake> {
 }
 
 impl Given {
-    fn has(&self, name: &str) -> bool {
-        self.flags.iter().any(|(flag, _)| flag.name == name)
+    fn has(&self, id: Name) -> bool {
+        self.flags.iter().any(|(flag, _)| flag.id == id)
     }
 
-    fn all(&self, name: &str) -> Result<Vec<String>, Mistake> {
-        let values = self.flags.iter().filter(|(flag, _)| flag.name == name);
+    fn all(&self, id: Name) -> Result<Vec<String>, Mistake> {
+        let values = self.flags.iter().filter(|(flag, _)| flag.id == id);
         values.map(|(flag, value)| utf8(value.clone(), flag.name)).collect()
     }
 
-    fn one(&self, name: &str) -> Result<Option<String>, Mistake> {
-        Ok(self.all(name)?.pop())
+    fn one(&self, id: Name) -> Result<Option<String>, Mistake> {
+        Ok(self.all(id)?.pop())
     }
 
     /// Check that `verb` takes all the options.
     fn belong_to(&self, verb: &Verb) -> Result<(), Mistake> {
-        let strange = self.flags.iter().find(|(given, _)| verb.flags().all(|flag| flag.name != given.name));
+        let strange = self.flags.iter().find(|(given, _)| verb.flags().all(|flag| flag.id != given.id));
         strange.map_or(Ok(()), |(flag, _)| {
             let (flag, verb) = (flag.name, verb.name);
             Err(Mistake(format!("`nakodo {verb}` takes no {flag}; see `nakodo help {verb}`")))
@@ -122,20 +123,23 @@ impl Given {
     }
 
     fn source(&self) -> Result<Source, Mistake> {
-        let file = self.flags.iter().find(|(flag, _)| flag.name == "--config").map(|(_, value)| PathBuf::from(value));
+        let file = self.flags.iter().find(|(flag, _)| flag.id == Name::Config).map(|(_, value)| PathBuf::from(value));
         Ok(Source {
             file,
-            data_dir: self.one("--data-dir")?,
-            listen: self.all("--listen")?,
-            memory: self.one("--memory")?,
+            data_dir: self.one(Name::DataDir)?,
+            listen: self.all(Name::Listen)?,
+            memory: self.one(Name::Memory)?,
         })
     }
 
     fn user(&self) -> Result<Option<String>, Mistake> {
-        let user = self.one("--user")?;
-        match user.as_deref().filter(|user| user.trim().is_empty() || user.chars().any(char::is_control)) {
-            Some(user) => Err(expected("--user", user, "a name without control characters")),
-            None => Ok(user),
+        let Some(user) = self.one(Name::User)? else { return Ok(None) };
+        match parse_user(&user) {
+            Err(UserError::Blank | UserError::ControlCharacters) => {
+                Err(expected("--user", &user, "a name without control characters"))
+            }
+            // The tracker knows how long a name it takes.
+            Err(UserError::TooLong) | Ok(_) => Ok(Some(user)),
         }
     }
 }
@@ -144,13 +148,13 @@ fn allow(given: &Given, operands: &[String]) -> Result<Allow, Mistake> {
     let [operand] = operands else {
         return Err(Mistake("`nakodo allow` takes one address or prefix, such as 192.0.2.7 or 2001:db8::/64".into()));
     };
-    let permanent = given.has("--permanent");
-    if permanent && given.has("--retire-after") {
+    let permanent = given.has(Name::Permanent);
+    if permanent && given.has(Name::RetireAfter) {
         return Err(Mistake("--permanent and --retire-after exclude each other".into()));
     }
-    let retire_after = given.one("--retire-after")?.map(|text| config::retire_after(&text)).transpose();
+    let retire_after = given.one(Name::RetireAfter)?.map(|text| config::retire_after(&text)).transpose();
     let retire_after_seconds = retire_after.map_err(|error| Mistake(error.to_string()))?.map(|span| span.as_secs());
-    let until_unix = given.one("--until")?.map(|text| until(&text)).transpose()?;
+    let until_unix = given.one(Name::Until)?.map(|text| until(&text)).transpose()?;
     Ok(Allow { prefix: prefix(operand)?, user: given.user()?, retire_after_seconds, until_unix, permanent })
 }
 
@@ -160,6 +164,13 @@ fn revoke(given: &Given, operands: &[String]) -> Result<Revoke, Mistake> {
         ([], Some(user)) => Ok(Revoke::User(user)),
         _ => Err(Mistake("`nakodo revoke` takes one address or prefix, or else --user USER".into())),
     }
+}
+
+fn address(operands: &[String]) -> Result<IpAddr, Mistake> {
+    let [operand] = operands else {
+        return Err(Mistake("`nakodo explain` takes one address, such as 192.0.2.7 or 2001:db8::7".into()));
+    };
+    operand.parse().map_err(|_| expected("`nakodo explain`", operand, "an address such as 192.0.2.7 or 2001:db8::7"))
 }
 
 fn help_on(operands: &[String]) -> Result<Command, Mistake> {
@@ -182,41 +193,14 @@ fn prefix(text: &str) -> Result<IpNet, Mistake> {
 
 /// Parse an end date, and return it in seconds since 1970. A date without a time includes the whole day.
 fn until(text: &str) -> Result<u64, Mistake> {
-    end_since_1970(text).ok_or_else(|| {
+    date::end_since_1970(text).ok_or_else(|| {
         let time = "a day such as 2027-01-31 (to its end, UTC) or a time such as 2027-01-31T18:00:00Z";
         expected("--until", text, time)
     })
 }
 
-fn end_since_1970(text: &str) -> Option<u64> {
-    let Datetime { date, time, offset } = text.parse().ok()?;
-    let day = days_since_1970(date?);
-    let minute = match (time, offset) {
-        (None, _) => (day + 1) * 24 * 60,
-        (Some(time), Some(offset)) => {
-            let ahead = if let Offset::Custom { minutes } = offset { minutes } else { 0 };
-            (day * 24 + i64::from(time.hour)) * 60 + i64::from(time.minute) - i64::from(ahead)
-        }
-        // Without an offset, the time zone is unknown.
-        (Some(_), None) => return None,
-    };
-    let second = time.and_then(|time| time.second).unwrap_or(0);
-    u64::try_from(minute * 60 + i64::from(second)).ok()
-}
-
-/// Return the number of days from 1970 to `date`, by the Gregorian calendar. Years begin in March here, so that a leap
-/// day is the last day of its year.
-fn days_since_1970(date: Date) -> i64 {
-    let (year, month, day) = (i64::from(date.year), i64::from(date.month), i64::from(date.day));
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    // The lengths of the months repeat every five months, which have 153 days. 1970-01-01 is 719,468 days after the
-    // origin, 0000-03-01.
-    year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468
-}
-
-fn utf8(value: OsString, what: &str) -> Result<String, Mistake> {
-    value.into_string().map_err(|value| Mistake(format!("{what} is not UTF-8: {}", quote(&value.to_string_lossy()))))
+fn utf8(value: OsString, subject: &str) -> Result<String, Mistake> {
+    value.into_string().map_err(|value| Mistake(format!("{subject} is not UTF-8: {}", quote(&value.to_string_lossy()))))
 }
 
 fn expected(flag: &str, found: &str, expected: &str) -> Mistake {

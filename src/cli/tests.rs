@@ -22,6 +22,10 @@ fn allow(text: &str, change: impl FnOnce(&mut Allow)) -> Command {
     Command::Ask(Source::default(), Request::Allow(allow))
 }
 
+fn explain(address: &str, json: bool) -> Command {
+    Command::Ask(Source::default(), Request::Explain { address: address.parse().expect(address), json })
+}
+
 fn revoke(revoke: Revoke) -> Command {
     Command::Ask(Source::default(), Request::Revoke(revoke))
 }
@@ -76,6 +80,8 @@ fn valid_command_lines_are_parsed() {
         ("allow 192.0.2.7 --until 9999-12-31", allow("192.0.2.7", |allow| allow.until_unix = Some(253_402_300_800))),
         ("revoke 2001:db8::7", revoke(Revoke::Prefix(prefix::parse("2001:db8::/64").expect("a prefix")))),
         ("revoke --user mika", revoke(Revoke::User("mika".into()))),
+        ("explain 192.0.2.7", explain("192.0.2.7", false)),
+        ("explain 2001:db8::7 --json", explain("2001:db8::7", true)),
         ("--version", Command::Print("nakodo 0.1.0\n".into())),
         ("-V", Command::Print("nakodo 0.1.0\n".into())),
     ] {
@@ -111,6 +117,11 @@ fn each_mistake_is_reported_in_one_line() {
              not looked up)",
         ),
         ("revoke 192.0.2.7/33", "a prefix length of 33 is too long; this address has 32 bits"),
+        ("explain", "`nakodo explain` takes one address, such as 192.0.2.7 or 2001:db8::7"),
+        (
+            "explain 192.0.2.0/24",
+            "`nakodo explain`: found \"192.0.2.0/24\", expected an address such as 192.0.2.7 or 2001:db8::7",
+        ),
         ("revoke", "`nakodo revoke` takes one address or prefix, or else --user USER"),
         ("revoke 192.0.2.7 --user mika", "`nakodo revoke` takes one address or prefix, or else --user USER"),
         ("allow 192.0.2.7 --permanent --retire-after 3d", "--permanent and --retire-after exclude each other"),
@@ -188,6 +199,6 @@ fn help_is_aligned_and_states_defaults() {
     assert!(serve.contains("--memory SIZE       memory for all swarms and peers (default: 8 MiB)\n"), "{serve}");
     assert!(serve.contains(crate::config::SYSTEM_FILE), "{serve}");
     for verb in commands::VERBS {
-        assert!(verb.flags.iter().all(|name| commands::flag(name).is_some()), "{}", verb.name);
+        assert!(verb.flags.iter().all(|id| commands::FLAGS.iter().any(|flag| flag.id == *id)), "{}", verb.name);
     }
 }

@@ -1,8 +1,13 @@
 //! Table of all keys: the name, type and description of each, and whether a change of it needs a restart.
 
+use core::time::Duration;
+
 use super::units::{days, kib, mib, minutes, seconds};
 use super::value::Kind;
 use super::{Config, Policy};
+
+/// Longest idle time after which an entry of the whitelist is retired.
+pub(crate) const LONGEST_RETIRE_AFTER: Duration = days(3650);
 
 /// Key of the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -129,7 +134,11 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "access.retire_after",
-        kind: Kind::Duration { field: |config| &mut config.access.retire_after, from: seconds(1), to: days(3650) },
+        kind: Kind::Duration {
+            field: |config| &mut config.access.retire_after,
+            from: seconds(1),
+            to: LONGEST_RETIRE_AFTER,
+        },
         at_start_only: false,
         meaning: &[
             "Idle time after which an entry leaves the whitelist, unless the entry has its own. Only time while the",

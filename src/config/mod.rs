@@ -21,8 +21,8 @@ use log::LevelFilter;
 
 pub use error::Error;
 pub(crate) use error::quote;
-pub(crate) use keys::default_of;
 pub use keys::sample;
+pub(crate) use keys::{LONGEST_RETIRE_AFTER, default_of};
 pub use paths::{Paths, is_daemons, is_writable};
 pub(crate) use source::retire_after;
 pub use source::{Loaded, SYSTEM_FILE, Source};
