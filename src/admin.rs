@@ -5,27 +5,28 @@
 //! refused. While the disk accepts no write, the answer reports the outcome as unknown. A change that has begun must
 //! run to its end: the network side limits the time of the client, and never of the disk.
 
+mod explaining;
 mod listing;
 mod refused;
+mod revoking;
 
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use listing::Listing;
 pub use refused::{Because, Refused};
 
-use crate::access::{Entry, Full, Put, REMOVALS_A_CALL, Retire, SLOTS_A_CALL, User, whitelist::USER_OCTETS};
-use crate::api::{self, Allow, Allowed, Outcome, Revoke, Revoked, Status};
+use crate::access::{Entry, Full, Put, Retire, USER_OCTETS, User, UserError, parse_user};
+use crate::api::{self, Allow, Allowed, Outcome, Status};
 use crate::clock::UnixSeconds;
-use crate::config::quote;
-use crate::config::units::{days, show_duration};
+use crate::config::LONGEST_RETIRE_AFTER;
+use crate::config::units::show_duration;
 use crate::http::Method;
 use crate::shared::Shared;
 use crate::sides;
 use crate::store::{self, StoreError};
 
-/// Longest idle time that an entry may have, as for `access.retire_after`. An entry without a limit is permanent.
-const MOST_RETIRE_SECONDS: u64 = days(3650).as_secs();
+/// Longest idle time that an entry may have. An entry without a limit is permanent.
+const MOST_RETIRE_SECONDS: u64 = LONGEST_RETIRE_AFTER.as_secs();
 
 /// The answer to a request that succeeded.
 #[derive(Debug)]
@@ -43,15 +44,22 @@ pub enum Answer {
 /// change into effect.
 pub async fn answer(shared: &Shared, method: Method, path: &[u8], body: &[u8]) -> Result<Answer, Refused> {
     let path = str::from_utf8(path).unwrap_or_default();
+    if let Some(address) = path.strip_prefix(api::EXPLAIN) {
+        return match method {
+            Method::Get => whole(&explaining::explain(shared, address).await?),
+            _ => Err(Refused::method(api::EXPLAIN, "GET")),
+        };
+    }
     match (path, method) {
         (api::STATUS, Method::Get) => whole(&status(shared)),
         (api::WHITELIST, Method::Get) => Ok(Answer::List(Listing::default())),
         (api::WHITELIST, Method::Post) => whole(&allow(shared, read(path, body)?).await?),
-        (api::WHITELIST, Method::Delete) => whole(&revoke(shared, &read(path, body)?).await?),
+        (api::WHITELIST, Method::Delete) => whole(&revoking::revoke(shared, &read(path, body)?).await?),
         (api::STATUS, _) => Err(Refused::method(path, "GET")),
         (api::WHITELIST, _) => Err(Refused::method(path, "GET, POST, DELETE")),
         _ => {
-            let reason = format!("unknown path; the paths are {} and {}", api::STATUS, api::WHITELIST);
+            let [status, whitelist, explain] = [api::STATUS, api::WHITELIST, api::EXPLAIN];
+            let reason = format!("unknown path; the paths are {status}, {whitelist} and {explain}ADDRESS");
             Err(Refused::new(Because::NotFound, reason))
         }
     }
@@ -152,14 +160,14 @@ fn entry(shared: &Shared, allow: &Allow) -> Result<Entry, Refused> {
 
 fn user(name: Option<&str>) -> Result<User, Refused> {
     let Some(name) = name else { return Ok(User::new()) };
-    if name.trim().is_empty() {
-        return Err(nonsense("`user` is blank; name the user, or leave `user` out"));
-    }
-    if name.chars().any(char::is_control) {
-        return Err(nonsense(format!("`user` has control characters ({name:?}); remove them")));
-    }
-    User::try_from(name).map_err(|_| {
-        nonsense(format!("`user` has {} bytes and may have {USER_OCTETS}; choose a shorter name", name.len()))
+    parse_user(name).map_err(|error| {
+        nonsense(match error {
+            UserError::Blank => "`user` is blank; name the user, or leave `user` out".into(),
+            UserError::ControlCharacters => format!("`user` has control characters ({name:?}); remove them"),
+            UserError::TooLong => {
+                format!("`user` has {} bytes and may have {USER_OCTETS}; choose a shorter name", name.len())
+            }
+        })
     })
 }
 
@@ -176,7 +184,7 @@ fn retire(allow: &Allow) -> Result<Retire, Refused> {
                 nonsense(format!(
                     "`retire_after_seconds` is {seconds} and may be from 1 to {MOST_RETIRE_SECONDS} ({}); send \
                      `permanent` for an entry that is never retired",
-                    show_duration(days(3650))
+                    show_duration(LONGEST_RETIRE_AFTER)
                 ))
             }),
     }
@@ -241,88 +249,4 @@ impl NotTaken {
 /// Make sure that the disk accepts changes. The caller must hold `whitelist_changes`.
 async fn ready_disk(shared: &Shared) -> Result<(), NotTaken> {
     shared.mend_disk().await.map_err(|error| NotTaken { outcome: Outcome::Unchanged, error })
-}
-
-/// Remove entries and then their peers. Many entries are removed in batches, and other changes may come between two
-/// batches.
-async fn revoke(shared: &Shared, revoke: &Revoke) -> Result<Revoked, Refused> {
-    let (mut removed, mut failure) = (0, None);
-    for prefixes in named_by(shared, revoke).await.chunks(REMOVALS_A_CALL) {
-        match revoke_batch(shared, revoke, prefixes).await {
-            Ok(of_batch) => removed += of_batch,
-            Err(refused) => {
-                failure = Some(refused.after(removed));
-                break;
-            }
-        }
-        shared.turns.next().await;
-    }
-    if removed > 0 {
-        shared.forget().await;
-    }
-    match failure {
-        Some(failure) => Err(failure),
-        None if removed == 0 => Err(Refused::new(Because::NotFound, nobody(revoke))),
-        None => {
-            log::info!("revoked {}: {removed} of the whitelist's entries", meant(revoke));
-            Ok(Revoked { removed: removed as u64 })
-        }
-    }
-}
-
-/// Remove the entries of `prefixes` that still match the request, from the disk first, and return their number.
-async fn revoke_batch(shared: &Shared, revoke: &Revoke, prefixes: &[IpNet]) -> Result<usize, NotTaken> {
-    let _changing = shared.whitelist_changes.lock().await;
-    let prefixes = still_meant(shared, revoke, prefixes);
-    if !prefixes.is_empty() {
-        ready_disk(shared).await?;
-        if let Err(error) = shared.store.remove(&prefixes).await {
-            return Err(NotTaken::give_up(shared, error).await);
-        }
-    }
-    Ok(shared.tracker.borrow_mut().revoke(&prefixes))
-}
-
-/// Return the prefixes that match the request, collected in bounded steps.
-async fn named_by(shared: &Shared, revoke: &Revoke) -> Vec<IpNet> {
-    let user = match revoke {
-        Revoke::Prefix(prefix) => return vec![*prefix],
-        Revoke::User(user) => user,
-    };
-    // Held so that the entries keep their slots during the search.
-    let _changing = shared.whitelist_changes.lock().await;
-    let (mut named, mut slot) = (Vec::new(), 0);
-    while slot < shared.tracker.borrow().whitelisted().len() {
-        let slots = slot..slot + SLOTS_A_CALL;
-        named.extend(shared.tracker.borrow().whitelisted().of_user(user, slots).map(|entry| entry.prefix));
-        slot += SLOTS_A_CALL;
-        shared.turns.next().await;
-    }
-    named
-}
-
-/// Return those of `prefixes` that still match the request: the list may have changed since the search.
-fn still_meant(shared: &Shared, revoke: &Revoke, prefixes: &[IpNet]) -> Vec<IpNet> {
-    let tracker = shared.tracker.borrow();
-    let is_meant = |entry: &&Entry| match revoke {
-        Revoke::Prefix(_) => true,
-        Revoke::User(user) => entry.user == user.as_str(),
-    };
-    let entries = prefixes.iter().filter_map(|prefix| tracker.whitelisted().get(prefix));
-    entries.filter(is_meant).map(|entry| entry.prefix).collect()
-}
-
-fn meant(revoke: &Revoke) -> String {
-    match revoke {
-        Revoke::Prefix(prefix) => prefix.to_string(),
-        Revoke::User(user) => format!("user {}", quote(user)),
-    }
-}
-
-fn nobody(revoke: &Revoke) -> String {
-    let exactly = match revoke {
-        Revoke::Prefix(_) => "; use a prefix exactly as listed",
-        Revoke::User(_) => "",
-    };
-    format!("{} is not on the whitelist; `nakodo list` shows its entries{exactly}", meant(revoke))
 }

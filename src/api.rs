@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `GET /v1/status` | | [`Status`] |
 //! | `GET /v1/whitelist` | | [`Whitelist`] |
+//! | `GET /v1/explain/ADDRESS` | | [`Explanation`] |
 //! | `POST /v1/whitelist` | [`Allow`] | [`Allowed`], once it is on disk |
 //! | `DELETE /v1/whitelist` | [`Revoke`] | [`Revoked`], once it is on disk |
 //!
@@ -26,6 +27,9 @@ pub const STATUS: &str = "/v1/status";
 
 /// Path of all requests about the whitelist.
 pub const WHITELIST: &str = "/v1/whitelist";
+
+/// Start of the path of [`Explanation`]; the address follows.
+pub const EXPLAIN: &str = "/v1/explain/";
 
 /// The state of the tracker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -228,6 +232,45 @@ pub enum Revoke {
 pub struct Revoked {
     /// Number of removed entries.
     pub removed: u64,
+    /// Removed prefixes that are admitted nevertheless, at most [`STILL_ADMITTED`] of them.
+    #[serde(default)]
+    pub still_admitted: Vec<StillAdmitted>,
+}
+
+/// Maximum length of [`Revoked::still_admitted`].
+pub const STILL_ADMITTED: usize = 32;
+
+/// A removed prefix that is admitted nevertheless.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StillAdmitted {
+    /// The prefix.
+    #[serde(with = "prefix_text")]
+    pub prefix: IpNet,
+    /// Reason: another entry of the whitelist, or the rule of its side.
+    pub by: String,
+}
+
+/// The admission of an address, and everything that decides it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The address.
+    pub address: String,
+    /// Its side: `LAN` or `WAN`.
+    pub side: String,
+    /// Reason for the side, in a sentence.
+    pub side_reason: String,
+    /// Whether its announces are admitted.
+    pub admitted: bool,
+    /// Reason for that, in a sentence.
+    pub reason: String,
+    /// The entry of the whitelist that covers it.
+    #[serde(default)]
+    pub entry: Option<Entry>,
+    /// Number of its peers in all swarms.
+    pub peers: u64,
+    /// Whether it is a trusted proxy: the address of another client decides for its requests.
+    #[serde(default)]
+    pub is_proxy: bool,
 }
 
 /// The answer to a request that was not granted.

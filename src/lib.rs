@@ -18,7 +18,7 @@
 //! client   → api, config, exit
 //! run      → access, config, exit, horizon, net, shared, sides, store, tracker
 //! net      → admin, clock, http, shared, tracker, wire
-//! admin    → access, api, clock, config, http, shared, sides, store
+//! admin    → access, api, clock, config, http, shared, sides, store, tracker
 //! api      → access
 //! config   → access, http, suggest
 //! shared   → clock, sides, store, tracker

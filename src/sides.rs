@@ -16,47 +16,24 @@
 //! So a name that fits no interface makes nobody local. The host's own addresses and its external addresses are local:
 //! a router that hairpins a connection of a local client shows one of them as its source.
 
-use core::fmt;
+mod host;
+mod interface;
+
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
+pub use host::{Assigned, Host, Route};
+use host::{is_global, is_link_local};
+pub use interface::{Interface, Reason, Side};
+
 use crate::horizon::{External, Horizon, Networks};
-
-/// An address of an interface that is up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Assigned {
-    /// Name of the interface.
-    pub interface: String,
-    /// The system's number of the interface.
-    pub link: u32,
-    /// The address, and the length of its network's prefix.
-    pub network: IpNet,
-    /// Whether the interface is the loopback.
-    pub is_loopback: bool,
-}
-
-/// Route of the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Name of the interface.
-    pub interface: String,
-    /// Destination: a network on the link, or a prefix of length 0 for a default route.
-    pub destination: IpNet,
-}
-
-/// Addresses and routes of the host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Host {
-    /// Addresses of all interfaces that are up.
-    pub assigned: Vec<Assigned>,
-    /// Default routes, and the networks on each link.
-    pub routes: Vec<Route>,
-}
 
 /// Names and addresses from the configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Configured<'a> {
+    /// `network.lan`.
+    pub lan: &'a [IpNet],
     /// `network.lan_interfaces`.
     pub lan_interfaces: &'a [String],
     /// `network.interface`.
@@ -67,85 +44,25 @@ pub struct Configured<'a> {
     pub external_v6: Option<Ipv6Addr>,
 }
 
-/// Side of an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// This host itself.
-    Host,
-    /// The local networks.
-    Lan,
-    /// The internet.
-    Wan,
-    /// Not known.
-    Unknown,
+/// Origin of a network with a known side.
+#[derive(Clone, Copy, Debug)]
+enum Origin<'s> {
+    /// It is an address of this host.
+    Own,
+    /// It is an external address of the local peers.
+    External,
+    /// It is on the link of this interface.
+    Interface(&'s Interface),
+    /// It is in `network.lan`.
+    Listed,
 }
 
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Host => "host",
-            Self::Lan => "LAN",
-            Self::Wan => "WAN",
-            Self::Unknown => "unknown",
-        })
-    }
-}
-
-/// Reason for the side of an interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// It is the loopback.
-    Loopback,
-    /// `network.interface` names it.
-    NamedWan,
-    /// `network.lan_interfaces` names it.
-    NamedLan,
-    /// `network.lan_interfaces` names only others.
-    NotNamedLan,
-    /// It has a default route, and `network.interface` names another interface.
-    SecondUplink,
-    /// It has a private IPv4 address.
-    PrivateAddress,
-    /// It has a public IPv4 address.
-    PublicAddress,
-    /// It has no IPv4 address.
-    NoAddress,
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Loopback => "is the loopback",
-            Self::NamedWan => "is named in network.interface",
-            Self::NamedLan => "is named in network.lan_interfaces",
-            Self::NotNamedLan => "is not named in network.lan_interfaces",
-            Self::SecondUplink => "has a default route, like a second uplink",
-            Self::PrivateAddress => "has a private IPv4 address",
-            Self::PublicAddress => "has a public IPv4 address only",
-            Self::NoAddress => "has no IPv4 address; network.lan_interfaces can name it",
-        })
-    }
-}
-
-/// An interface and its side.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interface {
-    /// Name.
-    pub name: String,
-    /// The system's number of the interface.
-    pub link: u32,
-    /// Side.
-    pub side: Side,
-    /// Reason for the side.
-    pub reason: Reason,
-    /// The networks on its link, the link-local one excepted.
-    pub networks: Vec<IpNet>,
-}
-
-impl Interface {
-    /// Return whether its neighbours are never local.
-    const fn is_never_local(&self) -> bool {
-        matches!(self.reason, Reason::NamedWan | Reason::NotNamedLan | Reason::SecondUplink)
+impl Origin<'_> {
+    const fn horizon(self) -> Horizon {
+        match self {
+            Self::Interface(interface) if interface.is_never_local() => Horizon::Wan,
+            Self::Own | Self::External | Self::Interface(_) | Self::Listed => Horizon::Lan,
+        }
     }
 }
 
@@ -158,6 +75,8 @@ pub struct Sides {
     pub missing: Vec<(&'static str, String)>,
     /// Addresses of this host that are not on the loopback.
     own: Vec<IpAddr>,
+    /// The local networks of the configuration.
+    lan: Vec<IpNet>,
     /// Addresses under which peers outside reach the local ones.
     pub external: External,
 }
@@ -179,30 +98,49 @@ impl Sides {
         let own = host.assigned.iter().filter(|assigned| !assigned.is_loopback);
         let own = own.map(|assigned| assigned.network.addr()).filter(|address| !is_link_local(*address)).collect();
         let external = external(host, configured, &interfaces);
-        Self { interfaces, missing, own, external }
+        Self { interfaces, missing, own, lan: configured.lan.to_vec(), external }
     }
 
-    /// Return the networks with known sides, for a configuration with the local networks `lan`.
-    pub fn networks(&self, lan: &[IpNet]) -> Networks {
-        let external = [self.external.v4.map(IpAddr::V4), self.external.v6.map(IpAddr::V6)];
-        let hosts = self.own.iter().copied().chain(external.into_iter().flatten());
-        let hosts = hosts.map(|address| (IpNet::from(address), Horizon::Lan));
-        let of = |horizon, is_wanted: fn(&Interface) -> bool| {
-            let wanted = self.interfaces.iter().filter(move |interface| is_wanted(interface));
-            wanted.flat_map(|interface| &interface.networks).map(move |network| (*network, horizon))
+    /// Return the networks with known sides.
+    pub fn networks(&self) -> Networks {
+        let wan = self.interfaces.iter().filter(|interface| interface.side == Side::Wan);
+        let wan_links: Vec<u32> = wan.map(|interface| interface.link).collect();
+        Networks::new(self.origins().map(|(network, origin)| (network, origin.horizon()))).with_wan_links(&wan_links)
+    }
+
+    /// Describe why `address` is on its side, as the end of a sentence.
+    pub fn explain(&self, address: IpAddr) -> String {
+        let containing = self.origins().filter(|(network, _)| network.contains(&address));
+        // Of equal lengths the first decides, as in `Networks`.
+        let decisive =
+            containing.reduce(|best, next| if next.0.prefix_len() > best.0.prefix_len() { next } else { best });
+        match decisive {
+            None => "it is in no local network".into(),
+            Some((_, Origin::Own)) => "it is an address of this host".into(),
+            Some((_, Origin::External)) => "it is the external address of the local peers".into(),
+            Some((network, Origin::Interface(interface))) => {
+                let Interface { name, side, reason, .. } = interface;
+                format!("it is in {network} on {name}, a {side} interface, which {reason}")
+            }
+            Some((network, Origin::Listed)) => format!("it is in {network} of network.lan"),
+        }
+    }
+
+    /// Return all networks with known sides, each with the reason. Of two equal networks, the first decides.
+    fn origins(&self) -> impl Iterator<Item = (IpNet, Origin<'_>)> {
+        let own = self.own.iter().map(|address| (IpNet::from(*address), Origin::Own));
+        let external = [self.external.v4.map(IpAddr::V4), self.external.v6.map(IpAddr::V6)].into_iter().flatten();
+        let external = external.map(|address| (IpNet::from(address), Origin::External));
+        let on = |is_wanted: fn(&&Interface) -> bool| {
+            let wanted = self.interfaces.iter().filter(is_wanted);
+            wanted.flat_map(|interface| {
+                interface.networks.iter().map(move |network| (*network, Origin::Interface(interface)))
+            })
         };
-        let never = of(Horizon::Wan, Interface::is_never_local);
-        let on_lan = of(Horizon::Lan, |interface| interface.side == Side::Lan);
-        let listed = lan.iter().map(|network| (*network, Horizon::Lan));
-        let wan_links: Vec<u32> =
-            self.interfaces.iter().filter(|interface| interface.side == Side::Wan).map(|wan| wan.link).collect();
-        Networks::new(hosts.chain(never).chain(on_lan).chain(listed)).with_wan_links(&wan_links)
-    }
-
-    /// Return the interface that has the address `own` of this host.
-    pub fn interface_of(&self, host: &Host, own: IpAddr) -> Option<&Interface> {
-        let assigned = host.assigned.iter().find(|assigned| assigned.network.addr() == own)?;
-        self.interfaces.iter().find(|interface| interface.name == assigned.interface)
+        let never_local = on(|interface| interface.is_never_local());
+        let on_lan = on(|interface| interface.side == Side::Lan);
+        let listed = self.lan.iter().map(|network| (*network, Origin::Listed));
+        own.chain(external).chain(never_local).chain(on_lan).chain(listed)
     }
 
     /// Describe each interface in a line: its name, its side, the reason, its networks.
@@ -277,24 +215,6 @@ fn networks_on(host: &Host, interface: &str) -> Vec<IpNet> {
     networks
 }
 
-fn is_link_local(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
-}
-
-fn v4_of<'h>(host: &'h Host, interface: &str) -> impl Iterator<Item = Ipv4Addr> + 'h {
-    let interface = interface.to_owned();
-    host.assigned.iter().filter(move |assigned| assigned.interface == interface).filter_map(|assigned| {
-        match assigned.network.addr() {
-            IpAddr::V4(v4) => Some(v4),
-            IpAddr::V6(_) => None,
-        }
-    })
-}
-
-fn has_default_route(host: &Host, interface: &str) -> bool {
-    host.routes.iter().any(|route| route.interface == interface && route.destination.prefix_len() == 0)
-}
-
 /// Return whether some interface is certainly local: it is named, or it has a private address and no default route.
 /// Only then an interface with a default route can be told from a home's only interface.
 fn has_lan_without_default_route(host: &Host, configured: &Configured<'_>) -> bool {
@@ -302,14 +222,14 @@ fn has_lan_without_default_route(host: &Host, configured: &Configured<'_>) -> bo
         let name = &assigned.interface;
         let is_private = matches!(assigned.network.addr(), IpAddr::V4(v4) if v4.is_private());
         let is_wan = configured.wan_interfaces.contains(name);
-        configured.lan_interfaces.contains(name) || is_private && !is_wan && !has_default_route(host, name)
+        configured.lan_interfaces.contains(name) || is_private && !is_wan && !host.has_default_route(name)
     })
 }
 
 fn side(host: &Host, configured: &Configured<'_>, interface: &Interface, uplinks_are_known: bool) -> (Side, Reason) {
     let name = &interface.name;
     let is_loopback = host.assigned.iter().any(|assigned| assigned.is_loopback && assigned.interface == *name);
-    let mut v4 = v4_of(host, name).peekable();
+    let mut v4 = host.v4_of(name).peekable();
     let has_v4 = v4.peek().is_some();
     if is_loopback {
         (Side::Host, Reason::Loopback)
@@ -319,7 +239,7 @@ fn side(host: &Host, configured: &Configured<'_>, interface: &Interface, uplinks
         (Side::Lan, Reason::NamedLan)
     } else if !configured.lan_interfaces.is_empty() {
         (Side::Wan, Reason::NotNamedLan)
-    } else if !configured.wan_interfaces.is_empty() && uplinks_are_known && has_default_route(host, name) {
+    } else if !configured.wan_interfaces.is_empty() && uplinks_are_known && host.has_default_route(name) {
         (Side::Wan, Reason::SecondUplink)
     } else if v4.any(|v4| v4.is_private()) {
         (Side::Lan, Reason::PrivateAddress)
@@ -353,19 +273,6 @@ fn external(host: &Host, configured: &Configured<'_>, interfaces: &[Interface]) 
         v4: configured.external_v4.or(v4),
         v6: configured.external_v6,
         host_v6: configured.external_v6.or(host_v6),
-    }
-}
-
-/// Return whether the WAN can see this address. It cannot see the interface's own address behind another router or a
-/// carrier's NAT (RFC 6598).
-fn is_global(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            let carriers = a == 100 && b & 0xc0 == 64;
-            !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_unspecified() || carriers)
-        }
-        IpAddr::V6(v6) => v6.segments()[0] & 0xe000 == 0x2000,
     }
 }
 

@@ -160,6 +160,44 @@ fn commands_print_the_whitelist_and_the_status() {
 }
 
 #[test]
+fn an_address_is_explained_and_a_revocation_names_the_entry_that_still_admits_it() {
+    let folder = Folder::new("explain");
+    let daemon = Daemon::configured(&folder, WAN);
+    let refused = daemon.command(&["explain", "127.0.0.1"]).well();
+    let lines: Vec<&str> = refused.lines().collect();
+    assert_eq!(lines[0], "address   127.0.0.1");
+    assert_eq!(lines[1], "side      WAN: it is in no local network");
+    assert_eq!(
+        lines[2],
+        "admitted  no: access.wan admits only addresses on the whitelist, and no entry covers this one"
+    );
+    assert_eq!(lines[3], "peers     0");
+
+    daemon.allow(&["127.0.0.1", "--user", "mika"]);
+    daemon.allow(&["127.0.0.0/8", "--user", "cable"]);
+    assert_admitted(daemon.address());
+    let admitted = daemon.command(&["explain", "127.0.0.1"]).well();
+    assert!(admitted.contains("\nadmitted  yes: the entry 127.0.0.1/32 of the whitelist admits it\n"), "{admitted}");
+    assert!(admitted.contains("\nentry     127.0.0.1/32, user mika, idle for "), "{admitted}");
+    assert!(admitted.contains("\npeers     1\n"), "{admitted}");
+    let json = daemon.command(&["explain", "127.9.9.9", "--json"]).well();
+    let explanation: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(explanation["admitted"].as_bool(), Some(true), "{json}");
+    assert_eq!(explanation["entry"]["prefix"].as_str(), Some("127.0.0.0/8"), "{json}");
+    let at_home = daemon.command(&["explain", "192.168.7.7"]).well();
+    assert!(at_home.contains("\nside      "), "{at_home}");
+
+    let effect = "127.0.0.1/32 is still admitted by the entry 127.0.0.0/8 of user \"cable\"\n";
+    assert_eq!(daemon.command(&["revoke", "--user", "mika"]).well(), format!("removed 1 entry\n{effect}"));
+    daemon.logged("127.0.0.1/32 is revoked, and still admitted by the entry 127.0.0.0/8 of user \"cable\"");
+    assert_admitted(daemon.address());
+    daemon.allow(&["127.0.0.1"]);
+    assert_eq!(daemon.command(&["revoke", "127.0.0.1"]).well(), format!("removed 1 entry\n{effect}"));
+    assert_eq!(daemon.command(&["revoke", "127.0.0.0/8"]).well(), "removed 1 entry\n");
+    assert_refused(daemon.address());
+}
+
+#[test]
 fn an_idle_entry_is_retired_and_its_peers_leave_the_swarms() {
     let folder = Folder::new("retire");
     let daemon = Daemon::configured(&folder, &format!("{WAN}[access]\nretire_after = \"3s\"\n"));

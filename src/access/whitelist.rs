@@ -16,16 +16,11 @@ pub use removal::REMOVALS_A_CALL;
 
 use super::prefix;
 use super::prefix_lengths::PrefixLengths;
+use super::user::User;
 use crate::clock::{Running, UnixSeconds};
-
-/// Maximum length of a user's name, in bytes.
-pub const USER_OCTETS: usize = 32;
 
 /// Number of slots to visit in one call, for callers that let other work run between two calls.
 pub const SLOTS_A_CALL: usize = 1024;
-
-/// Name of the customer that an entry belongs to; empty for none.
-pub type User = heapless::String<USER_OCTETS>;
 
 /// Idle time after which an entry is retired.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -313,11 +308,21 @@ impl Whitelist {
         }
     }
 
+    /// Return the longest live entry that covers all addresses of `prefix`.
+    pub fn containing(&self, prefix: &IpNet) -> Option<&Entry> {
+        let prefix = prefix::canonical(prefix);
+        self.covering_all(prefix.addr(), prefix.prefix_len()).map(|slot| &self.slots[slot].entry)
+    }
+
     /// Return the slot of the longest live prefix that covers `address`.
     fn covering(&self, address: IpAddr) -> Option<usize> {
-        let address = address.to_canonical();
+        self.covering_all(address.to_canonical(), u8::MAX)
+    }
+
+    /// Return the slot of the longest live prefix that covers `address` and is no longer than `longest` bits.
+    fn covering_all(&self, address: IpAddr, longest: u8) -> Option<usize> {
         let lengths = if address.is_ipv4() { &self.v4 } else { &self.v6 };
-        lengths.longest_first().find_map(|length| {
+        lengths.longest_first().filter(|length| *length <= longest).find_map(|length| {
             let position = self.position(&prefix::cut(address, length)).ok()?;
             self.is_live(self.at(position)).then(|| self.order[position].slot as usize)
         })

@@ -44,7 +44,7 @@ impl Listing {
             if self.last.is_some() {
                 piece.push(b',');
             }
-            serde_json::to_writer(&mut *piece, &told(whitelist, entry, now))?;
+            serde_json::to_writer(&mut *piece, &self::entry(whitelist, entry, now))?;
             self.last = Some(entry.prefix);
         }
         Ok(true)
@@ -52,7 +52,7 @@ impl Listing {
 }
 
 /// Return an entry in the form of the API.
-fn told(whitelist: &Whitelist, entry: &Entry, now: Running) -> api::Entry {
+pub(super) fn entry(whitelist: &Whitelist, entry: &Entry, now: Running) -> api::Entry {
     api::Entry {
         prefix: entry.prefix,
         user: Some(entry.user.as_str()).filter(|user| !user.is_empty()).map(String::from),

@@ -3,12 +3,13 @@
 mod exchange;
 mod show;
 
+use core::net::IpAddr;
 use std::path::Path;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{self, Allow, Allowed, Refusal, Revoke, Revoked, Status, Whitelist};
+use crate::api::{self, Allow, Allowed, Explanation, Refusal, Revoke, Revoked, Status, Whitelist};
 use crate::exit::{self, Failure};
 use exchange::{Answer, exchange};
 
@@ -24,6 +25,13 @@ pub enum Request {
         /// Whether to print the tracker's JSON.
         json: bool,
     },
+    /// Explain the admission of an address.
+    Explain {
+        /// The address.
+        address: IpAddr,
+        /// Whether to print the tracker's JSON.
+        json: bool,
+    },
     /// Show the state of the tracker.
     Status {
         /// Whether to print the tracker's JSON.
@@ -33,10 +41,15 @@ pub enum Request {
 
 /// Send a request to the tracker that listens on `socket`, and return its answer, ready to print.
 pub fn ask(socket: &Path, request: &Request) -> Result<String, Failure> {
+    let explain;
     let (method, path, body) = match request {
         Request::Allow(allow) => ("POST", api::WHITELIST, json(allow)?),
         Request::Revoke(revoke) => ("DELETE", api::WHITELIST, json(revoke)?),
         Request::List { .. } => ("GET", api::WHITELIST, String::new()),
+        Request::Explain { address, .. } => {
+            explain = format!("{}{address}", api::EXPLAIN);
+            ("GET", explain.as_str(), String::new())
+        }
         Request::Status { .. } => ("GET", api::STATUS, String::new()),
     };
     let answer = exchange(socket, method, path, &body)?;
@@ -48,12 +61,13 @@ pub fn ask(socket: &Path, request: &Request) -> Result<String, Failure> {
 
 fn show_answer(request: &Request, body: String) -> Result<String, Failure> {
     match request {
-        Request::List { json: true } | Request::Status { json: true } => {
+        Request::List { json: true } | Request::Status { json: true } | Request::Explain { json: true, .. } => {
             read::<IgnoredAny>(&body)?;
             Ok(with_newline(body))
         }
         Request::Allow(_) => Ok(show::allowed(&read::<Allowed>(&body)?)),
         Request::Revoke(_) => Ok(show::revoked(&read::<Revoked>(&body)?)),
+        Request::Explain { .. } => Ok(show::explanation(&read::<Explanation>(&body)?)),
         Request::List { .. } => Ok(show::whitelist(&read::<Whitelist>(&body)?)),
         Request::Status { .. } => Ok(show::status(&read::<Status>(&body)?)),
     }

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::fmt::Write as _;
 use std::time::UNIX_EPOCH;
 
-use crate::api::{Allowed, Entry, Interface, Revoked, Status, Whitelist};
+use crate::api::{Allowed, Entry, Explanation, Interface, Revoked, Status, StillAdmitted, Whitelist};
 use crate::config::units::{brief_duration, brief_octets};
 
 pub(super) fn allowed(allowed: &Allowed) -> String {
@@ -13,10 +13,35 @@ pub(super) fn allowed(allowed: &Allowed) -> String {
 }
 
 pub(super) fn revoked(revoked: &Revoked) -> String {
-    match revoked.removed {
-        1 => "removed 1 entry\n".into(),
+    let mut text = match revoked.removed {
+        1 => String::from("removed 1 entry\n"),
         n => format!("removed {n} entries\n"),
+    };
+    for StillAdmitted { prefix, by } in &revoked.still_admitted {
+        text.push_str(&format!("{prefix} is still admitted by {}\n", printable(by)));
     }
+    text
+}
+
+pub(super) fn explanation(explanation: &Explanation) -> String {
+    let Explanation { address, side, side_reason, admitted, reason, entry, peers, is_proxy } = explanation;
+    let admitted = if *admitted { "yes" } else { "no" };
+    let mut lines = vec![
+        ("address", printable(address)),
+        ("side", format!("{}: {}", printable(side), printable(side_reason))),
+        ("admitted", format!("{admitted}: {}", printable(reason))),
+    ];
+    if let Some(entry) = entry {
+        let [prefix, user, idle, retires_in, until] = row(entry);
+        lines
+            .push(("entry", format!("{prefix}, user {user}, idle for {idle}, retires in {retires_in}, until {until}")));
+    }
+    lines.push(("peers", peers.to_string()));
+    if *is_proxy {
+        let text = "a trusted proxy: over HTTP, the client that it names counts instead; UDP from it is refused";
+        lines.push(("proxy", text.into()));
+    }
+    lines.iter().map(|(name, value)| format!("{name:8}  {value}\n")).collect()
 }
 
 pub(super) fn whitelist(whitelist: &Whitelist) -> String {

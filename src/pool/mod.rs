@@ -12,6 +12,7 @@
 //! | `Pool::make_room` | evict peers when the memory is used up |
 //! | `Pool::sweep`, `Pool::advance_to` | remove dead peers, and keep the time |
 //! | `Pool::forget` | remove the peers of addresses, in bounded steps |
+//! | `Pool::peers_at` | count the peers of an address, in bounded steps |
 //! | `Pool::prefetch` | load the lines that a batch of announces will read into the cache |
 
 mod age;
@@ -28,6 +29,7 @@ mod invariants;
 mod line;
 mod lines;
 mod meta_word;
+mod peers_at;
 mod prefetch;
 mod role;
 mod select;

@@ -173,7 +173,7 @@ impl Housekeeping {
         let sides = sides_of(&config, &interfaces::host());
         let mut tracker = self.shared.tracker.borrow_mut();
         tracker.set_external(sides.external);
-        tracker.set_networks(sides.networks(&config.network.lan));
+        tracker.set_networks(sides.networks());
         let before = self.shared.sides.replace(sides);
         let sides = self.shared.sides.borrow();
         if sides.interfaces != before.interfaces {
@@ -223,6 +223,7 @@ pub(super) fn sides_of(config: &Config, host: &Host) -> Sides {
     Sides::of(
         host,
         &Configured {
+            lan: &network.lan,
             lan_interfaces: &network.lan_interfaces,
             wan_interfaces: &network.interface,
             external_v4: network.external_v4,

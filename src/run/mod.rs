@@ -85,7 +85,7 @@ fn run(config: &Config, source: &Source) -> Result<(), Failure> {
     // ended.
     let _socket_file = spawn_administration(config, &paths.socket, &shared, &executor)?;
     let host = interfaces::host();
-    let networks = housekeeping::sides_of(config, &host).networks(&config.network.lan);
+    let networks = housekeeping::sides_of(config, &host).networks();
     let urls = announce_urls::of(&tcp, &host, &networks);
     let http = HttpServer::new(tcp, config.http.connections as usize, settings::http_timeouts(config));
     let http = Rc::new(RefCell::new(http));

@@ -48,7 +48,11 @@ fn default_lan() -> Vec<IpNet> {
 
 fn sides(host: &Host, wan: &[&str], lan: &[&str]) -> Sides {
     let (wan, lan) = (names(wan), names(lan));
-    Sides::of(host, &Configured { wan_interfaces: &wan, lan_interfaces: &lan, ..Configured::default() })
+    let default_lan = default_lan();
+    Sides::of(
+        host,
+        &Configured { lan: &default_lan, wan_interfaces: &wan, lan_interfaces: &lan, ..Configured::default() },
+    )
 }
 
 fn side_of(sides: &Sides, name: &str) -> (Side, Reason) {
@@ -100,7 +104,7 @@ fn nobody_outside_is_local_by_a_missing_or_wrong_name_and_nobody_at_home_is_outs
         (pi(), &["wan"], &[]),
         (pi(), &[], &["eth0"]),
     ] {
-        let networks = sides(&host, wan, lan).networks(&default_lan());
+        let networks = sides(&host, wan, lan).networks();
         let horizon = |address: &str| networks.horizon(address.parse().expect(address));
         let context = format!("{:?}, WAN {wan:?}, LAN {lan:?}", host.assigned[2].interface);
         for home in ["192.168.1.77", "2001:db8:2::77", "127.0.0.1", "::1"] {
@@ -124,7 +128,7 @@ fn an_address_at_the_wans_interface_is_never_local() {
         (pi(), &["eth0"], &[], "192.168.1.77"),
         (pi(), &["eth0"], &[], "2001:db8:2::77"),
     ] {
-        let networks = sides(&host, wan, lan).networks(&default_lan());
+        let networks = sides(&host, wan, lan).networks();
         assert_eq!(networks.horizon(strangers.parse().expect(strangers)), Horizon::Wan, "{strangers} {wan:?} {lan:?}");
     }
 }
@@ -133,7 +137,9 @@ fn an_address_at_the_wans_interface_is_never_local() {
 fn a_longer_configured_prefix_is_local_also_at_the_wans_interface() {
     let mut lan = default_lan();
     lan.push("192.168.0.64/26".parse().expect("a prefix"));
-    let networks = sides(&inner_gateway(), &["wan0"], &[]).networks(&lan);
+    let wan = names(&["wan0"]);
+    let configured = Configured { lan: &lan, wan_interfaces: &wan, ..Configured::default() };
+    let networks = Sides::of(&inner_gateway(), &configured).networks();
     for (address, expected) in [("192.168.0.77", Horizon::Lan), ("192.168.0.7", Horizon::Wan)] {
         assert_eq!(networks.horizon(address.parse().expect(address)), expected, "{address}");
     }
@@ -144,7 +150,7 @@ fn the_hosts_own_and_external_addresses_are_local() {
     let wan = names(&["wan0"]);
     let external_v4 = Some("198.51.100.1".parse().expect("an address"));
     let sides = Sides::of(&gateway(), &Configured { wan_interfaces: &wan, external_v4, ..Configured::default() });
-    let networks = sides.networks(&[]);
+    let networks = sides.networks();
     for own in ["203.0.113.9", "2001:db8:1::9", "192.168.1.1", "198.51.100.1", "10.9.8.7"] {
         assert_eq!(networks.horizon(own.parse().expect(own)), Horizon::Lan, "{own}");
     }
@@ -153,7 +159,7 @@ fn the_hosts_own_and_external_addresses_are_local() {
 
 #[test]
 fn a_link_local_neighbour_is_on_the_side_of_its_link() {
-    let networks = sides(&gateway(), &["wan0"], &[]).networks(&default_lan());
+    let networks = sides(&gateway(), &["wan0"], &[]).networks();
     let neighbour: IpAddr = "fe80::77".parse().expect("an address");
     assert_eq!(networks.horizon_on_link(neighbour, 2), Horizon::Wan, "wan0");
     assert_eq!(networks.horizon_on_link(neighbour, 3), Horizon::Lan, "br-lan");
@@ -227,4 +233,43 @@ fn each_interface_is_described_in_a_line() {
             "eth0            LAN     has a private IPv4 address: 192.168.1.0/24, 2001:db8:2::/64",
         ]
     );
+}
+
+#[test]
+fn the_side_of_an_address_is_explained_by_the_network_that_decides() {
+    let gateway = sides(&gateway(), &["wan0"], &[]);
+    for (address, expected) in [
+        ("203.0.113.9", "it is an address of this host"),
+        ("203.0.113.8", "it is in 203.0.113.0/24 on wan0, a WAN interface, which is named in network.interface"),
+        ("192.168.1.5", "it is in 192.168.1.0/24 on br-lan, a LAN interface, which has a private IPv4 address"),
+        ("2001:db8:2::5", "it is in 2001:db8:2::/64 on br-lan, a LAN interface, which has a private IPv4 address"),
+        ("192.168.7.5", "it is in 192.168.0.0/16 of network.lan"),
+        ("127.0.0.1", "it is in 127.0.0.0/8 of network.lan"),
+        ("198.51.100.1", "it is in no local network"),
+    ] {
+        assert_eq!(gateway.explain(address.parse().expect(address)), expected, "{address}");
+    }
+}
+
+#[test]
+fn the_explanation_is_of_the_side_that_counts() {
+    let mut random = fastrand::Rng::with_seed(13);
+    for (host, wan, lan) in [
+        (gateway(), &["wan0"][..], &[][..]),
+        (gateway(), &["wan"], &[]),
+        (inner_gateway(), &["wan0"], &[]),
+        (inner_gateway(), &[], &["br-lan"]),
+        (pi(), &["eth0"], &[]),
+    ] {
+        let sides = sides(&host, wan, lan);
+        let networks = sides.networks();
+        for _ in 0..5_000 {
+            let starts = [[192, 168], [203, 0], [10, 9], [172, 16], [198, 51]];
+            let start = starts[random.usize(..starts.len())];
+            let address = IpAddr::from([start[0], start[1], random.u8(..3), random.u8(..12)]);
+            let why = sides.explain(address);
+            let is_wan = why.contains("no local network") || why.contains("a WAN interface");
+            assert_eq!(networks.horizon(address) == Horizon::Wan, is_wan, "{address}: {why}");
+        }
+    }
 }

@@ -267,6 +267,22 @@ impl Tracker {
         }
     }
 
+    /// Return the side of an address, and the rule of admission there.
+    pub fn admission_at(&self, address: IpAddr) -> (Horizon, Admission) {
+        let horizon = self.networks.horizon(address.to_canonical());
+        (horizon, if horizon == Horizon::Lan { self.policy.lan } else { self.policy.wan })
+    }
+
+    /// Return the number of lines that [`Self::peers_at`] has to visit.
+    pub fn lines_touched(&self) -> usize {
+        self.pool.lines_touched()
+    }
+
+    /// Return the number of live peers at `address` in these lines of the pool: a bounded step of a count.
+    pub fn peers_at(&self, address: IpAddr, lines: core::ops::Range<usize>, now: Running) -> usize {
+        self.pool.peers_at(address.to_canonical(), lines, now)
+    }
+
     /// Remove some of the dead peers, and return the time to wait before the next call.
     pub fn sweep(&mut self, now: Running) -> Duration {
         self.pool.sweep(now);

@@ -52,6 +52,23 @@ fn retire(list: &mut Whitelist, now: Running, wall: Option<UnixSeconds>) -> Vec<
 }
 
 #[test]
+fn an_entry_that_contains_a_prefix_covers_all_of_it() {
+    let list = list_of(&[entry("10.0.0.0/8"), entry("10.1.0.0/16"), entry("10.1.2.3"), entry("2001:db8::/32")]);
+    for (prefix, expected) in [
+        ("10.1.2.3", Some("10.1.2.3")),
+        ("10.1.2.0/24", Some("10.1.0.0/16")),
+        ("10.1.0.0/16", Some("10.1.0.0/16")),
+        ("10.0.0.0/15", Some("10.0.0.0/8")),
+        ("10.0.0.0/7", None),
+        ("2001:db8:1::/64", Some("2001:db8::/32")),
+        ("::ffff:10.1.2.4/128", Some("10.1.0.0/16")),
+    ] {
+        let found = list.containing(&net(prefix)).map(|entry| entry.prefix);
+        assert_eq!(found, expected.map(net), "{prefix}");
+    }
+}
+
+#[test]
 fn the_longest_prefix_counts() {
     let mut list = list_of(&[entry("10.0.0.0/8"), entry("10.1.0.0/16"), entry("10.1.2.3"), entry("2001:db8::/32")]);
     let now = Running::from_seconds(100);

@@ -220,7 +220,11 @@ fn a_malformed_or_unknown_request_is_refused() {
     let long = "x".repeat(REQUEST_OCTETS);
     let many = "a: b\r\n".repeat(200);
     for (request, status, reason) in [
-        ("GET / HTTP/1.1\r\n\r\n".into(), "404 Not Found", "the paths are /v1/status and /v1/whitelist"),
+        (
+            "GET / HTTP/1.1\r\n\r\n".into(),
+            "404 Not Found",
+            "the paths are /v1/status, /v1/whitelist and /v1/explain/ADDRESS",
+        ),
         ("GET /v1/status/ HTTP/1.1\r\n\r\n".into(), "404 Not Found", "unknown path"),
         ("GET /\u{ff} HTTP/1.1\r\n\r\n".into(), "404 Not Found", "unknown path"),
         ("hello\r\n\r\n".into(), "400 Bad Request", "this is not an HTTP/1.1 request"),
