@@ -51,15 +51,40 @@ pub struct Networks {
     // The longest prefix first, so that the first match decides.
     v4: Box<[Sided<u32>]>,
     v6: Box<[Sided<u128>]>,
+    /// The first bytes of all addresses in these networks, of both families: a fast test that most strangers fail.
+    first_bytes: FirstBytes,
     /// Indexes of the interfaces to the WAN.
     wan_links: Box<[u32]>,
+}
+
+/// Set of first bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct FirstBytes([u64; 4]);
+
+impl FirstBytes {
+    /// Add the first bytes of all addresses in `prefix`.
+    fn add(&mut self, prefix: &IpNet) {
+        let first = |address: IpAddr| match address {
+            IpAddr::V4(v4) => v4.octets()[0],
+            IpAddr::V6(v6) => v6.octets()[0],
+        };
+        for byte in first(prefix.network())..=first(prefix.broadcast()) {
+            self.0[usize::from(byte / 64)] |= 1 << (byte % 64);
+        }
+    }
+
+    #[inline]
+    const fn contains(&self, byte: u8) -> bool {
+        self.0[(byte / 64) as usize] & (1 << (byte % 64)) != 0
+    }
 }
 
 impl Networks {
     /// Create networks from prefixes. Of two equal prefixes, the first decides.
     pub fn new(sides: impl IntoIterator<Item = (IpNet, Horizon)>) -> Self {
-        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        let (mut v4, mut v6, mut first_bytes) = (Vec::new(), Vec::new(), FirstBytes::default());
         for (prefix, horizon) in sides {
+            first_bytes.add(&prefix);
             match prefix {
                 IpNet::V4(net) => {
                     v4.push(Sided { mask: u32::from(net.netmask()), network: u32::from(net.network()), horizon });
@@ -72,7 +97,7 @@ impl Networks {
         // A longer prefix has a greater mask. The order of equal ones stays.
         v4.sort_by_key(|sided| core::cmp::Reverse(sided.mask));
         v6.sort_by_key(|sided| core::cmp::Reverse(sided.mask));
-        Self { v4: v4.into(), v6: v6.into(), wan_links: Box::default() }
+        Self { v4: v4.into(), v6: v6.into(), first_bytes, wan_links: Box::default() }
     }
 
     /// Create networks of which all are local.
@@ -87,7 +112,18 @@ impl Networks {
     }
 
     /// Return the side that `address` is on. The caller converts a v4-mapped address to IPv4 first (rule 9).
+    #[inline]
     pub fn horizon(&self, address: IpAddr) -> Horizon {
+        let first = match address {
+            IpAddr::V4(v4) => v4.octets()[0],
+            IpAddr::V6(v6) => v6.octets()[0],
+        };
+        if self.first_bytes.contains(first) { self.longest(address) } else { Horizon::Wan }
+    }
+
+    /// Return the side of the longest prefix that contains `address`.
+    #[inline(never)]
+    fn longest(&self, address: IpAddr) -> Horizon {
         let horizon = match address {
             IpAddr::V4(v4) => {
                 let v4 = u32::from(v4);
@@ -103,8 +139,9 @@ impl Networks {
 
     /// Return the side of a sender at `address`, which is on the interface `link` if the address is link-local: such an
     /// address occurs on every link, and only the link tells them apart (RFC 4007, "Scope Zones").
+    #[inline]
     pub fn horizon_on_link(&self, address: IpAddr, link: u32) -> Horizon {
-        let is_link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        let is_link_local = link != 0 && matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
         if is_link_local && self.wan_links.contains(&link) { Horizon::Wan } else { self.horizon(address) }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use common::{Announce, BOTH, DEFAULT_PEERS, Event, MAX_PEERS, Site, http, info_hash, ip, socket, udp};
 use nakodo::clock::Running;
-use nakodo::tracker::{Admission, Answer, External, Transport};
+use nakodo::tracker::{Admission, Answer, External, Networks, Sender, Transport};
 
 /// Pairs of clients of each family and on each side; the second one requests after the first. Their source ports differ
 /// from all announced ports.
@@ -643,7 +643,9 @@ fn rule_24_several_requests_may_come_at_once() {
     let third = http::announce(&Announce::leecher(1, 6882));
     let mut received = [&first[..], &second, &third[..40]].concat();
     for request in [&first, &second] {
-        let Answer::Response { consumed, written, keep_alive: true } = site.answer(ip("203.0.113.2"), &received) else {
+        let Answer::Response { consumed, written, keep_alive: true, ok: true } =
+            site.answer(ip("203.0.113.2"), &received)
+        else {
             unreachable!("a request is answered and the connection stays");
         };
         assert_eq!(consumed, request.len(), "exactly one request is consumed");
@@ -689,7 +691,9 @@ fn rule_24_many_headers_are_fine_and_too_many_get_431() {
     let endless = [b"GET /announce?", &[b'a'; 8192][..]].concat();
     assert_eq!(site.answer(ip("203.0.113.2"), &endless), Answer::Incomplete);
     let mut out = vec![0; 1024];
-    let Answer::Response { consumed, written, keep_alive } = site.tracker.answer_long_head(&endless, &mut out) else {
+    let Answer::Response { consumed, written, keep_alive, ok: false } =
+        site.tracker.answer_long_head(&endless, &mut out)
+    else {
         unreachable!("a long head is answered");
     };
     assert_eq!((consumed, keep_alive), (endless.len(), false));
@@ -1074,9 +1078,66 @@ fn options_is_answered_with_204() {
         let request = format!("OPTIONS {target} HTTP/{version}\r\n\r\n");
         let answer =
             site.tracker.answer_request(Running::from_seconds(0), ip("10.0.0.1"), request.as_bytes(), &mut out);
-        let Answer::Response { consumed, written, keep_alive } = answer else { unreachable!("{target}") };
+        let Answer::Response { consumed, written, keep_alive, ok: true } = answer else { unreachable!("{target}") };
         assert_eq!((consumed, keep_alive), (request.len(), stays));
         assert!(out[..written].starts_with(b"HTTP/1.1 204 No Content\r\n") && out[..written].ends_with(b"\r\n\r\n"));
     }
     assert_eq!(site.tracker.counters.http_bad_requests, 0);
+}
+
+#[test]
+fn a_peer_on_the_trackers_host_is_listed_under_the_address_at_which_the_asker_reached_the_tracker() {
+    let mut settings = common::settings();
+    settings.policy.external = External {
+        v4: Some([203, 0, 113, 1].into()),
+        v6: None,
+        host_v6: Some("2001:db8:2::4".parse().expect("an address")),
+    };
+    let mut site = Site::new(settings);
+    site.told(Transport::Http, "127.0.0.1:1", Announce::seeder(1, 6881));
+    site.told(Transport::Http, "[::1]:1", Announce::seeder(1, 6881));
+    site.told(Transport::Http, "[fd00::9]:1", Announce::seeder(1, 6889));
+    for (asker, reached_at, expected) in [
+        ("192.168.1.5:1", Some("192.168.1.4"), &["192.168.1.4:6881", "[fd00::9]:6889"][..]),
+        ("192.168.1.5:1", None, &["[fd00::9]:6889"]),
+        ("192.168.1.5:1", Some("127.0.0.1"), &["[fd00::9]:6889"]),
+        ("[fd00::5]:1", Some("fd00::4"), &["[fd00::4]:6881", "[fd00::9]:6889"]),
+        ("127.0.0.1:1", Some("127.0.0.1"), &["[::1]:6881", "[fd00::9]:6889"]),
+        ("198.51.100.7:1", Some("192.168.1.4"), &["203.0.113.1:6881", "[2001:db8:2::4]:6881"]),
+        ("[2001:db8:7::7]:1", Some("2001:db8:2::4"), &["203.0.113.1:6881", "[2001:db8:2::4]:6881"]),
+    ] {
+        let asker = socket(asker);
+        let sender = Sender::new(asker, reached_at.map(ip));
+        // The port of the first peer: so that the asker on this host is that peer, and never listed to itself.
+        let port = if asker.ip().is_loopback() { 6881 } else { 6882 };
+        let request = http::announce(&Announce::leecher(1, port).with(Event::Started));
+        let mut out = vec![0; 4096];
+        let answer = site.tracker.answer_request(site.now, sender, &request, &mut out);
+        let Answer::Response { written, .. } = answer else { unreachable!("{asker}") };
+        let mut peers = http::Response::parse(&out[..written]).told().expect("admitted").peers;
+        let stop = http::announce(&Announce::leecher(1, port).with(Event::Stopped));
+        if !asker.ip().is_loopback() {
+            site.request(asker.ip(), &stop);
+        }
+        peers.sort();
+        let mut expected: Vec<_> = expected.iter().map(|text| socket(text)).collect();
+        expected.sort();
+        assert_eq!(peers, expected, "{asker} at {reached_at:?}");
+    }
+}
+
+#[test]
+fn a_link_local_neighbour_of_the_wan_is_no_local_client() {
+    let mut settings = common::settings();
+    settings.policy.wan = Admission::Whitelist;
+    let mut site = Site::new(settings.clone());
+    site.tracker.set_networks(Networks::local(&settings.lan).with_wan_links(&[3]));
+    let mut out = vec![0; 4096];
+    for (link, admitted) in [(2, true), (3, false)] {
+        let address = SocketAddr::V6(std::net::SocketAddrV6::new("fe80::5".parse().expect("an address"), 1, 0, link));
+        let request = http::announce(&Announce::seeder(1, 6881));
+        let answer = site.tracker.answer_request(site.now, Sender::from(address), &request, &mut out);
+        let Answer::Response { written, .. } = answer else { unreachable!("{address}") };
+        assert_eq!(http::Response::parse(&out[..written]).told().is_ok(), admitted, "{address}");
+    }
 }

@@ -19,13 +19,13 @@ use common::sockets::HttpClient;
 use common::{Announce, Event, http, info_hash, udp};
 use nakodo::clock::Running;
 use nakodo::net::bind;
-use nakodo::net::connection::{Buffers, Connection, RECEIVE_OCTETS, SEND_OCTETS, Wait};
+use nakodo::net::connection::{Buffers, Connection, RECEIVE_OCTETS, SEND_OCTETS, Turn, Wait};
 use nakodo::net::http::{HttpServer, Timeouts};
 use nakodo::net::server::{Patience, Server};
 use nakodo::net::udp::UdpServer;
 use nakodo::shared::Shared;
 use nakodo::store::Store;
-use nakodo::tracker::{Settings, Tracker};
+use nakodo::tracker::{Sender, Settings, Tracker};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -172,14 +172,14 @@ fn a_kept_connection_allocates_nothing() {
     let client = thread::spawn(move || read_and_write(&TcpStream::connect(address).expect("the tracker listens")));
     let (stream, from) = listener.accept().expect("a client comes");
     let (mut received, mut unsent, mut responses) = ([0; RECEIVE_OCTETS], [0; SEND_OCTETS], [0; SEND_OCTETS]);
-    let mut connection = Connection::new(from.ip());
+    let mut connection = Connection::new(Sender::from(from));
     let (mut tracker, started) = (tracker(), Instant::now());
     let mut serve = |requests: u64| {
         let enough = connection.answered() + requests;
         while connection.answered() < enough {
             let now = Running::from_seconds(1000).after(started.elapsed());
             let buffers = Buffers { received: &mut received, unsent: &mut unsent, responses: &mut responses };
-            match connection.step(None, &mut tracker, now, &stream, buffers) {
+            match connection.step(None, &mut Turn { tracker: &mut tracker, now }, &stream, buffers) {
                 Wait::End | Wait::Over => unreachable!("the connection is kept"),
                 Wait::Turn => {}
                 Wait::Request | Wait::Rest | Wait::Room => thread::yield_now(),

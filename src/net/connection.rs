@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 
 use crate::clock::Running;
-use crate::tracker::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS, Tracker};
+use crate::tracker::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS, Sender, Tracker};
 
 /// Size in bytes of a connection's receive buffer: the path of a scrape of 74 swarms alone has 5,300.
 pub const RECEIVE_OCTETS: usize = 8 * 1024;
@@ -77,6 +77,24 @@ pub struct Buffers<'a> {
     pub responses: &'a mut [u8],
 }
 
+/// The surroundings of a step, the same for all connections of a turn of the server.
+#[derive(Debug)]
+pub struct Turn<'t> {
+    /// The tracker.
+    pub tracker: &'t mut Tracker,
+    /// The time of the turn.
+    pub now: Running,
+}
+
+/// Progress of the answers of a step.
+#[derive(Clone, Copy, Debug, Default)]
+struct Progress {
+    /// Number of received bytes that are answered.
+    consumed: usize,
+    /// Number of bytes of responses that are not sent yet.
+    written: usize,
+}
+
 /// The result of [`Connection::begin`].
 #[derive(Clone, Copy, Debug)]
 pub struct Begun {
@@ -88,7 +106,7 @@ pub struct Begun {
 /// A connection, without its buffers.
 #[derive(Debug)]
 pub struct Connection {
-    client: IpAddr,
+    sender: Sender,
     waits_for: Wait,
     received_octets: usize,
     unsent_octets: usize,
@@ -100,10 +118,10 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Create the state of a new connection from `client`.
-    pub const fn new(client: IpAddr) -> Self {
+    /// Create the state of a new connection from `sender`.
+    pub const fn new(sender: Sender) -> Self {
         Self {
-            client,
+            sender,
             waits_for: Wait::Request,
             received_octets: 0,
             unsent_octets: 0,
@@ -116,7 +134,7 @@ impl Connection {
 
     /// Return the address of the client.
     pub const fn client(&self) -> IpAddr {
-        self.client
+        self.sender.address
     }
 
     /// Return the number of answered requests.
@@ -137,7 +155,7 @@ impl Connection {
             Wait::Room | Wait::Turn | Wait::End | Wait::Over => return None,
         }
         let has_received = self.receive(stream, received);
-        let read = || tracker.read_announce(self.client, &received[..self.received_octets]);
+        let read = || tracker.read_announce(self.sender, &received[..self.received_octets]);
         let request = if has_received == Ok(true) { read() } else { None };
         Some(Begun { received: has_received, request })
     }
@@ -147,8 +165,7 @@ impl Connection {
     pub fn step(
         &mut self,
         begun: Option<Begun>,
-        tracker: &mut Tracker,
-        now: Running,
+        turn: &mut Turn<'_>,
         stream: &TcpStream,
         mut buffers: Buffers<'_>,
     ) -> Wait {
@@ -157,12 +174,12 @@ impl Connection {
                 let begun =
                     begun.unwrap_or_else(|| Begun { received: self.receive(stream, buffers.received), request: None });
                 begun.received.and_then(|received| match received {
-                    true => self.answer(begun.request, tracker, now, stream, &mut buffers),
+                    true => self.answer(begun.request, turn, stream, &mut buffers),
                     false => Ok(self.waits_for),
                 })
             }
             Wait::Room | Wait::Turn => self.send_unsent(stream, &mut buffers).and_then(|sent| match sent {
-                true => self.answer(None, tracker, now, stream, &mut buffers),
+                true => self.answer(None, turn, stream, &mut buffers),
                 false => Ok(Wait::Room),
             }),
             Wait::End => self.receive_unused(stream, &mut buffers),
@@ -202,69 +219,71 @@ impl Connection {
     fn answer(
         &mut self,
         mut first: Option<AnnounceRequest>,
-        tracker: &mut Tracker,
-        now: Running,
+        turn: &mut Turn<'_>,
         stream: &TcpStream,
         buffers: &mut Buffers<'_>,
     ) -> nix::Result<Wait> {
-        let (mut begin, mut written, mut is_last) = (0, 0, false);
+        let (mut progress, mut is_last) = (Progress::default(), false);
         for _ in 0..REQUESTS_A_TURN {
-            is_last = self.ends || !self.answer_one(first.take(), tracker, now, buffers, (&mut begin, &mut written));
+            is_last = self.ends || !self.answer_one(first.take(), turn, buffers, &mut progress);
             if is_last {
                 break;
             }
             // Send when one more response of any length would no longer fit.
-            if written > TOGETHER_OCTETS {
-                self.send_responses(stream, buffers, written)?;
-                written = 0;
+            if progress.written > TOGETHER_OCTETS {
+                self.send_responses(stream, buffers, progress.written)?;
+                progress.written = 0;
                 if self.unsent_octets > 0 {
                     break;
                 }
             }
         }
-        buffers.received.copy_within(begin..self.received_octets, 0);
-        self.received_octets -= begin;
-        if written > 0 {
-            self.send_responses(stream, buffers, written)?;
+        buffers.received.copy_within(progress.consumed..self.received_octets, 0);
+        self.received_octets -= progress.consumed;
+        if progress.written > 0 {
+            self.send_responses(stream, buffers, progress.written)?;
         }
-        Ok(match () {
-            () if self.unsent_octets > 0 => Wait::Room,
-            () if self.ends => self.end(stream),
-            () if self.received_octets == 0 => Wait::Request,
-            () if is_last => Wait::Rest,
-            () => Wait::Turn,
+        Ok(if self.unsent_octets > 0 {
+            Wait::Room
+        } else if self.ends {
+            self.end(stream)
+        } else if self.received_octets == 0 {
+            Wait::Request
+        } else if is_last {
+            Wait::Rest
+        } else {
+            Wait::Turn
         })
     }
 
-    /// Answer the request at `begin`, and append the response to the `written` bytes of earlier ones. Return whether
-    /// the request was complete.
+    /// Answer the next request, and append the response to the earlier ones. Return whether the request was complete.
     fn answer_one(
         &mut self,
         read: Option<AnnounceRequest>,
-        tracker: &mut Tracker,
-        now: Running,
+        turn: &mut Turn<'_>,
         buffers: &mut Buffers<'_>,
-        (begin, written): (&mut usize, &mut usize),
+        progress: &mut Progress,
     ) -> bool {
-        let received = &buffers.received[*begin..self.received_octets];
+        let received = &buffers.received[progress.consumed..self.received_octets];
         if received.is_empty() {
             return false;
         }
-        let response = &mut buffers.responses[*written..];
+        let Turn { tracker, now } = turn;
+        let response = &mut buffers.responses[progress.written..];
         let mut answer = match read {
-            Some(request) => tracker.answer_announce(now, &request, response),
-            None => tracker.answer_request(now, self.client, received, response),
+            Some(request) => tracker.answer_announce(*now, &request, response),
+            None => tracker.answer_request(*now, self.sender, received, response),
         };
         if answer == Answer::Incomplete && received.len() == buffers.received.len() {
             answer = tracker.answer_long_head(received, response);
         }
-        let Answer::Response { consumed, written: octets, keep_alive } = answer else { return false };
-        *begin += consumed;
-        *written += octets;
+        let Answer::Response { consumed, written, keep_alive, ok } = answer else { return false };
+        progress.consumed += consumed;
+        progress.written += written;
         self.answered += 1;
         self.ends = !keep_alive;
         // After an error response the client may still be sending its request.
-        self.may_send_more |= *begin < self.received_octets || !response.starts_with(b"HTTP/1.1 200 ");
+        self.may_send_more |= progress.consumed < self.received_octets || !ok;
         true
     }
 

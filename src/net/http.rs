@@ -10,17 +10,19 @@
 //! address is greedy, new connections wait in the kernel until a connection comes to rest, ends or exceeds its time
 //! limit.
 
+#[cfg(test)]
 use core::net::IpAddr;
+use core::net::SocketAddr;
 use core::ops::Range;
 use core::time::Duration;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 
-use super::connection::{Begun, Buffers, Connection, RECEIVE_OCTETS, SEND_OCTETS, Wait};
+use super::connection::{Begun, Buffers, Connection, RECEIVE_OCTETS, SEND_OCTETS, Turn, Wait};
 use super::epoll::{Interest, Readiness, Token};
 use super::fairness::ConnectionCounts;
 use crate::clock::Running;
-use crate::tracker::{Ahead, LOOK_AHEAD, Tracker};
+use crate::tracker::{Ahead, LOOK_AHEAD, Sender, Tracker};
 
 /// Number of connections that one listener accepts in a turn.
 const ACCEPTED_A_TURN: usize = 32;
@@ -136,7 +138,9 @@ impl HttpServer {
     pub(super) fn accept(&mut self, number: usize, tracker: &mut Tracker, now: Running, readiness: &Readiness) {
         let mut serves = 0..SERVED_BEFORE_CLOSING;
         for _ in 0..ACCEPTED_A_TURN {
-            let Some(slot) = self.room(&mut serves, tracker, now, readiness) else { return };
+            let free = self.free.last().copied();
+            let slot = free.or_else(|| self.gives_way(&mut serves, tracker, now, readiness));
+            let Some(slot) = slot else { return };
             let (stream, client) = match self.listeners[number].accept() {
                 Ok(accepted) => accepted,
                 Err(error) if passes(&error) => return,
@@ -153,22 +157,10 @@ impl HttpServer {
                 self.give_up(slot, tracker);
             }
             self.free.pop();
-            self.occupy(slot, stream, client.ip(), now);
+            self.occupy(slot, stream, client, now);
             tracker.counters.http_connections += 1;
             self.advance(slot, None, tracker, now, readiness);
         }
-    }
-
-    /// Return a free slot, or the slot of a connection to close.
-    fn room(
-        &mut self,
-        serves: &mut Range<usize>,
-        tracker: &mut Tracker,
-        now: Running,
-        readiness: &Readiness,
-    ) -> Option<usize> {
-        let free = self.free.last().copied();
-        free.or_else(|| self.gives_way(serves, tracker, now, readiness))
     }
 
     /// Return the slot of a connection to close for a new one; it may have ended by itself just now. If no connection
@@ -206,8 +198,10 @@ impl HttpServer {
         self.slots[slot].as_ref().map(|occupied| (occupied.connection.waits_for(), occupied.connection.answered()))
     }
 
-    fn occupy(&mut self, slot: usize, stream: TcpStream, client: IpAddr, now: Running) {
-        self.slots[slot] = Some(Occupied { stream, connection: Connection::new(client), since: now, interest: None });
+    fn occupy(&mut self, slot: usize, stream: TcpStream, client: SocketAddr, now: Running) {
+        let reached_at = stream.local_addr().ok().map(|local| local.ip());
+        let sender = Sender::new(client, reached_at);
+        self.slots[slot] = Some(Occupied { stream, connection: Connection::new(sender), since: now, interest: None });
     }
 
     /// Return the slot of the connection at rest with the earliest deadline. A connection that is ending has the
@@ -288,7 +282,7 @@ impl HttpServer {
             self.buffers[slot * CONNECTION_OCTETS..][..CONNECTION_OCTETS].split_at_mut(RECEIVE_OCTETS);
         let buffers = Buffers { received, unsent, responses: &mut self.responses };
         let before = (occupied.connection.waits_for(), occupied.connection.answered());
-        let waits_for = occupied.connection.step(begun, tracker, now, &occupied.stream, buffers);
+        let waits_for = occupied.connection.step(begun, &mut Turn { tracker, now }, &occupied.stream, buffers);
         if (waits_for, occupied.connection.answered()) != before {
             occupied.since = now;
         }

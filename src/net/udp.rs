@@ -2,7 +2,7 @@
 
 use core::array;
 use core::ffi::c_uint;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::ops::Range;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::UdpSocket;
@@ -17,7 +17,7 @@ use nix::sys::socket::{
 };
 
 use crate::clock::Running;
-use crate::tracker::{Ahead, LOOK_AHEAD, Tracker};
+use crate::tracker::{Ahead, LOOK_AHEAD, Sender, Tracker};
 use crate::wire;
 use crate::wire::udp::MAX_REPLY_OCTETS;
 
@@ -44,6 +44,21 @@ struct Datagram<S> {
     remote: S,
     local: Option<Local>,
     octets: usize,
+}
+
+impl<S: Copy + Into<SocketAddr>> Datagram<S> {
+    fn sender(&self) -> Sender {
+        Sender::new(self.remote.into(), self.local.map(Local::address))
+    }
+}
+
+impl Local {
+    fn address(self) -> IpAddr {
+        match self {
+            Self::V4(address) => address.into(),
+            Self::V6 { address, .. } => address.into(),
+        }
+    }
 }
 
 /// The replies of a batch, in the form that the kernel takes.
@@ -146,7 +161,7 @@ impl<S: SockaddrLike + Copy + Into<SocketAddr>> Batches<S> {
         let mut spare = outgoing.next();
         for (datagram, bytes) in datagrams.iter().zip(self.incoming.chunks_exact(DATAGRAM_OCTETS)) {
             let Some(out) = spare.take() else { break };
-            let octets = tracker.answer_datagram(now, datagram.remote.into(), &bytes[..datagram.octets], out);
+            let octets = tracker.answer_datagram(now, datagram.sender(), &bytes[..datagram.octets], out);
             if octets == 0 {
                 spare = Some(out);
                 continue;
@@ -176,7 +191,7 @@ impl<S: SockaddrLike + Copy + Into<SocketAddr>> Batches<S> {
 
     fn receive(&mut self) -> Vec<Datagram<S>, BATCH> {
         let mut datagrams = Vec::new();
-        let mut told_where = true;
+        let mut all_have_local = true;
         let mut buffers = self.incoming.chunks_exact_mut(DATAGRAM_OCTETS);
         let mut slices: [_; BATCH] = array::from_fn(|_| [IoSliceMut::new(buffers.next().unwrap_or_default())]);
         let fd = self.socket.as_raw_fd();
@@ -185,13 +200,13 @@ impl<S: SockaddrLike + Copy + Into<SocketAddr>> Batches<S> {
         // continues.
         for message in received.into_iter().flatten() {
             let local = message.cmsgs().ok().and_then(|mut messages| messages.find_map(local_of));
-            told_where &= local.is_some();
+            all_have_local &= local.is_some();
             // The kernel gives the source of every datagram. If it were missing, the datagrams after it would be
             // useless too.
             let Some(remote) = message.address else { break };
             let _ = datagrams.push(Datagram { remote, local, octets: message.bytes });
         }
-        if !told_where {
+        if !all_have_local {
             // The kernel has shortened the control buffer's length in the header, and it would stay short.
             self.receive_headers = MultiHeaders::preallocate(BATCH, Some((self.local_address_space)()));
         }
@@ -225,11 +240,11 @@ impl<'a, S: SockaddrLike + Copy> Replies<'a, S> {
     fn send_from(
         &self,
         local: Option<Local>,
-        which: Range<usize>,
+        batch: Range<usize>,
         fd: RawFd,
         headers: &mut MultiHeaders<S>,
     ) -> nix::Result<usize> {
-        let (octets, remotes) = (&self.octets[which.clone()], &self.remotes[which]);
+        let (octets, remotes) = (&self.octets[batch.clone()], &self.remotes[batch]);
         let flags = MsgFlags::MSG_DONTWAIT;
         let sent = match local {
             Some(Local::V4(address)) => {

@@ -48,5 +48,5 @@ pub use forget::{ForgetStep, Milestone};
 pub(crate) use line::{LINE_OCTETS, LineIndex, PEERS4_PER_LINE, PEERS6_PER_LINE};
 pub use prefetch::{Ahead, LOOK_AHEAD};
 pub(crate) use role::Role;
-pub(crate) use select::{Asker, SLACK, external_octets};
+pub(crate) use select::{Asker, SLACK, octets_of};
 pub(crate) use swarms::{Pool, Stored, Upserted};

@@ -3,6 +3,8 @@
 //! A selection ends after [`LINES_LOOKED_AT`] lines, or with the chain in which it reaches that number. This bounds the
 //! cost when a seeder, which needs leechers only, asks in a swarm of a hundred thousand seeders.
 
+use core::net::IpAddr;
+
 use super::age::Tick;
 use super::chain::{self, Place};
 use super::endpoint::address_of;
@@ -13,7 +15,7 @@ use super::meta_word::{MetaWord, RoleCounts, SlotMask, WORD_PEERS};
 use super::role::Role;
 use super::swarms::Pool;
 use super::tree;
-use crate::horizon::{External, Horizon, Reach, reach};
+use crate::horizon::{Horizon, Reach, reach};
 use crate::wire::SwarmCounts;
 
 /// Number of lines after which a selection ends.
@@ -37,8 +39,10 @@ pub(crate) struct Asker<F: Family> {
     pub(crate) reach: Reach,
     /// Whether it downloads nothing more, so that only leechers are useful to it.
     pub(crate) complete: bool,
-    /// The address that replaces the address of a LAN peer in a reply to a WAN asker.
+    /// The address that replaces a private address of a LAN peer in a reply to a WAN asker.
     pub(crate) external: Option<[u8; 16]>,
+    /// The address that replaces the loopback address of a peer on this host, for askers elsewhere.
+    pub(crate) host: Option<[u8; 16]>,
 }
 
 /// Number of endpoints that a selection may write beyond the wanted number: it first copies a whole line, and then
@@ -175,15 +179,14 @@ impl<F: Family> Selection<'_, F> {
 impl<F: Family> Asker<F> {
     /// Return the endpoint under which this asker may receive a LAN peer, or `None` if it may not receive that peer.
     fn endpoint_of_lan_peer(&self, mut endpoint: F::Endpoint) -> Option<F::Endpoint> {
-        let reach = reach_of(&endpoint);
-        match self.horizon {
-            Horizon::Lan if reach == Reach::Host && self.reach != Reach::Host => return None,
-            Horizon::Wan if reach != Reach::Public => {
-                let (address, _) = endpoint.as_mut().split_last_chunk_mut::<2>()?;
-                address.copy_from_slice(self.external.as_ref()?.get(..address.len())?);
-            }
-            _ => {}
-        }
+        let replacement = match (reach_of(&endpoint), self.horizon) {
+            (Reach::Host, _) if self.reach == Reach::Host => return Some(endpoint),
+            (Reach::Host, _) => self.host.as_ref()?,
+            (Reach::Private, Horizon::Wan) => self.external.as_ref()?,
+            (Reach::Private, Horizon::Lan) | (Reach::Public, _) => return Some(endpoint),
+        };
+        let (address, _) = endpoint.as_mut().split_last_chunk_mut::<2>()?;
+        address.copy_from_slice(replacement.get(..address.len())?);
         Some(endpoint)
     }
 }
@@ -192,13 +195,13 @@ fn reach_of(endpoint: &impl AsRef<[u8]>) -> Reach {
     reach(address_of(endpoint))
 }
 
-/// Return the bytes of the gateway's external address of one family.
-pub(crate) fn external_octets<F: Family>(external: External) -> Option<[u8; 16]> {
+/// Return the bytes of `address`, if it is of this family.
+pub(crate) fn octets_of<F: Family>(address: Option<IpAddr>) -> Option<[u8; 16]> {
     let mut octets = [0; 16];
-    if F::ROOT == V4::ROOT {
-        octets[..4].copy_from_slice(&external.v4?.octets());
-    } else {
-        octets = external.v6?.octets();
+    match address? {
+        IpAddr::V4(v4) if F::ROOT == V4::ROOT => octets[..4].copy_from_slice(&v4.octets()),
+        IpAddr::V6(v6) if F::ROOT != V4::ROOT => octets = v6.octets(),
+        _ => return None,
     }
     Some(octets)
 }

@@ -1,17 +1,17 @@
 //! An announce: admit the client, store it as a peer, and select other peers for the reply.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{Caller, Refusal, Tracker};
 use crate::clock::Running;
+use crate::horizon::{External, Horizon};
 use crate::pool::{
-    Ahead, Asker, Family, LineIndex, Place, Pool, Role, Stored, Tick, Upserted, V4, V6, address_of, endpoint,
-    external_octets,
+    Ahead, Asker, Family, LineIndex, Place, Pool, Role, Stored, Tick, Upserted, V4, V6, address_of, endpoint, octets_of,
 };
 use crate::wire::{Announce, AnnounceReply, Event, SwarmCounts, Transport, udp};
 
 /// Maximum number of peers in the reply to a client that announces too early.
-const PEERS_FOR_THE_EARLY: usize = 8;
+const EARLY_PEERS: usize = 8;
 
 /// Outcome of an announce that was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +30,16 @@ pub(super) enum Outcome {
 
 /// The swarms of an info-hash on both sides of the horizon, the client's side first.
 type Swarms = [Option<LineIndex>; 2];
+
+/// An announce that was admitted.
+#[derive(Clone, Copy, Debug)]
+struct Admitted<'a> {
+    caller: &'a Caller,
+    announce: &'a Announce,
+    role: Role,
+    transport: Transport,
+    tick: Tick,
+}
 
 /// Outcome of an announce, and the place of the client.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +62,7 @@ impl Tracker {
         transport: Transport,
         announce: &Announce,
     ) -> Result<AnnounceReply<'_>, Refusal> {
-        let caller = self.who(from);
+        let caller = self.caller(from.into());
         self.announce_from(now, &caller, transport, announce)
     }
 
@@ -64,26 +74,25 @@ impl Tracker {
         transport: Transport,
         announce: &Announce,
     ) -> Result<AnnounceReply<'_>, Refusal> {
-        let tick = self.pool.advance_to(now);
-        let admitted = self.may_announce(now, caller, announce);
-        let role = Role::of(announce);
-        let stored = admitted.map(|()| self.store(tick, caller, announce, role));
+        let admitted =
+            Admitted { caller, announce, role: Role::of(announce), transport, tick: self.pool.advance_to(now) };
+        let stored = self.may_announce(now, caller, announce).map(|()| self.store(&admitted));
         self.counters.announce(transport, announce, stored.map(|kept| kept.outcome));
         let kept = stored?;
         if kept.outcome == Outcome::Added {
             self.sources.add(caller.address);
         }
-        let counted = self.tell(tick, caller, announce, role, transport, &kept);
-        let mut counts = counted.unwrap_or_else(|| self.counts(tick, kept.swarms));
+        let counted = self.select(&admitted, &kept);
+        let mut counts = counted.unwrap_or_else(|| self.counts(admitted.tick, kept.swarms));
         if kept.outcome == Outcome::NotStored {
-            count(&mut counts, role);
+            count(&mut counts, admitted.role);
         }
         Ok(AnnounceReply {
             interval_seconds: self.interval_seconds(),
             min_interval_seconds: self.pace.min_interval_seconds,
             counts,
-            peers4: self.peers4[..self.peers4_told].as_flattened(),
-            peers6: self.peers6[..self.peers6_told].as_flattened(),
+            peers4: self.peers4[..self.peers4_selected].as_flattened(),
+            peers6: self.peers6[..self.peers6_selected].as_flattened(),
             external_ip: caller.address,
         })
     }
@@ -102,21 +111,16 @@ impl Tracker {
     }
 
     /// Store the announcing peer, or remove it.
-    fn store(&mut self, now: Tick, caller: &Caller, announce: &Announce, role: Role) -> Kept {
-        match caller.address {
-            IpAddr::V4(v4) => self.store_in::<V4>(now, caller, announce, endpoint(&v4.octets(), announce.port), role),
-            IpAddr::V6(v6) => self.store_in::<V6>(now, caller, announce, endpoint(&v6.octets(), announce.port), role),
+    fn store(&mut self, admitted: &Admitted<'_>) -> Kept {
+        let port = admitted.announce.port;
+        match admitted.caller.address {
+            IpAddr::V4(v4) => self.store_in::<V4>(admitted, endpoint(&v4.octets(), port)),
+            IpAddr::V6(v6) => self.store_in::<V6>(admitted, endpoint(&v6.octets(), port)),
         }
     }
 
-    fn store_in<F: Family>(
-        &mut self,
-        tick: Tick,
-        caller: &Caller,
-        announce: &Announce,
-        endpoint: F::Endpoint,
-        role: Role,
-    ) -> Kept {
+    fn store_in<F: Family>(&mut self, admitted: &Admitted<'_>, endpoint: F::Endpoint) -> Kept {
+        let Admitted { caller, announce, role, tick, .. } = *admitted;
         let mut other = self.pool.find(&announce.info_hash, caller.other_horizon());
         if announce.event == Event::Stopped {
             let own = self.pool.find(&announce.info_hash, caller.horizon);
@@ -128,7 +132,7 @@ impl Tracker {
         self.pool.note_reach(caller.horizon, caller.reach);
         let mut upserted = self.pool.upsert::<F>(&announce.info_hash, caller.horizon, endpoint, role, tick);
         if upserted.stored == Stored::Full {
-            upserted = self.store_where_full::<F>(tick, caller, announce, endpoint);
+            upserted = self.store_where_full::<F>(admitted, endpoint);
             // The eviction may have removed the last peers of the swarm on the other side, and freed its line.
             other = self.pool.find(&announce.info_hash, caller.other_horizon());
         }
@@ -139,20 +143,15 @@ impl Tracker {
     /// Evict peers, and store the client if this made room.
     #[cold]
     #[inline(never)]
-    fn store_where_full<F: Family>(
-        &mut self,
-        tick: Tick,
-        caller: &Caller,
-        announce: &Announce,
-        endpoint: F::Endpoint,
-    ) -> Upserted {
+    fn store_where_full<F: Family>(&mut self, admitted: &Admitted<'_>, endpoint: F::Endpoint) -> Upserted {
+        let Admitted { caller, announce, role, tick, .. } = *admitted;
         let evicted = self.pool.make_room(tick, address_of(&endpoint), self.pace.stale_after_ticks);
         self.counters.evicted(evicted);
         if self.pool.is_full() && !evicted.any() {
             let swarm = self.pool.find(&announce.info_hash, caller.horizon);
             return Upserted { stored: Stored::Full, swarm, place: None };
         }
-        self.pool.upsert::<F>(&announce.info_hash, caller.horizon, endpoint, Role::of(announce), tick)
+        self.pool.upsert::<F>(&announce.info_hash, caller.horizon, endpoint, role, tick)
     }
 
     fn outcome(&mut self, announce: &Announce, stored: Stored, swarm: Option<LineIndex>) -> Outcome {
@@ -178,85 +177,88 @@ impl Tracker {
         let wanted = announce.num_want.map_or(usize::from(self.policy.default_peers), |wanted| wanted as usize);
         match outcome {
             Outcome::Left => 0,
-            Outcome::Early => wanted.min(PEERS_FOR_THE_EARLY),
+            Outcome::Early => wanted.min(EARLY_PEERS),
             _ => wanted.min(usize::from(self.policy.max_peers)),
         }
     }
 
     /// Write the peers of the reply into the buffers. If this visited every peer of the swarm, it also counted them:
     /// return these counts, so that the caller need not count again.
-    fn tell(
-        &mut self,
-        tick: Tick,
-        caller: &Caller,
-        announce: &Announce,
-        role: Role,
-        transport: Transport,
-        kept: &Kept,
-    ) -> Option<SwarmCounts> {
-        self.peers4_told = 0;
-        self.peers6_told = 0;
-        let wanted = self.wanted(announce, kept.outcome);
+    fn select(&mut self, admitted: &Admitted<'_>, kept: &Kept) -> Option<SwarmCounts> {
+        self.peers4_selected = 0;
+        self.peers6_selected = 0;
+        let wanted = self.wanted(admitted.announce, kept.outcome);
         if wanted == 0 {
             return None;
         }
-        if let [Some(swarm), None] = kept.swarms
-            && self.pool.shows_all(caller.horizon, caller.reach)
-        {
-            let complete = role != Role::Leecher;
-            let all = match caller.address {
-                IpAddr::V4(_) => {
-                    let (out, wanted) = (&mut self.peers4[..], wanted.min(udp::MAX_PEERS4));
-                    let all = self.pool.select_all::<V4>(swarm, kept.place, complete, tick, out, wanted);
-                    all.map(|(told, counts)| (&mut self.peers4_told, told, counts))
-                }
-                IpAddr::V6(_) => {
-                    let (out, wanted) = (&mut self.peers6[..], wanted.min(most_peers6(transport)));
-                    let all = self.pool.select_all::<V6>(swarm, kept.place, complete, tick, out, wanted);
-                    all.map(|(told, counts)| (&mut self.peers6_told, told, counts))
-                }
-            };
-            if let Some((peers_told, told, counts)) = all {
-                *peers_told = told;
-                return Some(counts);
-            }
+        let all = self.select_all(admitted, kept, wanted);
+        if all.is_none() {
+            self.select_some(admitted, kept, wanted);
         }
-        self.choose(tick, caller, announce, transport, kept, wanted);
-        None
+        all
+    }
+
+    /// Select and count all useful peers, if they are in one small swarm and the client may receive each of them.
+    #[inline]
+    fn select_all(&mut self, admitted: &Admitted<'_>, kept: &Kept, wanted: usize) -> Option<SwarmCounts> {
+        let Admitted { caller, role, transport, tick, .. } = *admitted;
+        let [Some(swarm), None] = kept.swarms else { return None };
+        if !self.pool.shows_all(caller.horizon, caller.reach) {
+            return None;
+        }
+        let complete = role != Role::Leecher;
+        if caller.address.is_ipv4() {
+            let (out, wanted) = (&mut self.peers4[..], wanted.min(udp::MAX_PEERS4));
+            let (selected, counts) = self.pool.select_all::<V4>(swarm, kept.place, complete, tick, out, wanted)?;
+            self.peers4_selected = selected;
+            Some(counts)
+        } else {
+            let (out, wanted) = (&mut self.peers6[..], wanted.min(most_peers6(transport)));
+            let (selected, counts) = self.pool.select_all::<V6>(swarm, kept.place, complete, tick, out, wanted)?;
+            self.peers6_selected = selected;
+            Some(counts)
+        }
     }
 
     /// Select peers from swarms of any size, on both sides of the horizon. A UDP reply has only peers of the packet's
     /// family (rule 10).
     #[inline(never)]
-    fn choose(
-        &mut self,
-        tick: Tick,
-        caller: &Caller,
-        announce: &Announce,
-        transport: Transport,
-        kept: &Kept,
-        wanted: usize,
-    ) {
+    fn select_some(&mut self, admitted: &Admitted<'_>, kept: &Kept, wanted: usize) {
+        let Admitted { caller, announce, transport, tick, .. } = *admitted;
         let (endpoint4, endpoint6) = match caller.address {
-            IpAddr::V4(v4) => (endpoint(&v4.octets(), announce.port), [0; 18]),
-            IpAddr::V6(v6) => ([0; 6], endpoint(&v6.octets(), announce.port)),
+            IpAddr::V4(v4) => (endpoint(&v4.octets(), announce.port), V6::NO_ENDPOINT),
+            IpAddr::V6(v6) => (V4::NO_ENDPOINT, endpoint(&v6.octets(), announce.port)),
         };
-        let (Caller { horizon, reach, .. }, complete) = (*caller, Role::of(announce) != Role::Leecher);
-        let swarms = kept.swarms;
-        let stored = swarms[0].zip(kept.place);
         if transport == Transport::Http || caller.address.is_ipv4() {
-            let external = external_octets::<V4>(self.policy.external);
-            let stored = stored.filter(|_| caller.address.is_ipv4());
-            let asker = Asker { endpoint: endpoint4, stored, horizon, reach, complete, external };
+            let asker = self.asker::<V4>(admitted, kept, endpoint4);
             let wanted = wanted.min(udp::MAX_PEERS4);
-            self.peers4_told = select::<V4>(&mut self.pool, swarms, &asker, tick, &mut *self.peers4, wanted);
+            self.peers4_selected = select::<V4>(&mut self.pool, kept.swarms, &asker, tick, &mut *self.peers4, wanted);
         }
         if transport == Transport::Http || caller.address.is_ipv6() {
-            let external = external_octets::<V6>(self.policy.external);
-            let stored = stored.filter(|_| caller.address.is_ipv6());
-            let asker = Asker { endpoint: endpoint6, stored, horizon, reach, complete, external };
+            let asker = self.asker::<V6>(admitted, kept, endpoint6);
             let wanted = wanted.min(most_peers6(transport));
-            self.peers6_told = select::<V6>(&mut self.pool, swarms, &asker, tick, &mut *self.peers6, wanted);
+            self.peers6_selected = select::<V6>(&mut self.pool, kept.swarms, &asker, tick, &mut *self.peers6, wanted);
+        }
+    }
+
+    /// Return the client as the asker for peers of a family, in which it has this endpoint.
+    fn asker<F: Family>(&self, admitted: &Admitted<'_>, kept: &Kept, endpoint: F::Endpoint) -> Asker<F> {
+        let Caller { horizon, reach, reached_at, .. } = *admitted.caller;
+        let External { v4, v6, host_v6 } = self.policy.external;
+        let of_family = |v4: Option<Ipv4Addr>, v6: Option<Ipv6Addr>| {
+            octets_of::<F>(v4.map(IpAddr::V4)).or_else(|| octets_of::<F>(v6.map(IpAddr::V6)))
+        };
+        Asker {
+            endpoint,
+            stored: kept.swarms[0].zip(kept.place).filter(|_| endpoint != F::NO_ENDPOINT),
+            horizon,
+            reach,
+            complete: admitted.role != Role::Leecher,
+            external: of_family(v4, v6),
+            host: match horizon {
+                Horizon::Lan => octets_of::<F>(reached_at.filter(|address| !address.is_loopback())),
+                Horizon::Wan => of_family(v4, host_v6),
+            },
         }
     }
 
@@ -293,12 +295,12 @@ fn select<F: Family>(
     out: &mut [F::Endpoint],
     wanted: usize,
 ) -> usize {
-    let mut told = 0;
+    let mut selected = 0;
     for swarm in swarms.into_iter().flatten() {
-        let Some(rest) = out.get_mut(told..) else { break };
-        told += pool.select::<F>(swarm, asker, now, rest, wanted - told);
+        let Some(rest) = out.get_mut(selected..) else { break };
+        selected += pool.select::<F>(swarm, asker, now, rest, wanted - selected);
     }
-    told
+    selected
 }
 
 /// Add a client that is not stored to the counts of its reply: they include the client (rule 8).

@@ -3,7 +3,7 @@
 use core::fmt::Write;
 use core::net::IpAddr;
 
-use super::{Ahead, Caller, Refusal, Tracker};
+use super::{Ahead, Caller, Refusal, Sender, Tracker};
 use crate::clock::Running;
 use crate::horizon::Horizon;
 use crate::http::query::parameters;
@@ -17,11 +17,11 @@ pub const MAX_RESPONSE_OCTETS: usize = {
     if announce > http::MAX_SCRAPE_REPLY_OCTETS { announce } else { http::MAX_SCRAPE_REPLY_OCTETS }
 };
 
-const NOT_FOUND: &str = "nothing here: this is a BitTorrent tracker, its paths are /announce and /scrape\n";
+const NOT_FOUND: &str = "Not found. This is a BitTorrent tracker; its paths are /announce and /scrape.\n";
 const FRONT_PAGE: &str = "This is nakodo, a BitTorrent tracker. Put this address with /announce into a torrent.\n";
-const BAD_REQUEST: &str = "that is not an HTTP request\n";
-const BAD_METHOD: &str = "only GET and HEAD are answered\n";
-const HEAD_TOO_LONG: &str = "the head of this request is too long\n";
+const BAD_REQUEST: &str = "The request is not valid HTTP.\n";
+const BAD_METHOD: &str = "Method not allowed. The tracker answers GET, HEAD and OPTIONS.\n";
+const HEAD_TOO_LONG: &str = "The head of the request is too long.\n";
 
 /// Time after which a client that should never come back may ask again, if it does not know BEP 31.
 const NEVER_SECONDS: u32 = 24 * 60 * 60;
@@ -52,6 +52,8 @@ pub enum Answer {
         written: usize,
         /// Whether the connection stays open.
         keep_alive: bool,
+        /// Whether the request was served. If not, the client may still be sending the rest of it.
+        ok: bool,
     },
 }
 
@@ -73,16 +75,17 @@ impl AnnounceRequest {
 }
 
 impl Tracker {
-    /// Read the first request in `received`, which came from `from`, if it is a complete and valid announce.
+    /// Read the first request in `received`, which came from `sender`, if it is a complete and valid announce.
     ///
     /// This serves a batch: read several announces, prefetch for all of them ([`Tracker::look_ahead`]), and then answer
     /// each. For one request of any kind, call [`Self::answer_request`].
-    pub fn read_announce(&self, from: IpAddr, received: &[u8]) -> Option<AnnounceRequest> {
+    pub fn read_announce(&self, sender: impl Into<Sender>, received: &[u8]) -> Option<AnnounceRequest> {
         let HeadStatus::Complete(head) = parse_head(received) else { return None };
         if !is_answered(head.method) || Target::of(head.path) != Target::Announce {
             return None;
         }
-        let (caller, announce) = (self.client_behind(from, &head).ok()?, http::parse_announce(head.query).ok()?);
+        let (caller, announce) =
+            (self.client_behind(sender.into(), &head).ok()?, http::parse_announce(head.query).ok()?);
         Some(AnnounceRequest {
             caller,
             announce,
@@ -96,17 +99,24 @@ impl Tracker {
     pub fn answer_announce(&mut self, now: Running, request: &AnnounceRequest, out: &mut [u8]) -> Answer {
         let AnnounceRequest { caller, announce, consumed, keep_alive, method } = *request;
         let written = self.respond_to_announce(now, &caller, &announce, keep_alive, out).unwrap_or(0);
-        Answer::Response { consumed, written: sent_octets(method, &out[..written]), keep_alive }
+        Answer::Response { consumed, written: sent_octets(method, &out[..written]), keep_alive, ok: true }
     }
 
-    /// Answer the first request in `received`, which came from `from`. The response is written to the start of `out`,
+    /// Answer the first request in `received`, which came from `sender`. The response is written to the start of `out`,
     /// which must have [`MAX_RESPONSE_OCTETS`] bytes.
-    pub fn answer_request(&mut self, now: Running, from: IpAddr, received: &[u8], out: &mut [u8]) -> Answer {
+    pub fn answer_request(
+        &mut self,
+        now: Running,
+        sender: impl Into<Sender>,
+        received: &[u8],
+        out: &mut [u8],
+    ) -> Answer {
         match parse_head(received) {
             HeadStatus::Complete(head) => {
-                let written = self.respond(now, from, &head, out);
+                let ok = is_served(&head);
+                let written = self.respond(now, sender.into(), &head, out).unwrap_or(0);
                 let written = sent_octets(head.method, &out[..written]);
-                Answer::Response { consumed: head.octets, written, keep_alive: head.keep_alive }
+                Answer::Response { consumed: head.octets, written, keep_alive: head.keep_alive, ok }
             }
             HeadStatus::Incomplete => Answer::Incomplete,
             HeadStatus::Malformed => self.give_up_on(received, Status::BadRequest, BAD_REQUEST, out),
@@ -122,49 +132,54 @@ impl Tracker {
     fn give_up_on(&mut self, received: &[u8], status: Status, text: &str, out: &mut [u8]) -> Answer {
         self.counters.http_bad_requests += 1;
         let written = http::emit_plain(out, status, text, false).unwrap_or(0);
-        Answer::Response { consumed: received.len(), written, keep_alive: false }
+        Answer::Response { consumed: received.len(), written, keep_alive: false, ok: false }
     }
 
-    fn respond(&mut self, now: Running, from: IpAddr, head: &Head<'_>, out: &mut [u8]) -> usize {
+    fn respond(&mut self, now: Running, sender: Sender, head: &Head<'_>, out: &mut [u8]) -> Result<usize, Full> {
         let keep_alive = head.keep_alive;
         if head.method == Method::Options {
-            return http::emit_options(out, keep_alive).unwrap_or(0);
+            return http::emit_options(out, keep_alive);
         }
         if !is_answered(head.method) {
             self.counters.http_bad_requests += 1;
-            return http::emit_plain(out, Status::MethodNotAllowed, BAD_METHOD, keep_alive).unwrap_or(0);
+            return http::emit_plain(out, Status::MethodNotAllowed, BAD_METHOD, keep_alive);
         }
-        let written = match Target::of(head.path) {
+        match Target::of(head.path) {
             Target::Other if names_an_info_hash(head.query) => self.answer_at_wrong_path(head, out),
-            Target::Other if head.path == b"/" => http::emit_plain(out, Status::Ok, FRONT_PAGE, keep_alive),
+            Target::Other if is_front_page(head) => http::emit_plain(out, Status::Ok, FRONT_PAGE, keep_alive),
             Target::Other => {
                 self.counters.http_not_found += 1;
                 http::emit_plain(out, Status::NotFound, NOT_FOUND, keep_alive)
             }
-            target => match self.client_behind(from, head) {
+            target => match self.client_behind(sender, head) {
                 Ok(caller) if target == Target::Announce => {
                     self.answer_http_announce(now, &caller, head.query, keep_alive, out)
                 }
                 Ok(caller) => self.answer_http_scrape(now, &caller, head.query, keep_alive, out),
-                Err(refusal) => self.refuse_forwarded(from, refusal, keep_alive, out),
+                Err(hidden) => self.refuse_forwarded(sender.address, hidden, keep_alive, out),
             },
-        };
-        written.unwrap_or(0)
+        }
     }
 
     /// Return whether `address` is that of a proxy, which forwards the requests of other clients.
+    #[inline]
     pub fn is_proxy(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
+        // Most trackers have no proxy.
+        !self.policy.proxies.is_empty() && self.is_in_proxies(address.to_canonical())
+    }
+
+    #[inline(never)]
+    fn is_in_proxies(&self, address: IpAddr) -> bool {
         self.policy.proxies.iter().any(|proxy| proxy.contains(&address))
     }
 
     /// Return the client of a request: the client that a trusted proxy names, or else the sender itself (rule 25).
-    fn client_behind(&self, from: IpAddr, head: &Head<'_>) -> Result<Caller, Hidden> {
-        if self.is_proxy(from) {
+    fn client_behind(&self, sender: Sender, head: &Head<'_>) -> Result<Caller, Hidden> {
+        if self.is_proxy(sender.address) {
             let client = forwarded_client(head, self.policy.forwarded_header, |hop| self.is_proxy(hop));
-            return client.map(|client| self.who(client)).map_err(Hidden::ByProxy);
+            return client.map(|client| self.caller(client.into())).map_err(Hidden::ByProxy);
         }
-        let caller = self.who(from);
+        let caller = self.caller(sender);
         let forgotten = head.is_forwarded && caller.horizon == Horizon::Lan && !self.names_local_clients_only(head);
         if forgotten { Err(Hidden::ByForgottenProxy) } else { Ok(caller) }
     }
@@ -282,6 +297,16 @@ impl Tracker {
             keep_alive,
         )
     }
+}
+
+fn is_front_page(head: &Head<'_>) -> bool {
+    head.path == b"/"
+}
+
+/// Return whether the response to this request has a status of success.
+fn is_served(head: &Head<'_>) -> bool {
+    let is_page = Target::of(head.path) != Target::Other || is_front_page(head) || names_an_info_hash(head.query);
+    head.method == Method::Options || is_answered(head.method) && is_page
 }
 
 const fn is_answered(method: Method) -> bool {

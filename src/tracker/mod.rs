@@ -14,7 +14,7 @@ mod settings;
 mod suspects;
 mod udp;
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::TryReserveError;
 
@@ -66,9 +66,9 @@ pub struct Tracker {
     pub counters: Counters,
     /// Buffer for the endpoints of the peers in the current reply, and the number of these peers, for each family.
     peers4: Box<[[u8; 6]; MAX_PEERS4 + SLACK]>,
-    peers4_told: usize,
+    peers4_selected: usize,
     peers6: Box<[[u8; 18]; MAX_PEERS4 + SLACK]>,
-    peers6_told: usize,
+    peers6_selected: usize,
 }
 
 /// Reason to refuse an announce or a scrape.
@@ -99,6 +99,42 @@ impl Refusal {
     }
 }
 
+/// Sender of a request, as the socket reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// The interface of a link-local IPv6 address (its scope id), or 0.
+    pub link: u32,
+    /// The address of this host at which the request arrived, if it is known.
+    pub reached_at: Option<IpAddr>,
+}
+
+impl Sender {
+    /// Create the sender at `socket`, whose request arrived at the address `reached_at` of this host.
+    #[inline]
+    pub fn new(socket: SocketAddr, reached_at: Option<IpAddr>) -> Self {
+        let link = if let SocketAddr::V6(v6) = socket { v6.scope_id() } else { 0 };
+        Self { address: socket.ip(), port: socket.port(), link, reached_at }
+    }
+}
+
+impl From<SocketAddr> for Sender {
+    #[inline]
+    fn from(socket: SocketAddr) -> Self {
+        Self::new(socket, None)
+    }
+}
+
+impl From<IpAddr> for Sender {
+    #[inline]
+    fn from(address: IpAddr) -> Self {
+        Self { address, port: 0, link: 0, reached_at: None }
+    }
+}
+
 /// The client that sent a request.
 #[derive(Clone, Copy, Debug)]
 struct Caller {
@@ -106,6 +142,8 @@ struct Caller {
     address: IpAddr,
     horizon: Horizon,
     reach: Reach,
+    /// The address of this host at which it reached the tracker, if it is known.
+    reached_at: Option<IpAddr>,
 }
 
 impl Caller {
@@ -185,9 +223,9 @@ impl Tracker {
             random,
             counters: Counters::default(),
             peers4: Box::new([[0; 6]; MAX_PEERS4 + SLACK]),
-            peers4_told: 0,
+            peers4_selected: 0,
             peers6: Box::new([[0; 18]; MAX_PEERS4 + SLACK]),
-            peers6_told: 0,
+            peers6_selected: 0,
         })
     }
 
@@ -240,17 +278,20 @@ impl Tracker {
         &self.policy
     }
 
-    fn who(&self, from: IpAddr) -> Caller {
-        let address = from.to_canonical();
+    #[inline]
+    fn caller(&self, sender: Sender) -> Caller {
+        let address = sender.address.to_canonical();
         let reach = match address {
             IpAddr::V4(v4) => reach(&v4.octets()),
             IpAddr::V6(v6) => reach(&v6.octets()),
         };
-        Caller { address, horizon: self.networks.horizon(address), reach }
+        let horizon = self.networks.horizon_on_link(address, sender.link);
+        Caller { address, horizon, reach, reached_at: sender.reached_at }
     }
 
     /// Check whether a client may announce or scrape. An announce restarts the idle time of its whitelist entry, which
     /// keeps the entry from being retired.
+    #[inline(always)]
     fn admission(&mut self, now: Running, caller: &Caller, announces: bool) -> Result<(), Refusal> {
         let admission = match caller.horizon {
             Horizon::Lan => self.policy.lan,

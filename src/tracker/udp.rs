@@ -1,8 +1,6 @@
 //! UDP: one datagram in, at most one out (BEP 15).
 
-use core::net::SocketAddr;
-
-use super::{Caller, Refusal, Tracker};
+use super::{Caller, Refusal, Sender, Tracker};
 use crate::clock::Running;
 use crate::wire::{Announce, Full, Transport, udp};
 
@@ -10,17 +8,24 @@ use crate::wire::{Announce, Full, Transport, udp};
 const BAD_CONNECTION_ID: &str = "connection id expired or not yours: connect again";
 
 impl Tracker {
-    /// Answer a datagram from `from`: write the reply to the start of `out`, and return its length, or 0 for no reply.
+    /// Answer a datagram from `sender`: write the reply to the start of `out`, and return its length, or 0 for no reply.
     /// Until a connection id is verified, the reply is at most as long as `datagram` (rule 14).
     ///
     /// `out` should have [`udp::MAX_REPLY_OCTETS`] bytes; a reply that does not fit is dropped.
-    pub fn answer_datagram(&mut self, now: Running, from: SocketAddr, datagram: &[u8], out: &mut [u8]) -> usize {
+    pub fn answer_datagram(
+        &mut self,
+        now: Running,
+        sender: impl Into<Sender>,
+        datagram: &[u8],
+        out: &mut [u8],
+    ) -> usize {
+        let sender = sender.into();
         // Rule 4: no client can receive a reply at port 0.
-        if from.port() == 0 {
+        if sender.port == 0 {
             self.counters.udp_source_port_zero += 1;
             return 0;
         }
-        let caller = self.who(from.ip());
+        let caller = self.caller(sender);
         let written = match udp::parse(datagram) {
             Ok(udp::Request::Connect { transaction_id }) => {
                 self.counters.connects_udp += 1;

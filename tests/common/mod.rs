@@ -209,7 +209,7 @@ impl Site {
 
     /// Answer exactly one complete request.
     pub(crate) fn request(&mut self, from: IpAddr, request: &[u8]) -> http::Response {
-        let Answer::Response { consumed, written, keep_alive } = self.answer(from, request) else {
+        let Answer::Response { consumed, written, keep_alive, .. } = self.answer(from, request) else {
             unreachable!("a whole request is answered: {}", request.escape_ascii());
         };
         assert_eq!(consumed, request.len(), "the whole request is consumed");

@@ -144,7 +144,15 @@ fn horizon(swarm: u8) -> Horizon {
 
 /// Return an asker that may receive every peer.
 fn stranger() -> Asker<V4> {
-    Asker { endpoint: [0; 6], stored: None, horizon: Horizon::Lan, reach: Reach::Host, complete: false, external: None }
+    Asker {
+        endpoint: [0; 6],
+        stored: None,
+        horizon: Horizon::Lan,
+        reach: Reach::Host,
+        complete: false,
+        external: None,
+        host: None,
+    }
 }
 
 #[test]
