@@ -13,10 +13,9 @@ use std::time::{Duration, Instant};
 use nakodo::clock::Running;
 use nakodo::tracker::{
     Admission, Ahead, Answer, External, HashKey, LOOK_AHEAD, MAX_RESPONSE_OCTETS, Policy, Seeds, Settings, Tracker,
-    Transport,
 };
 use nakodo::wire::udp::{MAX_REPLY_OCTETS, peek_announce};
-use nakodo::wire::{Announce, Event, InfoHash};
+use nakodo::wire::{Announce, Event, InfoHash, Transport};
 
 const ROUNDS: usize = 7;
 const ANNOUNCES_A_ROUND: u32 = 1_000_000;

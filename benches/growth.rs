@@ -20,8 +20,8 @@ use common::table::{Table, median, thousands};
 use ipnet::IpNet;
 use nakodo::access::{Entry, Retire, User};
 use nakodo::clock::{Running, UnixSeconds};
-use nakodo::tracker::{Admission, Ahead, External, HashKey, LOOK_AHEAD, Policy, Seeds, Settings, Tracker, Transport};
-use nakodo::wire::{Announce, Event, InfoHash};
+use nakodo::tracker::{Admission, Ahead, External, HashKey, LOOK_AHEAD, Policy, Seeds, Settings, Tracker};
+use nakodo::wire::{Announce, Event, InfoHash, Transport};
 
 /// Maximum `memory` of the configuration.
 const MEMORY_OCTETS: usize = 1 << 30;

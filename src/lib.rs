@@ -93,7 +93,7 @@
 //! | the whitelist | once, at start | `access.capacity` × [`tracker::WHITELIST_ENTRY_OCTETS`] |
 //! | UDP batches | once for each socket | [`net::udp::BUFFERS_OCTETS`] |
 //! | HTTP buffers | once, at start | `http.connections` × [`net::http::CONNECTION_OCTETS`] |
-//! | the admin API | for each request | [`net::admin::REQUEST_OCTETS`], at most 8 connections a listener |
+//! | the admin API | for each request | [`net::admin::exchange::REQUEST_OCTETS`], at most 8 connections a listener |
 //! | the database | at start, and for a change | its cache of 64 KiB; the list as it is read |
 //!
 //! Reserved memory costs nothing until its first use: the system provides a page at the first write to it. `nakodo

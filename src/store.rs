@@ -72,7 +72,8 @@ pub struct Opened {
     pub running: Running,
     /// New path of a database that was moved aside because it could not be read, or only in part. `entries` has the
     /// readable part of it, merged with the last export.
-    pub moved_aside: Option<PathBuf>,
+    #[cfg(test)]
+    pub(crate) moved_aside: Option<PathBuf>,
     /// Number of records of an unknown version, which stay on the disk unchanged.
     pub unreadable_records: u32,
 }
@@ -186,6 +187,7 @@ impl Store {
             store: Self { disk: Arc::new(Mutex::new(disk)), meter, health, _lock: Arc::new(lock) },
             unreadable_records: found.unreadable.len() as u32 + u32::from(found.unreadable_state),
             entries: found.entries,
+            #[cfg(test)]
             moved_aside: found.moved_aside,
         })
     }

@@ -31,7 +31,7 @@ fn a_mistake_prints_one_line_and_exits_with_its_code() {
 #[test]
 fn a_good_configuration_is_ok() {
     let folder = Folder::new("good");
-    folder.write("good.toml", nakodo::config::sample());
+    folder.write("good.toml", include_str!("../nakodo.toml"));
     let out = folder.run(&["check", "--config", "good.toml", "--memory", "1 MiB"]).well();
     assert!(out.starts_with("configuration OK\n") && out.ends_with("\nconfiguration from good.toml\n"), "{out}");
 }

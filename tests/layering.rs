@@ -118,7 +118,7 @@ fn test_lines(text: &str) -> Vec<bool> {
             None if code.trim() == "#[cfg(test)]" => test_item = Some(indentation),
             None => return false,
             Some(of_item) => {
-                let ends = code.trim_start().starts_with('}') || code.trim_end().ends_with([';', '}']);
+                let ends = code.trim_start().starts_with('}') || code.trim_end().ends_with([';', ',', '}']);
                 if indentation == of_item && ends {
                     test_item = None;
                 }
@@ -361,6 +361,8 @@ fn each_impurity_is_caught_and_none_in_comments_and_tests() {
         assert_eq!(impurities(&format!("{test}{line}")).len(), impurities(&line).len(), "{pattern} after a test");
         let declared = format!("#[cfg(test)]\nmod tests;\n{line}");
         assert!(!impurities(&declared).is_empty(), "{pattern} after tests in another file");
+        let field = format!("struct X {{\n    #[cfg(test)]\n    f: u8,\n{line}\n}}\n");
+        assert!(!impurities(&field).is_empty(), "{pattern} after a field for tests");
         let method = format!("impl X {{\n    #[cfg(test)]\n    fn f() {{\n    {line}\n    }}\n\n{line}\n}}\n");
         assert_eq!(impurities(&method).len(), impurities(&line).len(), "{pattern} after a method for tests");
     }

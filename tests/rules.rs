@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use common::{Announce, BOTH, DEFAULT_PEERS, Event, MAX_PEERS, Site, http, info_hash, ip, socket, udp};
 use nakodo::clock::Running;
-use nakodo::tracker::{Admission, Answer, External, Networks, Sender, Transport};
+use nakodo::tracker::{Admission, Answer, External, Networks, Sender};
+use nakodo::wire::Transport;
 
 /// Pairs of clients of each family and on each side; the second one requests after the first. Their source ports differ
 /// from all announced ports.

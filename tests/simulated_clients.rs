@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use common::ip;
 use nakodo::access::{Entry, Retire};
-use nakodo::tracker::{Admission, Counters, External, Settings, Transport};
+use nakodo::tracker::{Admission, Counters, External, Settings};
+use nakodo::wire::Transport;
 use simulation::World;
 use simulation::client::{Client, Habit};
 

@@ -10,7 +10,6 @@ mod prefix_lengths;
 mod user;
 pub mod whitelist;
 
-pub use prefix::PrefixError;
 pub use prefix_filter::PrefixFilter;
 pub use user::{USER_OCTETS, User, UserError, parse_user};
 pub use whitelist::{ENTRY_OCTETS, Entry, Full, Put, REMOVALS_A_CALL, Retire, SLOTS_A_CALL, Seen, Whitelist};

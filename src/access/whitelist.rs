@@ -163,13 +163,8 @@ impl Whitelist {
     }
 
     /// Return the number of entries.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.slots.len()
-    }
-
-    /// Return whether the table has no entries.
-    pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
     }
 
     /// Return the maximum number of entries.
@@ -237,7 +232,8 @@ impl Whitelist {
     }
 
     /// Remove and return the entry with exactly this prefix.
-    pub fn remove(&mut self, prefix: &IpNet) -> Option<Entry> {
+    #[cfg(test)]
+    pub(crate) fn remove(&mut self, prefix: &IpNet) -> Option<Entry> {
         let position = self.position(&prefix::canonical(prefix)).ok()?;
         let slot = self.order.remove(position).slot as usize;
         Some(self.remove_slot(slot))

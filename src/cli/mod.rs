@@ -8,7 +8,7 @@ mod parse;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-pub use parse::{Mistake, parse};
+pub use parse::parse;
 
 use crate::client;
 use crate::config::{Source, is_daemons, quote};

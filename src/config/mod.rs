@@ -21,11 +21,12 @@ use log::LevelFilter;
 
 pub use error::Error;
 pub(crate) use error::quote;
-pub use keys::sample;
 pub(crate) use keys::{LONGEST_RETIRE_AFTER, default_of};
-pub use paths::{Paths, is_daemons, is_writable};
+pub use paths::{is_daemons, is_writable};
+#[cfg(test)]
+pub(crate) use source::SYSTEM_FILE;
+pub use source::Source;
 pub(crate) use source::retire_after;
-pub use source::{Loaded, SYSTEM_FILE, Source};
 use units::{days, mib, minutes, seconds};
 
 use crate::http::ForwardingHeader;
@@ -223,7 +224,8 @@ const fn v6(a: u16, length: u8) -> IpNet {
 
 impl Config {
     /// Parse a configuration from the `text` of `file`. Keys that it does not set keep their defaults.
-    pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
+    #[cfg(test)]
+    pub(crate) fn parse(file: &str, text: &str) -> Result<Self, Error> {
         let mut reading = reader::Reading::new(file);
         reading.text(text)?;
         reading.finish()

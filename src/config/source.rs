@@ -12,7 +12,7 @@ use super::reader::Reading;
 use super::{Config, Error};
 
 /// Configuration file that is read by default, if it exists.
-pub const SYSTEM_FILE: &str = "/etc/nakodo/nakodo.toml";
+pub(crate) const SYSTEM_FILE: &str = "/etc/nakodo/nakodo.toml";
 
 /// Maximum length of a configuration file, in bytes. It keeps reading short if the path is a whole disk by mistake.
 const MOST_OCTETS: u64 = 1 << 20;
@@ -20,7 +20,7 @@ const MOST_OCTETS: u64 = 1 << 20;
 /// Configuration options of the command line. [`Source::load`] can be called again later, to reload the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Source {
-    /// Configuration file; if `None`, [`SYSTEM_FILE`] if that exists.
+    /// Configuration file; if `None`, `SYSTEM_FILE` if that exists.
     pub file: Option<PathBuf>,
     /// Override of `data_dir`.
     pub data_dir: Option<String>,

@@ -1,7 +1,10 @@
+mod sample;
+
 use std::fs;
 use std::path::Path;
 
 use super::*;
+use sample::sample;
 
 /// Parse an invalid text, and return its error message of one line.
 fn parsed(text: &str) -> Config {

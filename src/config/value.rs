@@ -175,6 +175,7 @@ impl Kind {
     }
 
     /// Return the example of a value without a default; empty for all others.
+    #[cfg(test)]
     pub(super) fn example(&self) -> &'static str {
         match *self {
             Kind::Address { example, .. }

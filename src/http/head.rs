@@ -17,7 +17,7 @@ use super::forwarded::ForwardingHeader;
 
 /// Maximum number of headers; a request with more is [`HeadStatus::TooManyHeaders`]. Each takes 32 bytes of stack, 16
 /// on 32-bit targets.
-pub const MAX_HEADERS: usize = 128;
+const MAX_HEADERS: usize = 128;
 
 /// Number of headers that is enough for most requests, tried first: clearing space for [`MAX_HEADERS`] takes as long as
 /// parsing the rest of the head.
@@ -32,7 +32,7 @@ pub enum HeadStatus<'a> {
     Incomplete,
     /// Not a request. The start of the next request is unknown, so answer 400 and close.
     Malformed,
-    /// More than [`MAX_HEADERS`] headers: answer 431 and close.
+    /// More than `MAX_HEADERS` headers: answer 431 and close.
     TooManyHeaders,
 }
 
@@ -115,7 +115,7 @@ pub enum Body {
 
 /// Error: a header has an invalid value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
+pub(super) struct Malformed;
 
 /// Parse the head at the start of `bytes`. More bytes may follow it.
 pub fn parse_head(bytes: &[u8]) -> HeadStatus<'_> {

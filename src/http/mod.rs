@@ -7,5 +7,5 @@ pub mod query;
 mod status;
 
 pub use forwarded::{ForwardingHeader, NoClient, all_forwarded, forwarded_client};
-pub use head::{Body, Head, HeadStatus, MAX_HEADERS, Malformed, Method, parse_head};
+pub use head::{Body, Head, HeadStatus, Method, parse_head};
 pub use status::Status;

@@ -7,7 +7,7 @@
 //! | `strangers` | the choice of an unauthenticated connection to close for a new one |
 //! | `token` | the token that authorises a client of the TCP address |
 
-mod exchange;
+pub mod exchange;
 mod socket_file;
 mod strangers;
 mod token;
@@ -30,7 +30,6 @@ use smol::{LocalExecutor, Timer};
 
 use super::bind::{self, BindError};
 use crate::shared::Shared;
-pub use exchange::REQUEST_OCTETS;
 pub use socket_file::{SocketError, SocketFile};
 use strangers::Strangers;
 use token::BearerToken;
@@ -133,7 +132,8 @@ impl TcpServer {
     ///
     /// # Errors
     /// When the socket cannot report its address.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+    #[cfg(test)]
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 

@@ -45,7 +45,7 @@ pub(crate) use evict::Evicted;
 pub(crate) use family::{Family, V4, V6};
 pub(crate) use forget::Walk;
 pub use forget::{ForgetStep, Milestone};
-pub(crate) use line::{LINE_OCTETS, LineIndex, PEERS4_PER_LINE, PEERS6_PER_LINE};
+pub(crate) use line::{LineIndex, PEERS4_PER_LINE, PEERS6_PER_LINE};
 pub use prefetch::{Ahead, LOOK_AHEAD};
 pub(crate) use role::Role;
 pub(crate) use select::{Asker, SLACK, octets_of};

@@ -29,7 +29,8 @@ impl Turns {
     }
 
     /// Return the number of ended turns.
-    pub fn ended(&self) -> u64 {
+    #[cfg(test)]
+    pub(crate) fn ended(&self) -> u64 {
         self.ended.get()
     }
 

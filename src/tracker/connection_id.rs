@@ -20,7 +20,7 @@ use crate::hash_key::HashKey;
 
 /// Number of seconds for which an id is valid. BEP 15 lets a client use an id for one minute, and requires the tracker
 /// to accept it for two minutes. Some clients use it for longer.
-pub const LIFETIME_SECONDS: u64 = 240;
+const LIFETIME_SECONDS: u64 = 240;
 
 /// Number of bits of the MAC in an id.
 const MAC_BITS: u32 = 48;
@@ -44,7 +44,7 @@ impl ConnectionIds {
         (second << MAC_BITS) | self.mac(second, address)
     }
 
-    /// Return whether `id` was issued to `address` within the last [`LIFETIME_SECONDS`]. The MAC is compared in
+    /// Return whether `id` was issued to `address` within the last `LIFETIME_SECONDS`. The MAC is compared in
     /// constant time.
     pub fn verify(&self, now: Running, address: IpAddr, id: u64) -> bool {
         let age = u64::from((now.seconds() as u16).wrapping_sub((id >> MAC_BITS) as u16));

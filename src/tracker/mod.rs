@@ -20,7 +20,7 @@ use std::collections::TryReserveError;
 
 use ipnet::IpNet;
 
-pub use connection_id::{ConnectionIds, LIFETIME_SECONDS as CONNECTION_ID_LIFETIME_SECONDS};
+pub use connection_id::ConnectionIds;
 pub use counters::Counters;
 pub use http::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS};
 use settings::Pace;
@@ -32,8 +32,7 @@ pub use crate::hash_key::HashKey;
 pub use crate::horizon::{External, Horizon, Networks};
 use crate::horizon::{Reach, reach};
 pub use crate::pool::{Ahead, ForgetStep, LOOK_AHEAD, Milestone};
-use crate::pool::{LINE_OCTETS, PEERS4_PER_LINE, PEERS6_PER_LINE, Pool, SLACK, TickLength, Walk};
-pub use crate::wire::Transport;
+use crate::pool::{PEERS4_PER_LINE, PEERS6_PER_LINE, Pool, SLACK, TickLength, Walk};
 use crate::wire::udp::MAX_PEERS4;
 use suspects::Sources;
 pub use suspects::Suspect;
@@ -196,9 +195,6 @@ impl Capacity {
         // A torrent needs its own line, and between 1/14 and 1/7 of a line of the index.
         Self { lines, torrents: lines * 8 / 9, peers4: lines * PEERS4_PER_LINE, peers6: lines * PEERS6_PER_LINE }
     }
-
-    /// Size of a line in bytes.
-    pub const LINE_OCTETS: usize = LINE_OCTETS;
 }
 
 impl Tracker {

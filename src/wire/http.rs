@@ -12,7 +12,7 @@ mod response;
 mod scrape;
 mod target;
 
-pub use announce::{ANNOUNCE_REPLY_OVERHEAD_OCTETS, AnnounceError, emit_announce, parse_announce};
+pub use announce::{ANNOUNCE_REPLY_OVERHEAD_OCTETS, emit_announce, parse_announce};
 pub use response::{Failure, RetryIn, emit_failure, emit_options, emit_plain, without_body};
-pub use scrape::{InfoHashes, MAX_SCRAPE_REPLY_OCTETS, ScrapeError, emit_scrape, parse_scrape};
+pub use scrape::{MAX_SCRAPE_REPLY_OCTETS, emit_scrape, parse_scrape};
 pub use target::Target;

@@ -11,11 +11,6 @@ pub struct InfoHash(pub [u8; InfoHash::OCTETS]);
 impl InfoHash {
     /// Length on the wire in bytes.
     pub const OCTETS: usize = 20;
-
-    /// Return the info-hash at the start of `bytes`, or `None` if `bytes` is shorter than 20 bytes.
-    pub fn from_prefix(bytes: &[u8]) -> Option<Self> {
-        Some(Self(*bytes.first_chunk()?))
-    }
 }
 
 impl fmt::Display for InfoHash {
@@ -35,10 +30,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_info_hash_prints_as_hex_and_needs_20_bytes() {
-        let bytes: [u8; 21] = core::array::from_fn(|i| (i * 13) as u8);
-        let hash = InfoHash::from_prefix(&bytes).expect("21 bytes are enough");
+    fn an_info_hash_prints_as_hex() {
+        let hash = InfoHash(core::array::from_fn(|i| (i * 13) as u8));
         assert_eq!(hash.to_string(), "000d1a2734414e5b6875828f9ca9b6c3d0ddeaf7");
-        assert_eq!(InfoHash::from_prefix(&bytes[..19]), None);
     }
 }

@@ -18,8 +18,6 @@ use core::slice;
 
 use super::{Announce, Event, Full, InfoHash, SwarmCounts};
 
-/// Minimum length of a connect request.
-pub const CONNECT_REQUEST_OCTETS: usize = 16;
 /// Minimum length of an announce request; options follow.
 pub const ANNOUNCE_REQUEST_OCTETS: usize = 98;
 /// Minimum length of a scrape request: one info-hash.
@@ -34,6 +32,7 @@ pub const MAX_PEERS6: usize = 74;
 /// Maximum number of info-hashes in a scrape. Further ones are ignored: BEP 15, "Scrape" ("up to about 74").
 pub const MAX_SCRAPE_INFO_HASHES: usize = 74;
 
+/// Length of the header of a request, and of a connect request, which is only a header.
 const HEADER_OCTETS: usize = 16;
 const ANNOUNCE_REPLY_OCTETS: usize = 20;
 const REPLY_HEADER_OCTETS: usize = 8;
@@ -536,7 +535,7 @@ mod tests {
     fn rule_12_sizes_are_minima() {
         let connect = b"\x00\x00\x04\x17\x27\x10\x19\x80\x00\x00\x00\x00\x0a\x0b\x0c\x0d".to_vec();
         let table = [
-            (connect, CONNECT_REQUEST_OCTETS),
+            (connect, HEADER_OCTETS),
             (REQUEST.to_vec(), ANNOUNCE_REQUEST_OCTETS),
             (scrape(&HASH), SCRAPE_REQUEST_MIN_OCTETS),
         ];

@@ -14,9 +14,8 @@ use std::time::Duration;
 
 use nakodo::access::{Entry, Retire};
 use nakodo::clock::Running;
-use nakodo::tracker::{
-    Admission, Answer, External, HashKey, MAX_RESPONSE_OCTETS, Policy, Seeds, Settings, Tracker, Transport,
-};
+use nakodo::tracker::{Admission, Answer, External, HashKey, MAX_RESPONSE_OCTETS, Policy, Seeds, Settings, Tracker};
+use nakodo::wire::Transport;
 
 /// Length of the UDP buffer: the longest reply, and some bytes that must stay untouched.
 const UDP_BUFFER_OCTETS: usize = 2048;

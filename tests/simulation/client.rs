@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use nakodo::clock::Running;
-use nakodo::tracker::Transport;
+use nakodo::wire::Transport;
 
 use super::agenda::percent;
 use super::model::FIRST_SOURCE_PORT;

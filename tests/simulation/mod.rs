@@ -11,7 +11,8 @@ use agenda::{Agenda, Network, percent};
 use client::{Ask, Client};
 use model::{Asker, Model};
 use nakodo::clock::Running;
-use nakodo::tracker::{Answer, Settings, Transport, Usage};
+use nakodo::tracker::{Answer, Settings, Usage};
+use nakodo::wire::Transport;
 
 use crate::common::{Refused, Site, Told, http, udp};
 
@@ -259,8 +260,9 @@ impl World {
     }
 
     fn is_admitted(&self, asker: Asker) -> bool {
-        let whitelist = self.site.tracker.whitelisted();
-        self.model.is_lan(asker.address) || whitelist.is_empty() || whitelist.covers(asker.address)
+        let tracker = &self.site.tracker;
+        let is_open = tracker.usage().whitelist_entries == 0;
+        self.model.is_lan(asker.address) || is_open || tracker.whitelisted().covers(asker.address)
     }
 
     fn check_interval(&self, told: &Told) {

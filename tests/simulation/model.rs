@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use nakodo::clock::Running;
-use nakodo::tracker::{External, Transport};
+use nakodo::tracker::External;
+use nakodo::wire::Transport;
 
 use crate::common::{Announce, DEFAULT_PEERS, Event, MAX_PEERS, Scraped, Told};
 

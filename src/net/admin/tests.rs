@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use smol::future::FutureExt as _;
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::exchange::REQUEST_OCTETS;
 use super::*;
 use crate::access::{Entry, Retire, User, prefix};
 use crate::api::{Allow, Revoke, Status, Whitelist};
@@ -17,8 +18,7 @@ use crate::client::{self, Request};
 use crate::clock::{Running, UnixSeconds};
 use crate::exit::{self, Failure};
 use crate::testing::{self, TempDir};
-use crate::tracker::Transport;
-use crate::wire::{Announce, Event, InfoHash};
+use crate::wire::{Announce, Event, InfoHash, Transport};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 

@@ -121,7 +121,7 @@ impl<'a> Parameters<'a> {
 /// Parse the query of an announce: BEP 3, "trackers".
 ///
 /// # Errors
-/// [`AnnounceError`]: the first fault found.
+/// `AnnounceError`: the first fault found.
 pub fn parse_announce(query: &[u8]) -> Result<Announce, AnnounceError> {
     let read = Parameters::read(query);
     let info_hash = parse_info_hash(read.info_hash.ok_or(AnnounceError::InfoHashMissing)?)?;

@@ -19,7 +19,7 @@ use crate::wire::udp::MAX_SCRAPE_INFO_HASHES;
 use crate::wire::{Full, InfoHash, SwarmCounts, Writer};
 
 /// Info-hashes of a scrape, sorted and without duplicates, as the keys of the reply must be. A 75th is an error.
-pub type InfoHashes = heapless::Vec<InfoHash, MAX_SCRAPE_INFO_HASHES, u8>;
+pub(super) type InfoHashes = heapless::Vec<InfoHash, MAX_SCRAPE_INFO_HASHES, u8>;
 
 /// Length of the longest reply, in bytes.
 pub const MAX_SCRAPE_REPLY_OCTETS: usize = response::OK_HEAD_OCTETS
@@ -62,7 +62,7 @@ impl From<BadEscape> for ScrapeError {
 /// Parse the query of a scrape: BEP 48, "Scrape Request".
 ///
 /// # Errors
-/// [`ScrapeError`]: the first fault found.
+/// `ScrapeError`: the first fault found.
 pub fn parse_scrape(query: &[u8]) -> Result<InfoHashes, ScrapeError> {
     let mut info_hashes = InfoHashes::new();
     for (_, value) in parameters(query).filter(|(name, _)| *name == b"info_hash") {
