@@ -335,6 +335,16 @@ fn unsafe_code_is_forbidden_in_library_and_binary() {
 }
 
 #[test]
+fn each_file_begins_with_its_subject_and_public_items_need_a_description() {
+    for Source { path, text } in sources() {
+        assert!(text.starts_with("//! "), "{path}");
+    }
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).expect("Cargo.toml");
+    let lints = manifest.split("\n[lints.rust]\n").nth(1).and_then(|rest| rest.split("\n[").next());
+    assert!(lints.is_some_and(|lints| lints.lines().any(|line| line == "missing_docs = \"warn\"")), "in the lints");
+}
+
+#[test]
 fn functions_are_short() {
     for source in production_sources() {
         assert_eq!(long_functions(&source.text), vec![], "in {}", source.path);

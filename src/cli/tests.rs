@@ -1,3 +1,5 @@
+//! Command lines, valid and invalid, and the texts of the help.
+
 use std::ffi::OsString;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The commands against a stand-in for the tracker.
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -1,3 +1,5 @@
+//! Configurations, valid and invalid, and the documents that the table of keys makes.
+
 mod sample;
 
 use std::fs;
