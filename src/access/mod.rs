@@ -4,12 +4,14 @@
 //! refuses new entries and keeps the existing ones. `store` writes each change to disk before the table is changed, so
 //! that the change survives a power cut.
 
+mod admission;
 pub mod prefix;
 mod prefix_filter;
 mod prefix_lengths;
 mod user;
 pub mod whitelist;
 
+pub use admission::Admission;
 pub use prefix_filter::PrefixFilter;
 pub use user::{USER_OCTETS, User, UserError, parse_user};
 pub use whitelist::{ENTRY_OCTETS, Entry, Full, Put, REMOVALS_A_CALL, Retire, SLOTS_A_CALL, Seen, Whitelist};

@@ -28,7 +28,7 @@ pub(super) async fn revoke(shared: &Shared, revoke: &Revoke) -> Result<Revoked, 
     }
     match failure {
         Some(failure) => Err(failure),
-        None if removed.is_empty() => Err(Refused::new(Because::NotFound, nobody(revoke))),
+        None if removed.is_empty() => Err(Refused::new(Because::NotFound, no_such_entry(revoke))),
         None => {
             log::info!("revoked {}: {} of the whitelist's entries", meant(revoke), removed.len());
             Ok(Revoked { removed: removed.len() as u64, still_admitted: still_admitted(shared, &removed) })
@@ -96,7 +96,7 @@ fn meant(revoke: &Revoke) -> String {
     }
 }
 
-fn nobody(revoke: &Revoke) -> String {
+fn no_such_entry(revoke: &Revoke) -> String {
     let exactly = match revoke {
         Revoke::Prefix(_) => "; use a prefix exactly as listed",
         Revoke::User(_) => "",

@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
+use super::Config;
 use super::units::{days, kib, mib, minutes, seconds};
 use super::value::Kind;
-use super::{Config, Policy};
+use crate::access::Admission;
 
 /// Longest idle time after which an entry of the whitelist is retired.
 pub(crate) const LONGEST_RETIRE_AFTER: Duration = days(3650);
@@ -120,15 +121,18 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "access.lan",
-        kind: Kind::Policy { field: |config| &mut config.access.lan, allowed: &[Policy::Open, Policy::Whitelist] },
+        kind: Kind::Admission {
+            field: |config| &mut config.access.lan,
+            allowed: &[Admission::Open, Admission::Whitelist],
+        },
         at_start_only: false,
         meaning: &["Admission of clients on local networks: all of them, or only those on the whitelist."],
     },
     Key {
         name: "access.wan",
-        kind: Kind::Policy {
+        kind: Kind::Admission {
             field: |config| &mut config.access.wan,
-            allowed: &[Policy::Whitelist, Policy::Open, Policy::Closed],
+            allowed: &[Admission::Whitelist, Admission::Open, Admission::Closed],
         },
         at_start_only: false,
         meaning: &["Admission of all other clients; \"closed\" admits none."],

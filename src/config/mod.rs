@@ -29,6 +29,7 @@ pub use source::Source;
 pub(crate) use source::retire_after;
 use units::{days, mib, minutes, seconds};
 
+use crate::access::Admission;
 use crate::http::ForwardingHeader;
 
 /// Port that most trackers use.
@@ -75,10 +76,10 @@ pub struct Announce {
 /// Admission of clients, and the whitelist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// Policy for clients on local networks; never [`Policy::Closed`].
-    pub lan: Policy,
-    /// Policy for all other clients.
-    pub wan: Policy,
+    /// Admission of clients on local networks; never [`Admission::Closed`].
+    pub lan: Admission,
+    /// Admission of all other clients.
+    pub wan: Admission,
     /// Idle running time after which an entry leaves the whitelist, unless the entry has its own.
     pub retire_after: Duration,
     /// Maximum number of entries on the whitelist.
@@ -87,28 +88,6 @@ pub struct Access {
     pub save_every: Duration,
     /// Time after which a refused client should try again (BEP 31).
     pub retry_in: Duration,
-}
-
-/// Admission policy for the clients of a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
-    /// Admit all clients.
-    Open,
-    /// Admit clients on the whitelist.
-    Whitelist,
-    /// Admit no clients.
-    Closed,
-}
-
-impl Policy {
-    /// Return its name in the configuration.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Policy::Open => "open",
-            Policy::Whitelist => "whitelist",
-            Policy::Closed => "closed",
-        }
-    }
 }
 
 /// Local networks, and their external addresses.
@@ -178,8 +157,8 @@ impl Default for Config {
                 default_peers: 50,
             },
             access: Access {
-                lan: Policy::Open,
-                wan: Policy::Whitelist,
+                lan: Admission::Open,
+                wan: Admission::Whitelist,
                 retire_after: days(30),
                 capacity: 1024,
                 save_every: minutes(10),

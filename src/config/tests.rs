@@ -396,7 +396,7 @@ fn keys_that_need_a_restart_are_reported() {
     let old = Config::default();
     let mut new = old.clone();
     new.announce.interval = minutes(20);
-    new.access.lan = Policy::Whitelist;
+    new.access.lan = Admission::Whitelist;
     new.network.external_v4 = Some(Ipv4Addr::new(203, 0, 113, 7));
     new.log.level = LevelFilter::Debug;
     assert_eq!(old.changed_at_start_only(&new), Vec::<&str>::new());

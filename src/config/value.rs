@@ -9,9 +9,9 @@ use log::LevelFilter;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::Config;
 use super::units::{parse_duration, parse_octets, show_duration, show_octets};
-use super::{Config, Policy};
-use crate::access::prefix;
+use crate::access::{Admission, prefix};
 use crate::http::ForwardingHeader;
 
 /// TOML value with its position in the file.
@@ -29,8 +29,8 @@ pub(super) enum Kind {
     Duration { field: Field<Duration>, from: Duration, to: Duration },
     /// Whole number.
     Count { field: Field<u32>, from: u32, to: u32 },
-    /// Admission policy.
-    Policy { field: Field<Policy>, allowed: &'static [Policy] },
+    /// Rule of admission.
+    Admission { field: Field<Admission>, allowed: &'static [Admission] },
     /// Log level.
     Level { field: Field<LevelFilter> },
     /// List of one to `most` addresses with ports.
@@ -75,8 +75,8 @@ impl Kind {
             Kind::Count { field, from, to } => {
                 put(field(config), integer(value).filter(|count| (from..=to).contains(count)))
             }
-            Kind::Policy { field, allowed } => {
-                put(field(config), text.and_then(|text| allowed.iter().copied().find(|policy| policy.name() == text)))
+            Kind::Admission { field, allowed } => {
+                put(field(config), text.and_then(|text| allowed.iter().copied().find(|rule| rule.name() == text)))
             }
             Kind::Level { field } => put(field(config), text.and_then(level)),
             Kind::Addresses { field, most } => {
@@ -113,7 +113,7 @@ impl Kind {
             Kind::Octets { field, .. } => Some(string(&show_octets(*field(config)))),
             Kind::Duration { field, .. } => Some(string(&show_duration(*field(config)))),
             Kind::Count { field, .. } => Some(field(config).to_string()),
-            Kind::Policy { field, .. } => Some(string(field(config).name())),
+            Kind::Admission { field, .. } => Some(string(field(config).name())),
             Kind::Level { field } => Some(string(&level_name(*field(config)))),
             Kind::Addresses { field, .. } => Some(list(field(config))),
             Kind::Prefixes { field } => Some(list(field(config))),
@@ -139,7 +139,7 @@ impl Kind {
                 format!(r#"a duration with its unit such as "90s", "30m" or "30d" ({})"#, self.limits())
             }
             Kind::Count { .. } => format!("a whole number {}", self.limits()),
-            Kind::Policy { .. } | Kind::Level { .. } | Kind::Header { .. } | Kind::Switch { .. } => self.limits(),
+            Kind::Admission { .. } | Kind::Level { .. } | Kind::Header { .. } | Kind::Switch { .. } => self.limits(),
             Kind::Addresses { .. } => {
                 format!(r#"a list of {} such as ["0.0.0.0:6969", "[::]:6969"]"#, self.limits())
             }
@@ -162,7 +162,7 @@ impl Kind {
             Kind::Octets { from, to, .. } => format!("from {} to {}", show_octets(from), show_octets(to)),
             Kind::Duration { from, to, .. } => format!("from {} to {}", show_duration(from), show_duration(to)),
             Kind::Count { from, to, .. } => format!("from {from} to {to}"),
-            Kind::Policy { allowed, .. } => either(allowed.iter().map(|policy| policy.name().into()).collect()),
+            Kind::Admission { allowed, .. } => either(allowed.iter().map(|rule| rule.name().into()).collect()),
             Kind::Level { .. } => either(LevelFilter::iter().map(level_name).collect()),
             Kind::Addresses { most, .. } => format!("1 to {most} addresses with their ports"),
             Kind::Prefixes { .. } => {

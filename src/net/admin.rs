@@ -39,7 +39,7 @@ pub use token::TokenError;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Shortest time between two log lines about accept errors.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+const REPORT_EVERY: Duration = Duration::from_secs(60);
 
 /// Limits of one listener.
 #[derive(Clone, Copy, Debug)]
@@ -157,7 +157,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let (free, strangers) = (Semaphore::new(limits.connections), Strangers::default());
     let connections = LocalExecutor::new();
     let accept_all = async {
-        let mut told = None;
+        let mut reported = None;
         loop {
             match accept().await {
                 Ok(stream) => {
@@ -174,7 +174,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                     connections.spawn(holding(place, served)).detach();
                 }
                 Err(error) => {
-                    tell_seldom(&mut told, place, &error);
+                    report_seldom(&mut reported, place, &error);
                     Timer::after(PAUSE).await;
                 }
             }
@@ -192,10 +192,10 @@ async fn holding<G>(guard: G, work: impl Future<Output = io::Result<()>>) {
     drop(guard);
 }
 
-fn tell_seldom(told: &mut Option<Instant>, place: &str, error: &io::Error) {
-    if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+fn report_seldom(reported: &mut Option<Instant>, place: &str, error: &io::Error) {
+    if reported.is_none_or(|reported| reported.elapsed() >= REPORT_EVERY) {
         log::warn!("cannot accept a connection on {place}: {error}; trying again every second");
-        *told = Some(Instant::now());
+        *reported = Some(Instant::now());
     }
 }
 

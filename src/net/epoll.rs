@@ -85,7 +85,7 @@ pub(super) struct Readiness(Epoll);
 #[derive(Debug)]
 pub(super) struct Ready {
     events: [EpollEvent; EVENTS],
-    told: usize,
+    count: usize,
 }
 
 impl Readiness {
@@ -115,10 +115,10 @@ impl Readiness {
             Patience::None => EpollTimeout::ZERO,
             Patience::Endless => EpollTimeout::NONE,
         };
-        ready.told = match self.0.wait(&mut ready.events, timeout) {
+        ready.count = match self.0.wait(&mut ready.events, timeout) {
             // A signal: its own handler has recorded it.
             Err(Errno::EINTR) => 0,
-            told => told?,
+            count => count?,
         };
         Ok(())
     }
@@ -127,12 +127,12 @@ impl Readiness {
 impl Ready {
     /// Create a list without events.
     pub(super) const fn new() -> Self {
-        Self { events: [EpollEvent::new(EpollFlags::empty(), 0); EVENTS], told: 0 }
+        Self { events: [EpollEvent::new(EpollFlags::empty(), 0); EVENTS], count: 0 }
     }
 
     /// Return the sockets that are ready.
     pub(super) fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
-        self.events[..self.told].iter().map(|event| Token::from_data(event.data()))
+        self.events[..self.count].iter().map(|event| Token::from_data(event.data()))
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    fn told(readiness: &Readiness) -> Vec<Token> {
+    fn reported(readiness: &Readiness) -> Vec<Token> {
         let mut ready = Ready::new();
         readiness.wait(&mut ready, Patience::None).expect("it waits");
         ready.tokens().collect()
@@ -161,20 +161,20 @@ mod tests {
         let readiness = Readiness::new().expect("an epoll");
         let (socket, mut peer) = UnixStream::pair().expect("a pair");
         readiness.add(&socket, Token::Connection(3), Interest::Readable).expect("it is taken");
-        assert_eq!(told(&readiness), []);
+        assert_eq!(reported(&readiness), []);
         peer.write_all(b"x").expect("there is room");
         for _ in 0..2 {
-            assert_eq!(told(&readiness), [Token::Connection(3)]);
+            assert_eq!(reported(&readiness), [Token::Connection(3)]);
         }
         readiness.change(&socket, Token::Connection(3), Interest::Nothing).expect("it is taken");
-        assert_eq!(told(&readiness), []);
+        assert_eq!(reported(&readiness), []);
         readiness.change(&socket, Token::Connection(4), Interest::Writable).expect("it is taken");
-        assert_eq!(told(&readiness), [Token::Connection(4)]);
+        assert_eq!(reported(&readiness), [Token::Connection(4)]);
         readiness.remove(&socket).expect("it was watched");
-        assert_eq!(told(&readiness), []);
+        assert_eq!(reported(&readiness), []);
         readiness.add(&socket, Token::Connection(5), Interest::Writable).expect("it is taken again");
-        assert_eq!(told(&readiness), [Token::Connection(5)]);
+        assert_eq!(reported(&readiness), [Token::Connection(5)]);
         drop(socket);
-        assert_eq!(told(&readiness), []);
+        assert_eq!(reported(&readiness), []);
     }
 }

@@ -114,7 +114,7 @@ impl Server {
         for (number, udp) in self.udp.iter_mut().enumerate().filter(|(_, udp)| !udp.is_watched) {
             udp.take_turn(number, tracker, now, &self.readiness);
         }
-        let mut somebody_came = false;
+        let mut connections_wait = false;
         let mut asking = heapless::Vec::<usize, LOOK_AHEAD>::new();
         for token in self.ready.tokens() {
             match token {
@@ -128,13 +128,13 @@ impl Server {
                         asking.clear();
                     }
                 }
-                Token::Listener(_) => somebody_came = true,
+                Token::Listener(_) => connections_wait = true,
             }
         }
         http.advance_all(&asking, tracker, now, &self.readiness);
         // Accept last: by now the connections with a waiting request have been served, so none of them is closed for a
         // new one. New clients also had time to send their requests.
-        if somebody_came {
+        if connections_wait {
             for token in self.ready.tokens() {
                 if let Token::Listener(number) = token {
                     http.accept(number, tracker, now, &self.readiness);

@@ -97,9 +97,9 @@ impl Index {
         let mut buckets = Vec::new();
         buckets.try_reserve_exact(Self::directory_len(lines))?;
         buckets.extend([LineIndex::NONE; FIRST_BUCKETS]);
-        let nobodys = InfoHash([0; InfoHash::OCTETS]);
-        let nobodys = Remembered { info_hash: nobodys, hash: key.hash(&nobodys.0), swarm: LineIndex::NONE };
-        Ok(Self { buckets, swarms: 0, key, remembered: Box::new([nobodys; REMEMBERED]) })
+        let unused = InfoHash([0; InfoHash::OCTETS]);
+        let unused = Remembered { info_hash: unused, hash: key.hash(&unused.0), swarm: LineIndex::NONE };
+        Ok(Self { buckets, swarms: 0, key, remembered: Box::new([unused; REMEMBERED]) })
     }
 
     pub(super) fn hash(&self, info_hash: &InfoHash, horizon: Horizon) -> SwarmHash {

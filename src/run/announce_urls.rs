@@ -3,7 +3,8 @@
 use core::net::{IpAddr, SocketAddr};
 use std::net::TcpListener;
 
-use crate::config::{Config, Policy};
+use crate::access::Admission;
+use crate::config::Config;
 use crate::horizon::{Horizon, Networks};
 use crate::sides::{Assigned, Host};
 
@@ -17,14 +18,14 @@ pub(super) struct AnnounceUrl {
 impl AnnounceUrl {
     /// Return its line for the user: the URL, its side, and the admission there; `None` if no client is admitted.
     pub(super) fn line(&self, config: &Config) -> Option<String> {
-        let (side, policy) = match self.horizon {
+        let (side, admission) = match self.horizon {
             Horizon::Lan => ("LAN", config.access.lan),
             Horizon::Wan => ("WAN", config.access.wan),
         };
-        let clients = match policy {
-            Policy::Open => "all clients",
-            Policy::Whitelist => "clients on the whitelist",
-            Policy::Closed => return None,
+        let clients = match admission {
+            Admission::Open => "all clients",
+            Admission::Whitelist => "clients on the whitelist",
+            Admission::Closed => return None,
         };
         Some(format!("  {}  {side}: {clients}", self.url))
     }

@@ -95,14 +95,14 @@ fn run(config: &Config, source: &Source) -> Result<(), Failure> {
     housekeeping.spawn(&executor);
     executor.spawn(supervisor::keep_reporting()).detach();
     greet(config, &urls);
-    supervisor::tell(State::Ready);
-    let until_told = async {
+    supervisor::notify(State::Ready);
+    let until_stopped = async {
         obey(signals, source, &housekeeping).await;
-        supervisor::tell(State::Stopping);
+        supervisor::notify(State::Stopping);
         info!("stopping: saving the whitelist");
         housekeeping.save_all().await
     };
-    let saved = server.run(executor.run(until_told)).map_err(unwatched)?;
+    let saved = server.run(executor.run(until_stopped)).map_err(unwatched)?;
     saved
         .map_err(|housekeeping::Unsaved| Failure::new(exit::IOERR, "stopped, but some data was not saved; see the log"))
 }
@@ -224,9 +224,9 @@ async fn obey(mut signals: Signals, source: &Source, housekeeping: &housekeeping
     while let Some(signal) = signals.next().await {
         match signal {
             Ok(Signal::Hup) => {
-                supervisor::tell(State::Reloading);
+                supervisor::notify(State::Reloading);
                 housekeeping.reload(source);
-                supervisor::tell(State::Ready);
+                supervisor::notify(State::Ready);
             }
             Ok(_) | Err(_) => return,
         }

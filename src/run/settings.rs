@@ -1,8 +1,8 @@
 //! Conversion of the configuration into the settings of the core and of the servers.
 
-use crate::config::{Config, Policy as Access};
+use crate::config::Config;
 use crate::net::http::Timeouts;
-use crate::tracker::{Admission, External, Policy, Settings};
+use crate::tracker::{External, Policy, Settings};
 
 /// Return the settings to build the core from.
 pub(super) fn of(config: &Config) -> Settings {
@@ -22,8 +22,8 @@ pub(super) fn policy(config: &Config, external: External) -> Policy {
         min_interval: config.announce.min_interval,
         max_peers: config.announce.max_peers as u16,
         default_peers: config.announce.default_peers as u16,
-        lan: admission(config.access.lan),
-        wan: admission(config.access.wan),
+        lan: config.access.lan,
+        wan: config.access.wan,
         retire_after: config.access.retire_after,
         retry_in: config.access.retry_in,
         external,
@@ -35,12 +35,4 @@ pub(super) fn policy(config: &Config, external: External) -> Policy {
 /// Return the HTTP server's time limits.
 pub(super) fn http_timeouts(config: &Config) -> Timeouts {
     Timeouts { head: config.http.head_timeout, idle: config.http.idle_timeout }
-}
-
-fn admission(access: Access) -> Admission {
-    match access {
-        Access::Open => Admission::Open,
-        Access::Whitelist => Admission::Whitelist,
-        Access::Closed => Admission::Closed,
-    }
 }

@@ -20,7 +20,7 @@ pub(super) enum State {
 }
 
 /// Notify the supervisor. The tracker continues if that fails.
-pub(super) fn tell(state: State) {
+pub(super) fn notify(state: State) {
     let sent = match state {
         State::Ready => sd_notify::notify(&[NotifyState::Ready]),
         // systemd 253 and later need the time with this state. It is formatted here, because the crate's own function

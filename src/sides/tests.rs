@@ -90,7 +90,7 @@ fn each_row_of_the_table_decides_in_its_turn() {
 }
 
 #[test]
-fn nobody_outside_is_local_by_a_missing_or_wrong_name_and_nobody_at_home_is_outside() {
+fn a_missing_or_wrong_name_makes_no_stranger_local_and_locks_no_home_out() {
     for (host, wan, lan) in [
         (gateway(), &[][..], &[][..]),
         (gateway(), &["wan0"], &[]),

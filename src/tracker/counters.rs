@@ -7,7 +7,7 @@ use crate::wire::{Announce, Event, Transport};
 
 /// Numbers of events since the start. The shell counts its own events here too, such as those of sockets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it, and `NAMED` is what people read")]
+#[allow(missing_docs, reason = "each name describes its counter")]
 pub struct Counters {
     pub announces_http: u64,
     pub announces_udp: u64,

@@ -24,7 +24,9 @@ pub use connection_id::ConnectionIds;
 pub use counters::Counters;
 pub use http::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS};
 use settings::Pace;
-pub use settings::{Admission, Policy, Seeds, Settings};
+pub use settings::{Policy, Seeds, Settings};
+
+pub use crate::access::Admission;
 
 use crate::access::{Entry, PrefixFilter, Whitelist};
 use crate::clock::{Running, UnixSeconds};

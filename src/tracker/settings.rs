@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::access::Admission;
 use crate::hash_key::HashKey;
 use crate::horizon::External;
 use crate::http::ForwardingHeader;
@@ -81,17 +82,6 @@ impl Pace {
             retry_in_minutes: policy.retry_in.as_secs().div_ceil(60).max(1) as u32,
         }
     }
-}
-
-/// Rule for the admission of clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// All clients.
-    Open,
-    /// Only clients on the whitelist.
-    Whitelist,
-    /// No clients.
-    Closed,
 }
 
 /// Secret keys and random seed of a run. They come from the operating system, or are fixed to make a test repeatable.

@@ -155,16 +155,16 @@ fn an_allowed_prefix_is_on_the_disk_and_in_the_table() {
     assert_eq!(served.ask(Request::Allow(permanent)), Ok("allowed 198.51.100.0/24\n".into()));
 
     let list = served.whitelist().entries;
-    let told: Vec<_> = list.iter().map(|entry| (entry.prefix.to_string(), entry.retire_after_seconds)).collect();
+    let listed: Vec<_> = list.iter().map(|entry| (entry.prefix.to_string(), entry.retire_after_seconds)).collect();
     let expected = [("198.51.100.0/24", None), ("203.0.113.7/32", Some(30 * 86_400)), ("2001:db8::/64", Some(60))];
-    assert_eq!(told, expected.map(|(prefix, retire)| (prefix.to_string(), retire)));
+    assert_eq!(listed, expected.map(|(prefix, retire)| (prefix.to_string(), retire)));
     assert_eq!(list[1].user.as_deref(), Some("mika"));
     assert_eq!((list[0].user.as_deref(), list[2].until_unix), (None, Some(4_000_000_000)));
 
     let entries = served.reopened();
-    let told: Vec<_> = entries.iter().map(|entry| (entry.user.as_str(), entry.retire, entry.until)).collect();
+    let listed: Vec<_> = entries.iter().map(|entry| (entry.user.as_str(), entry.retire, entry.until)).collect();
     let until = Some(UnixSeconds(4_000_000_000));
-    assert_eq!(told, [("", Retire::Never, None), ("mika", Retire::Default, None), ("", Retire::After(60), until)]);
+    assert_eq!(listed, [("", Retire::Never, None), ("mika", Retire::Default, None), ("", Retire::After(60), until)]);
 }
 
 #[test]

@@ -105,9 +105,9 @@ impl Model {
     fn select(&mut self, swarm: LineIndex, asker: &Asker<V4>, wanted: usize) -> Vec<[u8; 6]> {
         let tick = self.tick();
         let mut out = vec![[0; 6]; wanted + SLACK];
-        let told = self.pool.select::<V4>(swarm, asker, tick, &mut out, wanted);
-        assert!(told <= wanted);
-        out.truncate(told);
+        let selected = self.pool.select::<V4>(swarm, asker, tick, &mut out, wanted);
+        assert!(selected <= wanted);
+        out.truncate(selected);
         out
     }
 
@@ -128,9 +128,9 @@ impl Model {
                 assert_eq!(counts.partial_seeds, with_role(Role::PartialSeed));
                 assert_eq!(counts.leechers, with_role(Role::Leecher) + with_role(Role::PartialSeed));
             }
-            let told = self.select(line, &stranger(), 4000);
-            let handed_out: BTreeSet<[u8; 6]> = told.iter().copied().collect();
-            assert_eq!(handed_out.len(), told.len(), "no peer is selected twice");
+            let selected = self.select(line, &stranger(), 4000);
+            let handed_out: BTreeSet<[u8; 6]> = selected.iter().copied().collect();
+            assert_eq!(handed_out.len(), selected.len(), "no peer is selected twice");
             let known: BTreeSet<_> = alive.iter().filter(|peer| !peer.0).map(|peer| endpoint(peer.1)).collect();
             assert!(handed_out.is_subset(&known), "only living peers are selected");
             assert!(handed_out.len() >= known.len().min(400), "{} of {}", handed_out.len(), known.len());
@@ -345,9 +345,9 @@ fn rule_08_the_asker_is_never_among_its_peers_and_seeders_get_leechers_only() {
         let place = model.pool.place_of::<V4>(line, &endpoint(number)).expect("stored");
         let stored = (number % 2 == 0).then_some((line, place));
         let asker = Asker { endpoint: endpoint(number), stored, complete, ..stranger() };
-        let told: BTreeSet<[u8; 6]> = model.select(line, &asker, 50).into_iter().collect();
-        assert!(!told.contains(&endpoint(number)) && told.len() == 50);
-        assert!(!complete || told.is_subset(&leechers));
+        let selected: BTreeSet<[u8; 6]> = model.select(line, &asker, 50).into_iter().collect();
+        assert!(!selected.contains(&endpoint(number)) && selected.len() == 50);
+        assert!(!complete || selected.is_subset(&leechers));
     }
 }
 
@@ -359,14 +359,17 @@ fn every_peer_of_a_swarm_is_selected_in_the_long_run() {
             model.upsert(0, false, number, Role::Leecher);
         }
         let line = model.pool.find(&info_hash(0), Horizon::Wan).expect("stored");
-        let mut told = BTreeMap::<[u8; 6], u32>::new();
+        let mut selected = BTreeMap::<[u8; 6], u32>::new();
         let asks = 40 * size;
         for _ in 0..asks {
-            model.select(line, &stranger(), 5).into_iter().for_each(|endpoint| *told.entry(endpoint).or_default() += 1);
+            model
+                .select(line, &stranger(), 5)
+                .into_iter()
+                .for_each(|endpoint| *selected.entry(endpoint).or_default() += 1);
         }
         // 200 times each on average: every peer is selected, and no peer far too often.
-        assert_eq!(told.len(), size as usize, "of {size}");
-        let (least, most) = (told.values().min().copied(), told.values().max().copied());
+        assert_eq!(selected.len(), size as usize, "of {size}");
+        let (least, most) = (selected.values().min().copied(), selected.values().max().copied());
         assert!(least >= Some(20) && most <= Some(800), "of {size}: {least:?} to {most:?} times");
     }
 }
