@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use nakodo::clock::Running;
 use nakodo::tracker::{
-    Admission, Ahead, Answer, External, HashKey, LOOK_AHEAD, MAX_RESPONSE_OCTETS, Policy, Seeds, Settings, Tracker,
+    Admission, Ahead, Answer, HashKey, LOOK_AHEAD, MAX_RESPONSE_OCTETS, Policy, Seeds, Settings, Tracker,
 };
 use nakodo::wire::udp::{MAX_REPLY_OCTETS, peek_announce};
 use nakodo::wire::{Announce, Event, InfoHash, Transport};
@@ -150,19 +150,7 @@ struct Swarms {
 
 impl Swarms {
     fn new(swarms: u32, peers: u32) -> Self {
-        let policy = Policy {
-            interval: Duration::from_secs(1800),
-            min_interval: Duration::ZERO,
-            max_peers: 200,
-            default_peers: 50,
-            lan: Admission::Open,
-            wan: Admission::Open,
-            retire_after: Duration::from_secs(86_400 * 30),
-            retry_in: Duration::from_secs(1800),
-            external: External::default(),
-            proxies: Vec::new(),
-            forwarded_header: nakodo::http::ForwardingHeader::XForwardedFor,
-        };
+        let policy = Policy { min_interval: Duration::ZERO, wan: Admission::Open, ..Policy::default() };
         let settings = Settings {
             memory_octets: 64 << 20,
             whitelist_capacity: 1,

@@ -18,9 +18,9 @@ use common::latency::Latency;
 use common::mix::info_hash;
 use common::table::{Table, median, thousands};
 use ipnet::IpNet;
-use nakodo::access::{Entry, Retire, User};
+use nakodo::access::{Entry, Retire};
 use nakodo::clock::{Running, UnixSeconds};
-use nakodo::tracker::{Admission, Ahead, External, HashKey, LOOK_AHEAD, Policy, Seeds, Settings, Tracker};
+use nakodo::tracker::{Admission, Ahead, HashKey, LOOK_AHEAD, Policy, Seeds, Settings, Tracker};
 use nakodo::wire::{Announce, Event, InfoHash, Transport};
 
 /// Maximum `memory` of the configuration.
@@ -222,19 +222,7 @@ struct Crowd {
 
 impl Crowd {
     fn new(memory_octets: usize) -> Self {
-        let policy = Policy {
-            interval: Duration::from_secs(1800),
-            min_interval: Duration::ZERO,
-            max_peers: 200,
-            default_peers: 50,
-            lan: Admission::Open,
-            wan: Admission::Open,
-            retire_after: Duration::from_secs(86_400 * 30),
-            retry_in: Duration::from_secs(1800),
-            external: External::default(),
-            proxies: Vec::new(),
-            forwarded_header: nakodo::http::ForwardingHeader::XForwardedFor,
-        };
+        let policy = Policy { min_interval: Duration::ZERO, wan: Admission::Open, ..Policy::default() };
         let (lan, peer_timeout) = (Vec::new(), PEER_TIMEOUT);
         let settings =
             Settings { memory_octets, whitelist_capacity: 65_536, peer_timeout, lan, policy: policy.clone() };
@@ -247,8 +235,7 @@ impl Crowd {
     /// Add the /28 prefix (16 addresses) that starts at this peer to the whitelist.
     fn allow(&mut self, peer: u32, until: Option<UnixSeconds>) {
         let prefix = IpNet::new(address(peer), 28).expect("a length");
-        let (user, retire, added, last_seen) = (User::new(), Retire::Never, None, self.now);
-        let entry = Entry { prefix, user, retire, until, added, last_seen };
+        let entry = Entry { retire: Retire::Never, until, last_seen: self.now, ..Entry::new(prefix) };
         self.tracker.whitelist().put(entry).expect("room");
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::shared::Shared;
 use crate::store::Store;
-use crate::tracker::{Admission, External, HashKey, Policy, Seeds, Settings, Tracker};
+use crate::tracker::{HashKey, Policy, Seeds, Settings, Tracker};
 
 /// Temporary directory that is removed at the end of the test.
 pub(crate) struct TempDir(PathBuf);
@@ -54,19 +54,7 @@ pub(crate) fn settings(whitelist_capacity: usize) -> Settings {
         whitelist_capacity,
         peer_timeout: Duration::from_secs(45 * 60),
         lan: vec!["192.168.0.0/16".parse().expect("a prefix")],
-        policy: Policy {
-            interval: Duration::from_secs(30 * 60),
-            min_interval: Duration::from_secs(5 * 60),
-            max_peers: 200,
-            default_peers: 50,
-            lan: Admission::Open,
-            wan: Admission::Whitelist,
-            retire_after: Duration::from_secs(30 * 86_400),
-            retry_in: Duration::from_secs(30 * 60),
-            external: External::default(),
-            proxies: Vec::new(),
-            forwarded_header: crate::http::ForwardingHeader::XForwardedFor,
-        },
+        policy: Policy::default(),
     }
 }
 

@@ -44,6 +44,9 @@ fn requests(number: u8, garbage: &mut fastrand::Rng) -> Vec<Request> {
         Request::Http(http::get("/nothing")),
         Request::Http(b"nonsense\r\n\r\n".to_vec()),
         Request::Http(b"GET /announce?info_hash=".to_vec()),
+        Request::Http(http::get(&http::announce_target(&Announce::leecher(swarm, port)).replace("/announce", "/"))),
+        Request::Http(forwarded(swarm, port, "X-Forwarded-For: 192.168.1.9, 203.0.113.3")),
+        Request::Http(forwarded(swarm, port, "Forwarded: for=\"[2001:db8::1]:80\";proto=http")),
         Request::Http(b"HEAD / HTTP/1.0\r\nX-Forwarded-For: 203.0.113.3\r\n\r\n".to_vec()),
     ];
     for (at, event) in events.into_iter().enumerate() {
@@ -53,6 +56,12 @@ fn requests(number: u8, garbage: &mut fastrand::Rng) -> Vec<Request> {
         requests.push(Request::Http(http::announce(&announce)));
     }
     requests
+}
+
+/// Build an announce with a forwarding header.
+fn forwarded(swarm: u8, port: u16, header: &str) -> Vec<u8> {
+    let target = http::announce_target(&Announce::leecher(swarm, port));
+    format!("GET {target} HTTP/1.1\r\n{header}\r\n\r\n").into_bytes()
 }
 
 /// Build senders of both families: on the LAN, whitelisted on the WAN, and refused on the WAN.
@@ -81,14 +90,7 @@ fn tracker() -> Tracker {
     settings.policy.proxies = vec!["192.168.1.5/32".parse().expect("a prefix")];
     let mut tracker = Tracker::new(settings, common::seeds(5)).expect("memory");
     for prefix in CUSTOMERS {
-        let entry = Entry {
-            prefix: prefix.parse().expect(prefix),
-            user: "customer".try_into().expect("short"),
-            retire: Retire::Never,
-            until: None,
-            added: None,
-            last_seen: Running::default(),
-        };
+        let entry = Entry { retire: Retire::Never, ..Entry::new(prefix.parse().expect(prefix)) };
         tracker.whitelist().put(entry).expect("room");
     }
     tracker

@@ -138,12 +138,9 @@ fn an_idle_customer_is_retired_and_refused_clients_get_a_retry_time() {
     // The idle customer is retired before its peers expire.
     for (prefix, minutes) in [(faithful, 400), (quiet, 40)] {
         let entry = Entry {
-            prefix: prefix.parse().expect(prefix),
-            user: "customer".try_into().expect("short"),
             retire: Retire::After(minutes * 60),
-            until: None,
-            added: None,
             last_seen: world.site.now.after(Duration::from_secs(3600)),
+            ..Entry::new(prefix.parse().expect(prefix))
         };
         world.site.tracker.whitelist().put(entry).expect("room");
     }

@@ -51,6 +51,20 @@ pub struct Entry {
     pub last_seen: Running,
 }
 
+impl Entry {
+    /// Create an entry without a user or an end, retired by the default, and idle since the clock's start.
+    pub const fn new(prefix: IpNet) -> Self {
+        Self {
+            prefix,
+            user: User::new(),
+            retire: Retire::Default,
+            until: None,
+            added: None,
+            last_seen: Running::from_millis(0),
+        }
+    }
+}
+
 /// Result of [`Whitelist::put`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {

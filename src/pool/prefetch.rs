@@ -209,7 +209,7 @@ mod tests {
 
     use super::*;
     use crate::clock::Running;
-    use crate::tracker::{Admission, External, Policy, Seeds, Settings, Tracker};
+    use crate::tracker::{Admission, Policy, Seeds, Settings, Tracker};
     use crate::wire::{Event, Transport};
 
     fn tracker() -> Tracker {
@@ -217,15 +217,10 @@ mod tests {
         let policy = Policy {
             interval: hour,
             min_interval: Duration::ZERO,
-            max_peers: 200,
-            default_peers: 50,
-            lan: Admission::Open,
             wan: Admission::Open,
             retire_after: hour,
             retry_in: hour,
-            external: External::default(),
-            proxies: Vec::new(),
-            forwarded_header: crate::http::ForwardingHeader::XForwardedFor,
+            ..Policy::default()
         };
         let (memory_octets, lan) = (1 << 20, vec!["10.0.0.0/8".parse().expect("a prefix")]);
         let settings = Settings { memory_octets, whitelist_capacity: 1, peer_timeout: hour * 2, lan, policy };

@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::access::{Retire, User};
     use crate::admin;
-    use crate::clock::Running;
+
     use crate::http::Method;
     use crate::testing::{self, TempDir};
 
@@ -100,8 +100,7 @@ mod tests {
 
     fn entry(number: u32, user: &str, retire: Retire) -> Entry {
         let (prefix, user) = (IpNet::from(IpAddr::from((0x0a00_0000 + number).to_be_bytes())), User::try_from(user));
-        let last_seen = Running::default();
-        Entry { prefix, user: user.expect("a short name"), retire, until: None, added: None, last_seen }
+        Entry { user: user.expect("a short name"), retire, ..Entry::new(prefix) }
     }
 
     #[test]

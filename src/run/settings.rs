@@ -36,3 +36,16 @@ pub(super) fn policy(config: &Config, external: External) -> Policy {
 pub(super) fn http_timeouts(config: &Config) -> Timeouts {
     Timeouts { head: config.http.head_timeout, idle: config.http.idle_timeout }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_the_core_are_those_of_the_configuration() {
+        let (core, configured) = (Settings::default(), of(&Config::default()));
+        assert_eq!(format!("{:?}", core.policy), format!("{:?}", configured.policy));
+        let sizes = |settings: &Settings| (settings.memory_octets, settings.whitelist_capacity, settings.peer_timeout);
+        assert_eq!(sizes(&core), sizes(&configured));
+    }
+}

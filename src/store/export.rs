@@ -131,14 +131,7 @@ fn seconds_of_running(seconds: u64) -> Running {
 
 fn parse_line(line: &str) -> Option<Entry> {
     let mut words = line.split_whitespace();
-    let mut entry = Entry {
-        prefix: prefix::parse(words.next()?).ok()?,
-        user: User::new(),
-        retire: Retire::Default,
-        until: None,
-        added: None,
-        last_seen: Running::default(),
-    };
+    let mut entry = Entry::new(prefix::parse(words.next()?).ok()?);
     for word in words {
         match word.split_once('=')? {
             ("last-seen", seconds) => entry.last_seen = seconds_of_running(seconds.parse().ok()?),
@@ -164,14 +157,8 @@ mod tests {
     use super::*;
 
     fn entry(prefix: &str, user: &str, retire: Retire) -> Entry {
-        Entry {
-            prefix: prefix::parse(prefix).expect(prefix),
-            user: User::try_from(user).expect("a short name"),
-            retire,
-            until: None,
-            added: None,
-            last_seen: Running::default(),
-        }
+        let user = User::try_from(user).expect("a short name");
+        Entry { user, retire, ..Entry::new(prefix::parse(prefix).expect(prefix)) }
     }
 
     #[test]

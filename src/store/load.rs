@@ -176,14 +176,8 @@ mod tests {
     use super::*;
 
     fn entry(text: &str, last_seen: u64) -> Entry {
-        Entry {
-            prefix: crate::access::prefix::parse(text).expect(text),
-            user: crate::access::User::new(),
-            retire: crate::access::Retire::Default,
-            until: None,
-            added: None,
-            last_seen: Running::from_seconds(last_seen),
-        }
+        let prefix = crate::access::prefix::parse(text).expect(text);
+        Entry { last_seen: Running::from_seconds(last_seen), ..Entry::new(prefix) }
     }
 
     fn merged(changes: u64, exported: u64) -> Found {

@@ -148,12 +148,11 @@ mod tests {
 
     fn entry_of(prefix: &str, user: &str, retire: Retire) -> Entry {
         Entry {
-            prefix: prefix::parse(prefix).expect(prefix),
             user: User::try_from(user).expect("a short name"),
             retire,
             until: Some(UnixSeconds(1_793_491_200)),
-            added: None,
             last_seen: Running::from_millis(300),
+            ..Entry::new(prefix::parse(prefix).expect(prefix))
         }
     }
 

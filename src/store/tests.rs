@@ -19,14 +19,7 @@ impl TempDir {
 }
 
 fn entry(text: &str) -> Entry {
-    Entry {
-        prefix: prefix::parse(text).expect(text),
-        user: User::new(),
-        retire: Retire::Default,
-        until: None,
-        added: None,
-        last_seen: Running::from_seconds(5),
-    }
+    Entry { last_seen: Running::from_seconds(5), ..Entry::new(prefix::parse(text).expect(text)) }
 }
 
 /// Return the entry with this number. Different numbers give different entries.

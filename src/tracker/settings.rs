@@ -25,6 +25,19 @@ pub struct Settings {
     pub policy: Policy,
 }
 
+impl Default for Settings {
+    /// The defaults of the configuration. Only clients on the whitelist are admitted, because no network is local.
+    fn default() -> Self {
+        Self {
+            memory_octets: 8 << 20,
+            whitelist_capacity: 1024,
+            peer_timeout: Duration::from_secs(45 * 60),
+            lan: Vec::new(),
+            policy: Policy::default(),
+        }
+    }
+}
+
 /// Settings that may change while the tracker runs.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -50,6 +63,25 @@ pub struct Policy {
     pub proxies: Vec<IpNet>,
     /// The header in which these proxies name the client.
     pub forwarded_header: ForwardingHeader,
+}
+
+impl Default for Policy {
+    /// The defaults of the configuration.
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(30 * 60),
+            min_interval: Duration::from_secs(5 * 60),
+            max_peers: 200,
+            default_peers: 50,
+            lan: Admission::Open,
+            wan: Admission::Whitelist,
+            retire_after: Duration::from_secs(30 * 86_400),
+            retry_in: Duration::from_secs(30 * 60),
+            external: External::default(),
+            proxies: Vec::new(),
+            forwarded_header: ForwardingHeader::XForwardedFor,
+        }
+    }
 }
 
 /// Times of the policy, converted once to the units that requests need.

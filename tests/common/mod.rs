@@ -12,9 +12,9 @@ pub(crate) mod udp;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use nakodo::access::{Entry, Retire};
+use nakodo::access::Entry;
 use nakodo::clock::Running;
-use nakodo::tracker::{Admission, Answer, External, HashKey, MAX_RESPONSE_OCTETS, Policy, Seeds, Settings, Tracker};
+use nakodo::tracker::{Admission, Answer, HashKey, MAX_RESPONSE_OCTETS, Policy, Seeds, Settings, Tracker};
 use nakodo::wire::Transport;
 
 /// Length of the UDP buffer: the longest reply, and some bytes that must stay untouched.
@@ -36,13 +36,9 @@ pub(crate) fn settings() -> Settings {
         min_interval: MIN_INTERVAL,
         max_peers: MAX_PEERS as u16,
         default_peers: DEFAULT_PEERS as u16,
-        lan: Admission::Open,
         wan: Admission::Open,
-        retire_after: Duration::from_secs(30 * 86_400),
         retry_in: Duration::from_secs(3600),
-        external: External::default(),
-        proxies: Vec::new(),
-        forwarded_header: nakodo::http::ForwardingHeader::XForwardedFor,
+        ..Policy::default()
     };
     let lan = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7", "fe80::/10"];
     Settings {
@@ -182,14 +178,7 @@ impl Site {
     }
 
     pub(crate) fn allow(&mut self, prefix: &str) {
-        let entry = Entry {
-            prefix: prefix.parse().expect(prefix),
-            user: "customer".try_into().expect("short"),
-            retire: Retire::Default,
-            until: None,
-            added: None,
-            last_seen: self.now,
-        };
+        let entry = Entry { last_seen: self.now, ..Entry::new(prefix.parse().expect(prefix)) };
         self.tracker.whitelist().put(entry).expect("room");
     }
 

@@ -15,14 +15,7 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn entry(text: &str) -> Entry {
-    Entry {
-        prefix: net(text),
-        user: User::new(),
-        retire: Retire::Default,
-        until: None,
-        added: None,
-        last_seen: Running::default(),
-    }
+    Entry::new(net(text))
 }
 
 fn entry_of(text: &str, user: &str) -> Entry {

@@ -170,14 +170,7 @@ fn an_allowed_prefix_is_on_the_disk_and_in_the_table() {
 #[test]
 fn allowing_an_entry_again_resets_its_idle_time() {
     let served = Served::new(1);
-    let old = Entry {
-        prefix: prefix::parse("203.0.113.7").expect("a prefix"),
-        user: User::new(),
-        retire: Retire::Never,
-        until: None,
-        added: None,
-        last_seen: Running::default(),
-    };
+    let old = Entry { retire: Retire::Never, ..Entry::new(prefix::parse("203.0.113.7").expect("a prefix")) };
     let later = served.shared.now().after(Duration::from_millis(20));
     served.shared.tracker.borrow_mut().whitelist().put(old).expect("room");
     while served.shared.now() < later {
@@ -310,7 +303,7 @@ fn fill(served: &Served, count: u32) {
         let user = User::try_from(format!("customer {number}").as_str()).expect("it is short");
         let prefix = prefix::of([10, a, b, c].into());
         let last_seen = Running::from_seconds(5);
-        let entry = Entry { prefix, user, retire: Retire::Never, until: None, added: None, last_seen };
+        let entry = Entry { user, retire: Retire::Never, last_seen, ..Entry::new(prefix) };
         tracker.whitelist().put(entry).expect("room");
     }
 }

@@ -11,7 +11,7 @@ use super::super::meta_word::MetaWord;
 use super::super::sweep::owner;
 use super::super::tree::LEAF_LINES;
 use super::*;
-use crate::access::{Entry, Retire, User};
+use crate::access::{Entry, Retire};
 use crate::clock::UnixSeconds;
 use crate::testing;
 use crate::tracker::{Admission, Tracker};
@@ -56,8 +56,7 @@ impl World {
 
     fn allow(&mut self, customer: u8, until: Option<UnixSeconds>) {
         for prefix in Self::prefixes(customer) {
-            let (user, retire, added, last_seen) = (User::new(), Retire::Never, None, self.now);
-            let entry = Entry { prefix, user, retire, until, added, last_seen };
+            let entry = Entry { retire: Retire::Never, until, last_seen: self.now, ..Entry::new(prefix) };
             self.tracker.whitelist().put(entry).expect("room");
         }
     }
