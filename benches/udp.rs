@@ -13,13 +13,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{process, thread};
 
 use common::arguments::Arguments;
-use common::contestants::{Contestant, NAKODO};
+use common::contestants::Contestant;
 use common::cores::Cores;
+use common::field::{Field, Load};
 use common::mix::{Kind, Mix};
-use common::table::{median, thousands};
-use common::turn::{Turn, latencies, latency_table, lost, malformed, saturated, saturated_table};
+use common::table::thousands;
+use common::turn::{Turn, latencies, latency_table, lost, malformed};
 use common::udp::ceiling;
-use common::udp::load::{Load, SOCKETS};
+use common::udp::load::{Load as UdpLoad, SOCKETS};
 use common::whitelist_writer::{Change, WhitelistWriter};
 
 /// Number of whitelist entries that end together, and of peers that leave with them.
@@ -44,9 +45,9 @@ fn main() {
     ];
     for (kind, name) in mixes {
         println!("\n{name}");
-        let mut field = Field::enter(cores, kind, arguments);
-        let rate = field.saturate(arguments);
-        field.at_half(rate / 2.0, arguments);
+        let mut field = field(cores, kind, arguments);
+        let rate = field.saturate::<UdpLoad>(MEASURED_NET, |_| true, arguments);
+        field.at_half::<UdpLoad>(MEASURED_NET, |_| true, rate / 2.0, arguments);
         failures.append(&mut field.failures);
         let mut mix = field.mix;
         drop(field.contestants);
@@ -58,89 +59,24 @@ fn main() {
     process::exit(i32::from(!failures.is_empty()));
 }
 
-/// All contestants, with the same peers.
-struct Field {
-    cores: Cores,
-    contestants: Vec<Contestant>,
-    mix: Mix,
-    failures: Vec<String>,
+/// Start all contestants and announce the peers. The ceiling's replies are as large as those of nakodo with all peers.
+fn field(cores: Cores, kind: Kind, arguments: Arguments) -> Field {
+    let mut mix = Mix::new(kind, SOCKETS);
+    let nakodo = Contestant::nakodo(cores, "");
+    let octets = announce_octets(cores, &nakodo, &mut mix, arguments);
+    println!(
+        "replies to announces have {octets} bytes; {} peers were announced",
+        thousands(arguments.fill.min(kind.peers()) as f64)
+    );
+    let ceiling = Contestant::ceiling(cores, ceiling::ARGUMENT, octets);
+    let others = [Contestant::aquatic_udp(cores), Contestant::opentracker(cores, kind.torrents())];
+    let mut field = Field::new(cores, vec![ceiling, nakodo], mix);
+    others.into_iter().flatten().for_each(|other| field.enter::<UdpLoad>(other, MEASURED_NET, arguments));
+    field
 }
 
-impl Field {
-    /// Start all contestants and announce the peers. The ceiling's replies are as large as those of nakodo with all
-    /// peers.
-    fn enter(cores: Cores, kind: Kind, arguments: Arguments) -> Self {
-        let mut mix = Mix::new(kind, SOCKETS);
-        let nakodo = Contestant::nakodo(cores, "");
-        let octets = announce_octets(cores, &nakodo, &mut mix, arguments);
-        println!(
-            "replies to announces have {octets} bytes; {} peers were announced",
-            thousands(arguments.fill.min(kind.peers()) as f64)
-        );
-        let ceiling = Contestant::ceiling(cores, ceiling::ARGUMENT, octets);
-        let others = [Contestant::aquatic_udp(cores), Contestant::opentracker(cores, kind.torrents())];
-        let mut field = Self { cores, contestants: vec![ceiling, nakodo], mix, failures: Vec::new() };
-        for other in others.into_iter().flatten() {
-            match Load::connect(cores, other.port, MEASURED_NET) {
-                Ok(mut load) => {
-                    let filled = load.fill(&mut field.mix.each_once(arguments.fill), &other.program);
-                    field.failures.extend(filled.err().map(|reason| other.silent(&reason)));
-                    field.contestants.push(other);
-                }
-                Err(reason) => field.failures.push(other.silent(&reason)),
-            }
-        }
-        field
-    }
-
-    /// Print the maximum rate of each contestant, and return nakodo's replies a second.
-    fn saturate(&mut self, arguments: Arguments) -> f64 {
-        let Self { cores, contestants, mix, failures } = self;
-        let mut rows: Vec<(&Contestant, Vec<Turn>)> =
-            contestants.iter().map(|contestant| (contestant, Vec::new())).collect();
-        for _ in 0..arguments.rounds {
-            for (contestant, turns) in &mut rows {
-                let mut load = load(*cores, contestant);
-                turns.push(load.saturate(mix, Some(arguments.turn), &contestant.program));
-            }
-        }
-        let mut table = saturated_table("saturated");
-        for (contestant, turns) in &rows {
-            table.row(saturated(contestant, turns, &rows[0].1));
-            failures.extend(malformed(&contestant.name, turns));
-        }
-        table.print();
-        let (_, turns) = rows.iter().find(|(contestant, _)| contestant.name == NAKODO).expect("nakodo");
-        median(turns.iter().map(Turn::replies_a_second))
-    }
-
-    /// Print the latencies of all contestants at half of nakodo's maximum rate.
-    fn at_half(&mut self, per_second: f64, arguments: Arguments) {
-        let Self { cores, contestants, mix, failures } = self;
-        let mut rows: Vec<(&Contestant, Vec<Turn>)> =
-            contestants.iter().map(|contestant| (contestant, Vec::new())).collect();
-        for _ in 0..arguments.rounds {
-            for (contestant, turns) in &mut rows {
-                let mut load = load(*cores, contestant);
-                turns.push(load.at_rate(mix, (per_second, arguments.turn), &contestant.program, &mut || {}));
-            }
-        }
-        let mut table = latency_table(per_second);
-        for (Contestant { name, .. }, turns) in &rows {
-            table.row(latencies(name, turns));
-            failures.extend(malformed(name, turns));
-            failures.extend(lost(name, turns).filter(|_| name == NAKODO));
-        }
-        table.print();
-    }
-}
-
-fn load(cores: Cores, contestant: &Contestant) -> Load {
-    connect(cores, contestant, MEASURED_NET)
-}
-
-fn connect(cores: Cores, contestant: &Contestant, net: u8) -> Load {
-    Load::connect(cores, contestant.port, net).unwrap_or_else(|reason| panic!("{}", contestant.silent(&reason)))
+fn load(cores: Cores, contestant: &Contestant) -> UdpLoad {
+    UdpLoad::of(cores, contestant, MEASURED_NET)
 }
 
 /// Announce the peers to nakodo, and return the mean length of its announce replies, rounded to whole peers.
@@ -178,7 +114,7 @@ fn while_peers_expire(cores: Cores, mix: &mut Mix, rate: f64, arguments: Argumen
     let timeout = (peers as f64 / rate * 2.0).ceil().max(4.0);
     let config = format!("announce.interval = \"{}s\"\nannounce.peer_timeout = \"{timeout}s\"", (timeout / 1.2) as u64);
     let nakodo = Contestant::nakodo(cores, &config);
-    let mut expiring = connect(cores, &nakodo, EXPIRING_NET);
+    let mut expiring = UdpLoad::of(cores, &nakodo, EXPIRING_NET);
     let began = Instant::now();
     expiring.fill(&mut mix.each_once(peers), &nakodo.program).expect("nakodo answers");
     let announcing = began.elapsed();
@@ -217,7 +153,7 @@ fn while_entries_end(cores: Cores, mix: &mut Mix, rate: f64, arguments: Argument
     };
     WhitelistWriter::new(socket(), Duration::ZERO, allow_both).make(2);
     load(cores, &nakodo).fill(&mut mix.each_once(arguments.fill), &nakodo.program).expect("nakodo answers");
-    let mut leaving = connect(cores, &nakodo, EXPIRING_NET);
+    let mut leaving = UdpLoad::of(cores, &nakodo, EXPIRING_NET);
     leaving.fill(&mut mix.each_once(arguments.fill.min(LEAVING)), &nakodo.program).expect("nakodo answers");
     let quiet = load(cores, &nakodo).at_rate(mix, (rate / 2.0, arguments.turn), &nakodo.program, &mut || {});
 

@@ -7,6 +7,7 @@
 pub(crate) mod arguments;
 pub(crate) mod contestants;
 pub(crate) mod cores;
+pub(crate) mod field;
 pub(crate) mod http;
 pub(crate) mod latency;
 pub(crate) mod mix;

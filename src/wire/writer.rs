@@ -45,23 +45,9 @@ impl<'a> Writer<'a> {
     /// [`Full`] when it does not fit.
     #[inline(always)]
     pub fn decimal(&mut self, number: u64) -> Result<(), Full> {
-        let mut digits = [0; MAX_DECIMAL_OCTETS];
-        let mut left = number;
-        let mut count = 0;
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (left % 10) as u8;
-            left /= 10;
-            count += 1;
-            if left == 0 {
-                break;
-            }
-        }
-        self.raw(digits.get(MAX_DECIMAL_OCTETS - count..).unwrap_or_default())
+        self.raw(itoa::Buffer::new().format(number).as_bytes())
     }
 }
-
-/// Number of digits in `u64::MAX`.
-const MAX_DECIMAL_OCTETS: usize = 20;
 
 #[cfg(test)]
 mod tests {

@@ -46,12 +46,15 @@ pub(crate) struct Load {
     began: Instant,
 }
 
-impl Load {
+impl super::super::field::Load for Load {
+    /// Whether connections are kept.
+    type Way = bool;
+
     /// Create clients of the contestant on `port`.
     ///
     /// # Errors
     /// When the contestant does not answer.
-    pub(crate) fn connect(cores: Cores, port: u16, keep: bool) -> Result<Self, String> {
+    fn connect(cores: Cores, port: u16, keep: bool) -> Result<Self, String> {
         let place = |_| Place { stream: None, due: None, unsent: 0, request: String::new(), response: Vec::new() };
         let mut load = Self {
             cores,
@@ -79,7 +82,7 @@ impl Load {
     }
 
     /// Keep a request pending on every connection, for a time or until the requests run out.
-    pub(crate) fn saturate(&mut self, requests: &mut impl Requests, time: Option<Duration>, of: &Program) -> Turn {
+    fn saturate(&mut self, requests: &mut impl Requests, time: Option<Duration>, of: &Program) -> Turn {
         let before = self.begin(of);
         loop {
             let mut exhausted = false;
@@ -99,24 +102,14 @@ impl Load {
         self.end(of, before)
     }
 
-    /// Send each of these requests once, to store the peers in the tracker.
-    ///
-    /// # Errors
-    /// When the tracker does not answer all of them.
-    pub(crate) fn fill(&mut self, requests: &mut impl Requests, of: &Program) -> Result<(), String> {
-        let Turn { asked, replies, malformed, lost, .. } = self.saturate(requests, None, of);
-        (replies * 100 >= asked * 99).then_some(()).ok_or_else(|| {
-            format!("of {asked} peers announced, {replies} were answered, {malformed} wrongly, {lost} not at all")
-        })
-    }
-
     /// Send requests at a rate, at random moments. A request that is due while no connection is free waits for one, and
     /// this wait is part of its latency.
-    pub(crate) fn at_rate(
+    fn at_rate(
         &mut self,
         requests: &mut impl Requests,
         (per_second, time): (f64, Duration),
         of: &Program,
+        meanwhile: &mut dyn FnMut(),
     ) -> Turn {
         let mut random = Rng::with_seed(8);
         let before = self.begin(of);
@@ -132,10 +125,13 @@ impl Load {
                 due += -(1.0 - random.f64()).ln() * 1e9 / per_second;
             }
             self.receive();
+            meanwhile();
         }
         self.end(of, before)
     }
+}
 
+impl Load {
     fn next(&self, requests: &mut impl Requests) -> Option<Announce> {
         let client = *self.free.last()?;
         match requests.next(client)? {

@@ -53,12 +53,15 @@ pub(crate) struct Load {
     receive_headers: MultiHeaders<SockaddrIn>,
 }
 
-impl Load {
+impl super::super::field::Load for Load {
+    /// The clients are in 127.0.`net`.0.
+    type Way = u8;
+
     /// Create clients in 127.0.`net`.0, connected (BEP 15) to the contestant on `port`.
     ///
     /// # Errors
     /// When the contestant does not answer.
-    pub(crate) fn connect(cores: Cores, port: u16, net: u8) -> Result<Self, String> {
+    fn connect(cores: Cores, port: u16, net: u8) -> Result<Self, String> {
         let clients = (0..SOCKETS).map(|client| Client {
             socket: socket(Ipv4Addr::new(127, 0, net, 2 + client as u8), port),
             connection_id: 0,
@@ -86,26 +89,8 @@ impl Load {
         Ok(load)
     }
 
-    /// Repeat a request until it is answered, because the contestant may still be starting.
-    fn insist(&mut self, client: usize, request: &Request) -> Result<(), String> {
-        let before = self.turn.replies;
-        let until = Instant::now() + START;
-        while Instant::now() < until {
-            self.write(client, 0, request, 0);
-            self.send(client, &[if matches!(request, Request::Connect) { 16 } else { 98 }]);
-            let wait = Instant::now() + Duration::from_millis(50);
-            while Instant::now() < wait {
-                self.receive(client);
-                if self.turn.replies > before {
-                    return Ok(());
-                }
-            }
-        }
-        Err(format!("no answer to {request:?} within {START:?}"))
-    }
-
     /// Keep enough requests pending to saturate a tracker, for a time or until the requests run out.
-    pub(crate) fn saturate(&mut self, requests: &mut impl Requests, time: Option<Duration>, of: &Program) -> Turn {
+    fn saturate(&mut self, requests: &mut impl Requests, time: Option<Duration>, of: &Program) -> Turn {
         let before = self.begin(of);
         let mut next_check = PATIENCE;
         loop {
@@ -131,19 +116,8 @@ impl Load {
         self.end(of, before)
     }
 
-    /// Send each of these requests once, to store the peers in the tracker.
-    ///
-    /// # Errors
-    /// When the tracker does not answer all of them.
-    pub(crate) fn fill(&mut self, requests: &mut impl Requests, of: &Program) -> Result<(), String> {
-        let Turn { asked, replies, malformed, lost, .. } = self.saturate(requests, None, of);
-        (replies * 100 >= asked * 99).then_some(()).ok_or_else(|| {
-            format!("of {asked} peers announced, {replies} were answered, {malformed} wrongly, {lost} not at all")
-        })
-    }
-
     /// Send requests at a rate, at random moments, independent of the replies. Call `meanwhile` repeatedly.
-    pub(crate) fn at_rate(
+    fn at_rate(
         &mut self,
         requests: &mut impl Requests,
         (per_second, time): (f64, Duration),
@@ -176,6 +150,26 @@ impl Load {
             self.cores.nothing_to_do();
         }
         self.end(of, before)
+    }
+}
+
+impl Load {
+    /// Repeat a request until it is answered, because the contestant may still be starting.
+    fn insist(&mut self, client: usize, request: &Request) -> Result<(), String> {
+        let before = self.turn.replies;
+        let until = Instant::now() + START;
+        while Instant::now() < until {
+            self.write(client, 0, request, 0);
+            self.send(client, &[if matches!(request, Request::Connect) { 16 } else { 98 }]);
+            let wait = Instant::now() + Duration::from_millis(50);
+            while Instant::now() < wait {
+                self.receive(client);
+                if self.turn.replies > before {
+                    return Ok(());
+                }
+            }
+        }
+        Err(format!("no answer to {request:?} within {START:?}"))
     }
 
     fn readiness(&self) -> Epoll {
