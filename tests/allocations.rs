@@ -183,7 +183,7 @@ fn a_hundred_thousand_requests_allocate_nothing() {
 }
 
 /// Counters that only the shell increases, or that cannot increase here.
-const UNMET: [&str; 8] = [
+const UNMET: [&str; 9] = [
     "refused_wan_closed",
     "refused_port_zero",
     "peers_revoked",
@@ -192,4 +192,5 @@ const UNMET: [&str; 8] = [
     "http_connections",
     "http_connections_given_up",
     "http_connections_timed_out",
+    "http_bad_proxy_header",
 ];

@@ -5,7 +5,7 @@ mod common;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::iter;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -195,6 +195,47 @@ fn an_address_is_explained_and_a_revocation_names_the_entry_that_still_admits_it
     assert_eq!(daemon.command(&["revoke", "127.0.0.1"]).well(), format!("removed 1 entry\n{effect}"));
     assert_eq!(daemon.command(&["revoke", "127.0.0.0/8"]).well(), "removed 1 entry\n");
     assert_refused(daemon.address());
+}
+
+#[test]
+fn rule_25_the_proxy_protocol_names_the_client_of_a_connection() {
+    let folder = Folder::new("proxy-protocol");
+    let network = "listen = [\"127.0.0.1:0\"]\n[network]\nproxies = [\"127.0.0.1\"]\nproxy_protocol = true\n";
+    let daemon = Daemon::configured(&folder, network);
+    let target = http::announce_target(&leecher());
+    let head = |header: &str| format!("GET {target} HTTP/1.1\r\nConnection: close\r\n{header}\r\n");
+    // The response to a header and a request that arrive in two pieces; empty if the connection was closed.
+    let answer = |proxy_header: &[u8], request: &str, split: usize| {
+        let mut stream = TcpStream::connect(daemon.address()).expect("it listens");
+        let bytes = [proxy_header, request.as_bytes()].concat();
+        let (first, second) = bytes.split_at(split.min(bytes.len()));
+        stream.set_nodelay(true).expect("an option");
+        stream.write_all(first).expect("sent");
+        std::thread::sleep(Duration::from_millis(20));
+        let _ = stream.write_all(second);
+        let mut response = Vec::new();
+        let _ = stream.read_to_end(&mut response);
+        String::from_utf8_lossy(&response).into_owned()
+    };
+    let v1 = |client: &str| format!("PROXY TCP4 {client} 10.0.0.1 55556 6969\r\n").into_bytes();
+    let v2_start = b"\r\n\r\n\0\r\nQUIT\n";
+    let v2 = |client: [u8; 4]| [v2_start, &[0x21, 0x11, 0, 12][..], &client, &[10, 0, 0, 1, 9, 9, 9, 9]].concat();
+    for split in [1, 30, 60, 10_000] {
+        for (home, stranger) in [(v1("192.168.1.5"), v1("203.0.113.7")), (v2([192, 168, 1, 5]), v2([203, 0, 113, 7]))] {
+            assert!(answer(&home, &head(""), split).contains("5:peers"), "at home, {split}");
+            assert!(answer(&stranger, &head(""), split).contains("whitelist"), "a stranger, {split}");
+            let forged = head("X-Forwarded-For: 192.168.1.5\r\n");
+            assert!(answer(&stranger, &forged, split).contains("whitelist"), "a header changes nothing");
+        }
+    }
+    let local = [v2_start, &[0x20, 0, 0, 0][..]].concat();
+    for health_check in [b"PROXY UNKNOWN\r\n".to_vec(), local] {
+        assert!(answer(&health_check, "OPTIONS / HTTP/1.0\r\n\r\n", 5).starts_with("HTTP/1.1 204 "));
+        assert!(answer(&health_check, &head(""), 5).contains("must send the address of the client"));
+    }
+    assert_eq!(daemon.counter("http_bad_proxy_header"), 0);
+    assert_eq!(answer(b"", &head(""), 9), "", "a connection without the header is closed");
+    assert_eq!(daemon.counter("http_bad_proxy_header"), 1);
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn a_kept_connection_allocates_nothing() {
     let client = thread::spawn(move || read_and_write(&TcpStream::connect(address).expect("the tracker listens")));
     let (stream, from) = listener.accept().expect("a client comes");
     let (mut received, mut unsent, mut responses) = ([0; RECEIVE_OCTETS], [0; SEND_OCTETS], [0; SEND_OCTETS]);
-    let mut connection = Connection::new(Sender::from(from));
+    let mut connection = Connection::new(Sender::from(from), false);
     let (mut tracker, started) = (tracker(), Instant::now());
     let mut serve = |requests: u64| {
         let enough = connection.answered() + requests;

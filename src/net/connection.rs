@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send};
 
 use crate::clock::Running;
+use crate::http::{ProxyHeader, parse_proxy_header};
 use crate::tracker::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS, Sender, Tracker};
 
 /// Size in bytes of a connection's receive buffer: the path of a scrape of 74 swarms alone has 5,300.
@@ -28,6 +29,9 @@ const REQUESTS_A_TURN: usize = 32;
 
 /// Number of bytes that are read and discarded before a connection is closed.
 const UNUSED_OCTETS: usize = 1 << 20;
+
+/// Error of a connection from a proxy that does not start with the header of the PROXY protocol.
+const NO_PROXY_HEADER: Errno = Errno::EPROTO;
 
 /// The event that a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +111,8 @@ pub struct Begun {
 #[derive(Debug)]
 pub struct Connection {
     sender: Sender,
+    /// Whether the header of the PROXY protocol is still to come.
+    awaits_proxy_header: bool,
     waits_for: Wait,
     received_octets: usize,
     unsent_octets: usize,
@@ -118,10 +124,12 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Create the state of a new connection from `sender`.
-    pub const fn new(sender: Sender) -> Self {
+    /// Create the state of a new connection from `sender`. If it `awaits_proxy_header`, the connection starts with a
+    /// header of the PROXY protocol, and its client is the one in the header.
+    pub const fn new(sender: Sender, awaits_proxy_header: bool) -> Self {
         Self {
             sender,
+            awaits_proxy_header,
             waits_for: Wait::Request,
             received_octets: 0,
             unsent_octets: 0,
@@ -175,7 +183,7 @@ impl Connection {
                     begun.unwrap_or_else(|| Begun { received: self.receive(stream, buffers.received), request: None });
                 begun.received.and_then(|received| match received {
                     true => self.answer(begun.request, turn, stream, &mut buffers),
-                    false => Ok(self.waits_for),
+                    false => Ok(if self.received_octets > 0 { Wait::Rest } else { Wait::Request }),
                 })
             }
             Wait::Room | Wait::Turn => self.send_unsent(stream, &mut buffers).and_then(|sent| match sent {
@@ -185,12 +193,14 @@ impl Connection {
             Wait::End => self.receive_unused(stream, &mut buffers),
             Wait::Over => Ok(Wait::Over),
         };
+        turn.tracker.counters.http_bad_proxy_header += u64::from(done == Err(NO_PROXY_HEADER));
         // The client or its network is gone. Both end the connection.
         self.waits_for = done.unwrap_or(Wait::Over);
         self.waits_for
     }
 
-    /// Read the received bytes, and return whether there were any. The end of the data is an error.
+    /// Read the received bytes, and return whether there are bytes of a request. The end of the data is an error, and so
+    /// is a proxy without its header.
     fn receive(&mut self, stream: &TcpStream, received: &mut [u8]) -> nix::Result<bool> {
         let space = &mut received[self.received_octets..];
         let octets = match recv(stream.as_raw_fd(), space, MsgFlags::MSG_DONTWAIT) {
@@ -200,7 +210,24 @@ impl Connection {
         };
         self.may_send_more = octets == space.len();
         self.received_octets += octets;
-        Ok(true)
+        if self.awaits_proxy_header { self.take_proxy_header(received) } else { Ok(true) }
+    }
+
+    /// Remove the header of the PROXY protocol from the received bytes, and return whether there are bytes after it.
+    #[cold]
+    fn take_proxy_header(&mut self, received: &mut [u8]) -> nix::Result<bool> {
+        match parse_proxy_header(&received[..self.received_octets]) {
+            ProxyHeader::Incomplete if self.received_octets < received.len() => Ok(false),
+            ProxyHeader::Incomplete | ProxyHeader::Malformed => Err(NO_PROXY_HEADER),
+            ProxyHeader::Complete { client, octets } => {
+                // Without a client, the requests are those of the proxy itself, which has to name a client in a header.
+                self.sender = client.map_or(self.sender, Sender::from);
+                self.awaits_proxy_header = false;
+                received.copy_within(octets..self.received_octets, 0);
+                self.received_octets -= octets;
+                Ok(self.received_octets > 0)
+            }
+        }
     }
 
     /// Read and discard, until the client has closed or the limit is reached.

@@ -157,7 +157,7 @@ impl HttpServer {
                 self.give_up(slot, tracker);
             }
             self.free.pop();
-            self.occupy(slot, stream, client, now);
+            self.occupy(slot, stream, client, tracker, now);
             tracker.counters.http_connections += 1;
             self.advance(slot, None, tracker, now, readiness);
         }
@@ -198,10 +198,16 @@ impl HttpServer {
         self.slots[slot].as_ref().map(|occupied| (occupied.connection.waits_for(), occupied.connection.answered()))
     }
 
-    fn occupy(&mut self, slot: usize, stream: TcpStream, client: SocketAddr, now: Running) {
+    fn occupy(&mut self, slot: usize, stream: TcpStream, client: SocketAddr, tracker: &Tracker, now: Running) {
         let reached_at = stream.local_addr().ok().map(|local| local.ip());
         let sender = Sender::new(client, reached_at);
-        self.slots[slot] = Some(Occupied { stream, connection: Connection::new(sender), since: now, interest: None });
+        let awaits_proxy_header = tracker.expects_proxy_header(sender.address);
+        self.slots[slot] = Some(Occupied {
+            stream,
+            connection: Connection::new(sender, awaits_proxy_header),
+            since: now,
+            interest: None,
+        });
     }
 
     /// Return the slot of the connection at rest with the earliest deadline. A connection that is ending has the

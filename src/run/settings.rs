@@ -29,6 +29,7 @@ pub(super) fn policy(config: &Config, external: External) -> Policy {
         external,
         proxies: config.network.proxies.clone(),
         forwarded_header: config.network.forwarded_header,
+        proxy_protocol: config.network.proxy_protocol,
     }
 }
 

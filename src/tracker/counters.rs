@@ -43,12 +43,13 @@ pub struct Counters {
     pub http_bad_parameters: u64,
     pub http_bad_forwarded_for: u64,
     pub http_forgotten_proxy: u64,
+    pub http_bad_proxy_header: u64,
     pub http_not_found: u64,
 }
 
 impl Counters {
     /// Return every counter with its name, in an order that is easy to read.
-    pub fn named(&self) -> [(&'static str, u64); 35] {
+    pub fn named(&self) -> [(&'static str, u64); 36] {
         [
             ("announces_http", self.announces_http),
             ("announces_udp", self.announces_udp),
@@ -84,6 +85,7 @@ impl Counters {
             ("http_bad_parameters", self.http_bad_parameters),
             ("http_bad_forwarded_for", self.http_bad_forwarded_for),
             ("http_forgotten_proxy", self.http_forgotten_proxy),
+            ("http_bad_proxy_header", self.http_bad_proxy_header),
             ("http_not_found", self.http_not_found),
         ]
     }

@@ -168,6 +168,11 @@ impl Tracker {
         !self.policy.proxies.is_empty() && self.is_in_proxies(address.to_canonical())
     }
 
+    /// Return whether a connection from `address` starts with a header of the PROXY protocol.
+    pub fn expects_proxy_header(&self, address: IpAddr) -> bool {
+        self.policy.proxy_protocol && self.is_proxy(address)
+    }
+
     #[inline(never)]
     fn is_in_proxies(&self, address: IpAddr) -> bool {
         self.policy.proxies.iter().any(|proxy| proxy.contains(&address))

@@ -63,6 +63,8 @@ pub struct Policy {
     pub proxies: Vec<IpNet>,
     /// The header in which these proxies name the client.
     pub forwarded_header: ForwardingHeader,
+    /// Whether each connection from these proxies starts with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 impl Default for Policy {
@@ -80,6 +82,7 @@ impl Default for Policy {
             external: External::default(),
             proxies: Vec::new(),
             forwarded_header: ForwardingHeader::XForwardedFor,
+            proxy_protocol: false,
         }
     }
 }
