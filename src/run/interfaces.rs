@@ -10,8 +10,8 @@ use nix::sys::socket::SockaddrStorage;
 use crate::sides::{Assigned, Host, Route};
 
 /// Routes of the system, as text. They are missing on a kernel without the family, and in some sandboxes.
-const ROUTES_V4: &str = "/proc/net/route";
-const ROUTES_V6: &str = "/proc/net/ipv6_route";
+const ROUTES_V4: &str = "/proc/self/net/route";
+const ROUTES_V6: &str = "/proc/self/net/ipv6_route";
 
 /// Flags of a route: it is in use, it leads to a gateway, it rejects packets.
 const RTF_UP: u32 = 0x1;

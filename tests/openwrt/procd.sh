@@ -82,6 +82,10 @@ procd_add_mdns() {
 	procd_data="\"mdns\": {\"$key\": {\"service\": \"$service\", \"port\": $port, \"txt\": $(json_strings "$@")}}"
 }
 
+procd_add_raw_trigger() {
+	json_add procd_triggers "[$(json_string "$1"), [\"run_script\", $(json_string "$3"), $(json_string "$4")], $2]"
+}
+
 procd_add_reload_trigger() {
 	local package
 	for package in "$@"; do
