@@ -131,10 +131,11 @@
 //! | the shape | `tests/layering.rs`, `architecture.rs` | purity, arrows, lengths of functions and files, the walks of the documents |
 //! | real clients | `tests/real-clients` | aria2 and transmission move a file |
 //! | boards | `tests/board` | emulated ARM boards, and power cuts |
+//! | sides | `tests/sides` | clients of every side, family and setting, in network namespaces |
 //! | full disks | `tests/full-disk` | a tmpfs and an ext4 that run full |
 //! | packages | `tests/debian-package`, `openwrt-package` | install, use, upgrade, remove; with real systemd, and a stand-in for procd |
 //!
-//! `cargo test` runs all but the last four. `.ci/run` runs everything, and `cargo test` on both ARM targets as well.
+//! `cargo test` runs all but the last five. `.ci/run` runs everything, and `cargo test` on both ARM targets as well.
 //! `benches/` measures speed and memory. `boards/README.md` describes the packages for each board.
 
 #![forbid(unsafe_code)]

@@ -148,7 +148,8 @@ impl Sides {
         let line = |interface: &Interface| {
             let Interface { name, side, reason, networks, .. } = interface;
             let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
-            format!("{name:<15} {side:<7} {reason}: {}", networks.join(", "))
+            let colon = if networks.is_empty() { "" } else { ": " };
+            format!("{name:<15} {side:<7} {reason}{colon}{}", networks.join(", "))
         };
         self.interfaces.iter().map(line).collect()
     }

@@ -14,6 +14,9 @@ const FILE_LINES: usize = 400;
 const CORE: [&str; 9] =
     ["tracker", "pool", "wire", "http", "access", "sides.rs", "horizon.rs", "hash_key.rs", "clock.rs"];
 
+/// The other folders of several files.
+const SHELL: [&str; 7] = ["admin", "cli", "client", "config", "net", "run", "store"];
+
 /// Names that the core must not use, each with the resource behind it.
 const IMPURE: [(&str, &str); 20] = [
     ("std::net::Tcp", "sockets"),
@@ -299,7 +302,7 @@ fn the_drawings_are_the_table() {
 
 #[test]
 fn no_circle_has_more_than_two_files() {
-    for folder in CORE.iter().filter(|layer| !layer.ends_with(".rs")) {
+    for folder in CORE.iter().chain(&SHELL).filter(|layer| !layer.ends_with(".rs")) {
         let file_name =
             |source: &Source| Some(source.path.strip_prefix(&format!("{folder}/"))?.strip_suffix(".rs")?.to_owned());
         let files: Vec<_> =

@@ -1,3 +1,5 @@
+//! A gateway, a router behind it and a Raspberry Pi at home, with right, wrong and missing names.
+
 use super::*;
 
 /// A host with interfaces, each with its addresses and whether it has a default route.
