@@ -60,6 +60,7 @@ pub(crate) struct SlotMask(u64);
 
 impl MetaWord {
     /// A word without peers.
+    #[cfg(test)]
     pub(super) const EMPTY: Self = Self(Meta::VACANT.octet() as u64 * EACH);
 
     #[inline]

@@ -1,7 +1,11 @@
-//! The selection of peers for a reply: whole lines, from a random line on, without the asker itself.
+//! The selection of peers for a reply: from a random peer on, line by line, without the asker itself.
 //!
 //! A selection ends after [`LINES_LOOKED_AT`] lines, or with the chain in which it reaches that number. This bounds the
 //! cost when a seeder, which needs leechers only, asks in a swarm of a hundred thousand seeders.
+//!
+//! In a swarm without forks, every peer that the asker may receive has the same chance (rule 32). In one with forks, the
+//! selection starts at a leaf with a chance of the leaf's share of the hashes, and leaves of one share differ in size:
+//! the chances of peers in different leaves differ by about a tenth.
 
 use core::net::IpAddr;
 
@@ -61,8 +65,6 @@ struct Row<'a, F: Family> {
 }
 
 impl<'a, F: Family> Row<'a, F> {
-    const EMPTY: Self = Self { line: LineIndex::NONE, endpoints: &[], meta_word: MetaWord::EMPTY };
-
     #[inline]
     fn of(line: LineIndex, peers: ItemsOf<'a, F>) -> Self {
         Self { line, endpoints: peers.endpoints, meta_word: peers.metas }
@@ -131,21 +133,30 @@ impl<F: Family> Selection<'_, F> {
         self.taken >= self.wanted || self.lines_left == 0
     }
 
-    /// Write the peers of one line to the output. If all may be shown and only some are still wanted, start at a random
-    /// slot.
-    fn take(&mut self, row: &Row<'_, F>, random: &mut fastrand::Rng) {
+    /// Return the slots of the peers in a line that the asker may receive.
+    fn eligible(&self, row: &Row<'_, F>) -> SlotMask {
         let slots = row.wanted(row.meta_word.alive(self.now), self.asker.complete, self.own_place);
-        match self.shows {
-            Shows::All => {}
-            Shows::Public => {
-                let public = slots.ascending().filter(|slot| reach_of(&row.endpoints[*slot]) == Reach::Public);
-                return self.take_slots(row, public);
+        let is_shown = |slot: &usize| match self.shows {
+            Shows::All => true,
+            Shows::Public => reach_of(&row.endpoints[*slot]) == Reach::Public,
+            Shows::Reachable => {
+                let endpoint = self.asker.endpoint_of_lan_peer(row.endpoints[*slot]);
+                endpoint.is_some_and(|endpoint| endpoint != self.asker.endpoint)
             }
-            Shows::Reachable => return self.take_lan_peers(row, slots),
+        };
+        if self.shows == Shows::All {
+            return slots;
+        }
+        slots.ascending().filter(|slot| !is_shown(slot)).fold(slots, |shown, slot| shown.without(SlotMask::only(slot)))
+    }
+
+    /// Write the peers in these eligible slots of a line to the output, as far as they are wanted.
+    fn take(&mut self, row: &Row<'_, F>, slots: SlotMask) {
+        if self.shows == Shows::Reachable {
+            return self.take_lan_peers(row, slots);
         }
         if slots.count() > self.wanted - self.taken {
-            let (before, from_start) = slots.split_at(random.usize(..WORD_PEERS));
-            return self.take_slots(row, from_start.ascending().chain(before.ascending()));
+            return self.take_slots(row, slots.ascending());
         }
         if let Some(taken) = self.out.get_mut(self.taken..).and_then(|out| row.copy(slots, out)) {
             self.taken += taken;
@@ -328,8 +339,10 @@ fn select_in_fork<F: Family>(
     }
 }
 
-/// Select from a chain and from the peers in the swarm's own line, if it holds peers of this family. Start at a random
-/// line, unless all peers are wanted.
+/// Select from a chain and from the peers in the swarm's own line, if it holds peers of this family.
+///
+/// The eligible peers are a circle, in the order of their lines and slots. Start at a random one of them: then each has
+/// the same chance, whatever number is wanted (rule 32).
 fn select_in_chain<F: Family>(
     lines: &Lines,
     swarm: LineIndex,
@@ -339,27 +352,37 @@ fn select_in_chain<F: Family>(
 ) {
     let own = tree::swarm_at(lines, swarm).and_then(F::inline).map(|inline| Row::of(swarm, inline));
     let chained = chain::walk::<F>(lines, head, swarm).map(|(line, peers)| Row::of(line, peers));
-    let mut all = [Row::EMPTY; LINES_OF_A_CHAIN];
-    let (mut count, mut peers) = (0, 0);
-    for (place, row) in all.iter_mut().zip(own.into_iter().chain(chained)) {
-        peers += row.endpoints.len();
-        *place = row;
-        count += 1;
+    let mut rows = heapless::Vec::<(Row<'_, F>, SlotMask), LINES_OF_A_CHAIN>::new();
+    let mut eligible = 0;
+    for row in own.into_iter().chain(chained).take(LINES_OF_A_CHAIN) {
+        let slots = selection.eligible(&row);
+        eligible += slots.count();
+        // This never fails: the number of rows is limited.
+        let _ = rows.push((row, slots));
     }
-    // If all peers are wanted, skip the random choice.
-    if peers <= selection.wanted - selection.taken {
-        for row in &all[..count] {
-            selection.take(row, random);
-        }
-        selection.lines_left = selection.lines_left.saturating_sub(count);
+    // If all are wanted, skip the random choice.
+    let mut rank = if eligible <= selection.wanted - selection.taken { 0 } else { random.usize(..eligible) };
+    let start = rows.iter().position(|(_, slots)| {
+        let is_start = rank < slots.count();
+        rank -= if is_start { 0 } else { slots.count() };
+        is_start
+    });
+    let Some((before, [(first, slots), after @ ..])) = start.map(|start| rows.split_at(start)) else {
+        selection.lines_left = selection.lines_left.saturating_sub(rows.len());
         return;
-    }
-    let (before, from_start) = all[..count].split_at(random.usize(..count));
-    for row in from_start.iter().chain(before) {
+    };
+    let first_slot = slots.ascending().nth(rank).unwrap_or_default();
+    let (last_slots, first_slots) = slots.split_at(first_slot);
+    selection.take(first, first_slots);
+    for (row, slots) in after.iter().chain(before) {
         if selection.is_done() {
-            return;
+            break;
         }
-        selection.lines_left -= 1;
-        selection.take(row, random);
+        selection.take(row, *slots);
     }
+    selection.take(first, last_slots);
+    selection.lines_left = selection.lines_left.saturating_sub(rows.len());
 }
+
+#[cfg(test)]
+mod tests;
