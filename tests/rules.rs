@@ -912,6 +912,10 @@ fn rule_25_a_forgotten_proxy_fails_closed() {
             assert_eq!(site.tracker.counters.http_forgotten_proxy, 1);
             let suspects: Vec<_> = site.tracker.suspects().map(|suspect| suspect.to_string()).collect();
             assert!(suspects[0].starts_with(from), "{suspects:?}");
+            let mut policy = settings.policy.clone();
+            policy.proxies = vec![format!("{from}/{}", if from.contains(':') { 128 } else { 32 }).parse().expect(from)];
+            site.tracker.set_policy(policy);
+            assert_eq!(site.tracker.suspects().count(), 0, "it is in the configuration now");
         }
         assert_eq!(site.tracker.usage().lines_in_use == 0, !admitted, "a refused client is not stored");
     }

@@ -1,5 +1,6 @@
 //! Constraints between keys.
 
+use core::time::Duration;
 use std::path::Path;
 
 use super::units::{seconds, show_duration};
@@ -16,6 +17,22 @@ pub(super) struct Disagreement {
 pub(super) fn disagreement(config: &Config) -> Option<Disagreement> {
     let checks = [min_interval, peer_timeout, default_peers, external_v4, external_v6, token_file, socket, listen];
     checks.into_iter().find_map(|check| check(config))
+}
+
+/// Time between two announces of libtorrent over UDP, at least, and some seconds until the second one arrives.
+const LIBTORRENT_INTERVAL: Duration = seconds(70);
+
+/// Describe valid settings that are probably mistakes.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let timeout = config.announce.peer_timeout;
+    let is_short = timeout < LIBTORRENT_INTERVAL;
+    let text = format!(
+        "announce.peer_timeout: {} is short: libtorrent announces over UDP at most once a minute, so its peers are \
+         forgotten in between; set it to at least {}",
+        show_duration(timeout),
+        show_duration(LIBTORRENT_INTERVAL)
+    );
+    is_short.then_some(text).into_iter().collect()
 }
 
 fn disagree(keys: [&'static str; 2], message: String) -> Option<Disagreement> {

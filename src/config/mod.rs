@@ -217,6 +217,11 @@ impl Config {
         stuck.filter(|key| key.kind.show(self) != key.kind.show(new)).map(|key| key.name).collect()
     }
 
+    /// Describe valid settings that are probably mistakes, each in a sentence.
+    pub fn warnings(&self) -> Vec<String> {
+        constraints::warnings(self)
+    }
+
     /// Return all keys with their current values, one per line.
     pub fn resolved(&self) -> String {
         let line = |key: &keys::Key| Some(format!("{} = {}\n", key.name, key.kind.show(self)?));

@@ -352,6 +352,20 @@ fn one_interface_or_a_list_of_them_can_be_named() {
 }
 
 #[test]
+fn a_timeout_below_the_interval_of_libtorrent_is_a_warning() {
+    let warnings = |timeout: &str| {
+        parsed(&format!("[announce]\ninterval = \"10s\"\nmin_interval = \"5s\"\npeer_timeout = \"{timeout}\""))
+            .warnings()
+    };
+    assert_eq!(
+        warnings("60s"),
+        ["announce.peer_timeout: 1m is short: libtorrent announces over UDP at most once a minute, so its peers are \
+          forgotten in between; set it to at least 1m 10s"]
+    );
+    assert!(warnings("70s").is_empty() && Config::default().warnings().is_empty());
+}
+
+#[test]
 fn garbage_in_any_key_is_an_error_that_names_it() {
     for key in keys::KEYS {
         for garbage in

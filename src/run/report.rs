@@ -20,7 +20,9 @@ pub fn check(config: &Config) -> String {
     let udp = config.listen.len() as u64 * udp::BUFFERS_OCTETS as u64;
     let whitelist = u64::from(config.access.capacity) * WHITELIST_ENTRY_OCTETS as u64;
     let fixed = PROGRAM_OCTETS + http + udp + whitelist;
-    let mut text = String::from("configuration OK\n\nmemory\n");
+    let mut text = String::from("configuration OK\n");
+    config.warnings().iter().for_each(|warning| text.extend(["warning: ", warning, "\n"]));
+    text.push_str("\nmemory\n");
     let lines = [
         ("swarms and peers", config.memory_octets, format!("{} lines of 64 bytes", capacity.lines)),
         ("fixed part", fixed, "at most; touched only when used:".into()),

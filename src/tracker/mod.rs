@@ -251,7 +251,9 @@ impl Tracker {
             let is_local = self.networks.horizon(address) == Horizon::Lan;
             Suspect::Nat { address, bypasses_whitelist: is_local && self.policy.lan == Admission::Open }
         });
-        let proxy = self.sources.forgotten_proxy.map(|address| Suspect::ForgottenProxy { address });
+        // A reload may have added the proxy to the configuration since.
+        let forgotten = self.sources.forgotten_proxy.filter(|address| !self.is_proxy(*address));
+        let proxy = forgotten.map(|address| Suspect::ForgottenProxy { address });
         nat.into_iter().chain(proxy)
     }
 
