@@ -433,7 +433,12 @@ fn the_supervisor_is_notified_of_start_watchdog_reload_and_stop() {
 fn a_port_in_use_is_reported_in_one_line() {
     let folder = Folder::new("port");
     let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    // Outside of the range from which connections of other tests get their ports: its TCP port must stay free.
+    let mut random = fastrand::Rng::new();
+    let udp = wait_for("a port that is free for both", || {
+        let address = SocketAddr::from(([127, 0, 0, 1], random.u16(10_000..30_000)));
+        TcpListener::bind(address).ok().and_then(|_tcp| UdpSocket::bind(address).ok())
+    });
     for (protocol, taken) in [("TCP", tcp.local_addr()), ("UDP", udp.local_addr())] {
         let listen = taken.expect("bound").to_string();
         let line = folder.run(&["--config", "/dev/null", "--data-dir", "data", "--listen", &listen]).failed(71);
