@@ -55,6 +55,7 @@ class Router:
             shutil.copy(HERE / name, root / place / name)
         if overlay:
             subprocess.run(["cp", "-a", f"{overlay}/.", root], check=True)
+        shutil.copy(HERE / "network.sh", root / "lib/functions/network.sh")  # OpenWrt's own asks netifd by ubus
         (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/ash\n")
         (root / "etc/group").write_text("root:x:0:\n")
         (root / "etc/shadow").write_text("root:::0:99999:7:::\n")
