@@ -3,7 +3,7 @@
 use super::age::Tick;
 use super::chain;
 use super::family::{Family, V4, V6};
-use super::line::{Inline, LineIndex, Swarm};
+use super::line::{Forked, Inline, LineIndex, Swarm};
 use super::meta_word::{MetaWord, RoleCounts, SlotMask};
 use super::role::Role;
 use super::swarms::Pool;
@@ -51,7 +51,8 @@ impl Pool {
     /// stored.
     pub(super) fn recount(&mut self, swarm: LineIndex, before: Option<Role>, after: Option<Role>) {
         if before != after
-            && let Some(Swarm { inline: Inline::Counted(counted), .. }) = tree::swarm_at_mut(&mut self.lines, swarm)
+            && let Some(Swarm { inline: Inline::Forked(Forked { counted, .. }), .. }) =
+                tree::swarm_at_mut(&mut self.lines, swarm)
         {
             before.into_iter().for_each(|role| counted.subtract(role));
             after.into_iter().for_each(|role| counted.add(role));
@@ -62,8 +63,8 @@ impl Pool {
     /// a fork counts its stored peers, which until the next sweep include peers that have just died.
     pub(crate) fn counts(&self, swarm: LineIndex, now: Tick) -> SwarmCounts {
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return SwarmCounts::default() };
-        let mut counts = match own.inline {
-            Inline::Counted(counted) => counted.into(),
+        let mut counts = match &own.inline {
+            Inline::Forked(forked) => forked.counted.into(),
             _ => self.walk_counts(swarm, own, |meta_word| meta_word.alive(now)),
         };
         counts.completed = own.completed();
@@ -87,7 +88,7 @@ impl Pool {
         match &own.inline {
             Inline::Peers4(inline) => add(inline.read().metas),
             Inline::Peers6(inline) => add(inline.read().metas),
-            Inline::Counted(_) => {}
+            Inline::Forked(_) => {}
         }
         chain::walk::<V4>(&self.lines, own.roots[V4::ROOT], swarm).for_each(|(_, peers)| add(peers.metas));
         chain::walk::<V6>(&self.lines, own.roots[V6::ROOT], swarm).for_each(|(_, peers)| add(peers.metas));

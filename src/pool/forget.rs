@@ -181,7 +181,7 @@ impl Pool {
         now: Tick,
         goes: impl Fn(&[u8], Tick) -> bool,
     ) -> (usize, Option<u64>) {
-        let (leaf, last_hash) = tree::leaf_of_hash::<F>(&self.lines, swarm, hash);
+        let (leaf, hashes) = tree::leaf_of_hash::<F>(&self.lines, swarm, hash);
         let (mut at, mut visited) = (leaf.head, 1);
         while at != swarm
             && let Some(line) = at.some()
@@ -190,7 +190,7 @@ impl Pool {
             self.remove_peers_of(swarm, line, now, &goes);
             (at, visited) = (next, visited + 1);
         }
-        (visited, last_hash.checked_add(1))
+        (visited, hashes.end().checked_add(1))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::chain;
 use super::family::{Family, V4, V6};
-use super::line::{Counted, FORK_CHILDREN, Inline, Line, LineIndex, Swarm};
+use super::line::{Counted, FORK_CHILDREN, Forked, Inline, Line, LineIndex, Swarm};
 use super::role::{Population, Role};
 use super::swarms::Pool;
 use super::tree;
@@ -58,9 +58,13 @@ impl Pool {
         self.check_family::<V4>(line, swarm, seen, &mut roles)?;
         self.check_family::<V6>(line, swarm, seen, &mut roles)?;
         let forked = swarm.roots.iter().any(|root| matches!(self.lines.get(*root), Some(Line::Fork(_))));
-        match swarm.inline {
-            Inline::Counted(counted) if !forked => Err(format!("{line:?} has counts {counted:?} and no fork")),
-            Inline::Counted(counted) if counted != roles => Err(format!("{line:?} counts {counted:?}, has {roles:?}")),
+        match &swarm.inline {
+            Inline::Forked(Forked { counted, .. }) if !forked => {
+                Err(format!("{line:?} counts {counted:?} without fork"))
+            }
+            Inline::Forked(Forked { counted, .. }) if *counted != roles => {
+                Err(format!("{line:?} counts {counted:?}, has {roles:?}"))
+            }
             Inline::Peers4(_) | Inline::Peers6(_) if forked => Err(format!("{line:?} has a fork and no counts")),
             _ => Ok(()),
         }

@@ -6,6 +6,7 @@
 
 use super::age::Tick;
 use super::columns::{Columns, Item};
+use super::cursor::Cursor;
 use super::meta_word::{Meta, WORD_PEERS};
 use super::role::Role;
 use crate::horizon::Horizon;
@@ -106,7 +107,7 @@ impl Swarm {
         let inline_is_empty = match &self.inline {
             Inline::Peers4(inline) => inline.is_empty(),
             Inline::Peers6(inline) => inline.is_empty(),
-            Inline::Counted(_) => false,
+            Inline::Forked(_) => false,
         };
         inline_is_empty && self.roots.iter().all(|root| root.is_none())
     }
@@ -117,12 +118,35 @@ impl Swarm {
 }
 
 /// The rest of a swarm's line: its first peers or, once one of its roots is a fork, the counts of all its peers (a
-/// swarm without a fork is counted by a walk).
+/// swarm without a fork is counted by a walk) and the cursors of its selections.
 #[derive(Clone, Debug)]
 pub(crate) enum Inline {
     Peers4(Columns<[u8; 6], Meta, PEERS4_PER_SWARM>),
     Peers6(Columns<[u8; 18], Meta, 1>),
-    Counted(Counted),
+    Forked(Forked),
+}
+
+/// The counts and the cursors of a swarm with a fork.
+#[derive(Clone, Debug)]
+pub(crate) struct Forked {
+    pub(super) counted: Counted,
+    cursors: [[Cursor; 2]; 2],
+}
+
+impl Forked {
+    pub(super) fn new(counted: Counted) -> Self {
+        Self { counted, cursors: Default::default() }
+    }
+
+    /// Return the cursor of the selections of one family (an index like [`Swarm::roots`]), for complete askers or for
+    /// all others.
+    pub(super) fn cursor(&self, root: usize, complete: bool) -> &Cursor {
+        &self.cursors[root][usize::from(complete)]
+    }
+
+    pub(super) fn cursor_mut(&mut self, root: usize, complete: bool) -> &mut Cursor {
+        &mut self.cursors[root][usize::from(complete)]
+    }
 }
 
 /// Number of peers of a forked swarm, by role.
@@ -136,6 +160,12 @@ impl Counted {
 
     pub(super) fn set(&mut self, role: Role, count: u32) {
         self.0[role as usize] = count.to_le_bytes();
+    }
+
+    /// Return the share of all hashes that about this number of peers has.
+    pub(super) fn share_of(&self, peers: usize) -> u64 {
+        let all = [Role::Leecher, Role::PartialSeed, Role::Seeder].map(|role| u64::from(self.get(role)));
+        (u64::MAX / all.iter().sum::<u64>().max(1)).saturating_mul(peers as u64)
     }
 
     pub(super) fn add(&mut self, role: Role) {

@@ -167,11 +167,11 @@ impl SlotMask {
         Self(0x80 << (slot % WORD_PEERS * 8))
     }
 
-    /// Return the slots below `slot`, and the others.
+    /// Return the `rank` lowest slots, and the others.
     #[inline]
-    pub(super) const fn split_at(self, slot: usize) -> (Self, Self) {
-        let below = Self(self.0 & (Self::only(slot).0 - 1));
-        (below, self.without(below))
+    pub(super) fn split_at_rank(self, rank: usize) -> (Self, Self) {
+        let lowest = self.ascending().take(rank).fold(Self(0), |slots, slot| Self(slots.0 | Self::only(slot).0));
+        (lowest, self.without(lowest))
     }
 
     /// Return the slots, lowest first.
@@ -248,13 +248,10 @@ mod tests {
         assert_eq!(some.descending().collect::<Vec<_>>(), [7, 4, 1]);
         assert_eq!(some.without(SlotMask::only(4)).ascending().collect::<Vec<_>>(), [1, 7]);
         assert_eq!(some.and(SlotMask::only(4)), SlotMask::only(4));
-        for at in 0..WORD_PEERS {
-            let (below, rest) = some.split_at(at);
-            assert_eq!(
-                below.ascending().collect::<Vec<_>>(),
-                [1, 4, 7].into_iter().filter(|s| *s < at).collect::<Vec<_>>()
-            );
-            assert_eq!(below.count() + rest.count(), 3);
+        for rank in 0..=4 {
+            let (lowest, others) = some.split_at_rank(rank);
+            assert_eq!(lowest.ascending().chain(others.ascending()).collect::<Vec<_>>(), [1, 4, 7]);
+            assert_eq!(lowest.count(), rank.min(3));
         }
     }
 }

@@ -9,11 +9,10 @@
 use core::net::IpAddr;
 
 use super::endpoint::endpoint;
-use super::family::{Family, V4, V6};
+use super::family::{Family, Kind, V4, V6};
 use super::index::SwarmHash;
-use super::line::{Fork, Line, LineIndex};
+use super::line::{Fork, Inline, Line, LineIndex, Swarm};
 use super::role::Role;
-use super::selection_start::SelectionStart;
 use super::swarms::Pool;
 use super::tree;
 use crate::hash_key::HashKey;
@@ -33,9 +32,12 @@ pub struct Ahead {
     complete: bool,
 }
 
-/// Number of steps of a descent: one for each level of forks, and one for the sibling leaf. Only swarms of millions of
-/// peers have more levels.
+/// Number of steps of a descent: one for each level of forks, and one for the leaf. Only swarms of millions of peers have
+/// more levels.
 const FORK_STEPS: usize = 5;
+
+/// Typical number of peers in a reply, by which a selection moves the cursor of a swarm with forks.
+const PEERS_A_SELECTION: usize = 40;
 
 /// A descent through the forks of a swarm to a leaf.
 #[derive(Clone, Copy)]
@@ -47,15 +49,12 @@ struct Descent<'a> {
     path: u64,
     /// Number of forks passed.
     depth: u32,
-    /// Also prefetch the sibling leaf? If so, the last fork passed.
-    beside: Beside<'a>,
-}
-
-#[derive(Clone, Copy)]
-enum Beside<'a> {
-    NotNeeded,
-    Needed,
-    Below(&'a Fork),
+    /// The last fork passed.
+    fork: Option<&'a Fork>,
+    /// Number of lines to prefetch from the leaf on.
+    lines: usize,
+    /// Continue with the next leaf if this one has fewer lines?
+    goes_on: bool,
 }
 
 /// A walk along a chain.
@@ -63,9 +62,16 @@ enum Beside<'a> {
 struct Walk<'a> {
     /// The line to read next, already requested from memory.
     at: &'a Line,
+    /// Number of lines to prefetch, with this one.
+    lines: usize,
     /// The index that the last line of the chain stores as its next line.
     end: LineIndex,
+    /// The chain after this one: the next child of a fork after this child.
+    next: Option<(&'a Fork, usize)>,
 }
+
+/// Maximum number of lines of a walk: a selection may start at a late line of a leaf.
+const LINES_OF_A_WALK: usize = 24;
 
 /// The result of a step for each announce.
 type Batch<T> = heapless::Vec<T, LOOK_AHEAD>;
@@ -73,15 +79,14 @@ type Batch<T> = heapless::Vec<T, LOOK_AHEAD>;
 /// At most two descents for each announce: to the asker's own leaf, and to the leaf where its selection starts.
 type Descents<'a> = heapless::Vec<Descent<'a>, { 2 * LOOK_AHEAD }>;
 
-/// At most three walks for each announce: through the leaves of both descents, and through the sibling leaf.
-type Walks<'a> = heapless::Vec<Walk<'a>, { 3 * LOOK_AHEAD }>;
+/// At most two walks for each announce: from the leaves of both descents.
+type Walks<'a> = heapless::Vec<Walk<'a>, { 2 * LOOK_AHEAD }>;
 
 impl Pool {
     /// Prefetch the swarms and the peers for the first [`LOOK_AHEAD`] of the coming announces. This affects only the
     /// speed of the announces and the random choice of peers.
     pub(crate) fn prefetch(&mut self, announces: &[Ahead], horizon: impl Fn(IpAddr) -> Horizon) {
         let announces = announces.get(..LOOK_AHEAD).unwrap_or(announces);
-        self.selection_start.draw_for(announces.len(), &mut self.random);
         let mut hashes = Batch::<SwarmHash>::new();
         hashes.extend(announces.iter().map(|announce| {
             let hash = self.index.hash_ahead(&announce.info_hash, horizon(announce.from));
@@ -100,9 +105,9 @@ impl Pool {
             _ => None,
         }));
         let (mut descents, mut walks) = (Descents::new(), Walks::new());
-        for ((announce, (swarm, _)), root) in announces.iter().zip(&swarms).zip(&roots) {
+        for (position, ((announce, (swarm, _)), root)) in announces.iter().zip(&swarms).zip(&roots).enumerate() {
             let Some(root) = root else { continue };
-            self.set_out(announce, *swarm, root, &mut descents, &mut walks);
+            self.set_out(announce, &swarms[..position], *swarm, root, &mut descents, &mut walks);
         }
         self.descend(&mut descents, &mut walks);
         self.walk(&mut walks);
@@ -121,38 +126,46 @@ impl Ahead {
         if self.from.is_ipv4() { V4::ROOT } else { V6::ROOT }
     }
 
-    /// Return two paths in a swarm with forks: to the asker's own leaf, and to the leaf where its selection starts.
-    fn paths(&self, key: HashKey, selection_start: &SelectionStart) -> (u64, u64) {
-        fn of<const N: usize>(endpoint: [u8; N], key: HashKey, selection_start: &SelectionStart) -> (u64, u64) {
-            (key.hash(&endpoint), selection_start.ahead(&endpoint))
-        }
+    /// Return the number of peers in a line of the asker's family.
+    const fn line_capacity(&self) -> usize {
+        if self.from.is_ipv4() { V4::CAPACITY } else { V6::CAPACITY }
+    }
+
+    /// Return the hash of the asker's own endpoint.
+    fn own_hash(&self, key: HashKey) -> u64 {
         match self.from {
-            IpAddr::V4(v4) => of(endpoint::<6>(&v4.octets(), self.port), key, selection_start),
-            IpAddr::V6(v6) => of(endpoint::<18>(&v6.octets(), self.port), key, selection_start),
+            IpAddr::V4(v4) => key.hash(&endpoint::<6>(&v4.octets(), self.port)),
+            IpAddr::V6(v6) => key.hash(&endpoint::<18>(&v6.octets(), self.port)),
         }
     }
 }
 
 impl Pool {
     /// Add the descents or the walk of an announce below the root `at`, which was already requested from memory.
+    /// `earlier` are the swarms of the announces before it.
     fn set_out<'a>(
         &'a self,
         announce: &Ahead,
+        earlier: &[(LineIndex, Option<&Line>)],
         swarm: LineIndex,
         at: &'a Line,
         descents: &mut Descents<'a>,
         walks: &mut Walks<'a>,
     ) {
         if !matches!(at, Line::Fork(_)) {
-            let _ = walks.push(Walk { at, end: swarm });
+            let _ = walks.push(Walk { at, lines: tree::LEAF_LINES, end: swarm, next: None });
             return;
         }
-        let (own, to_others) = announce.paths(self.key, &self.selection_start);
-        // A complete peer gets leechers only, and one leaf often holds too few of them.
-        let beside = if announce.complete { Beside::Needed } else { Beside::NotNeeded };
-        for (path, beside) in [(own, Beside::NotNeeded), (to_others, beside)] {
-            let _ = descents.push(Descent { at, swarm, path, depth: 0, beside });
-        }
+        let Some(Swarm { inline: Inline::Forked(forked), .. }) = tree::swarm_at(&self.lines, swarm) else { return };
+        let path = announce.own_hash(self.key);
+        let own = Descent { at, swarm, path, depth: 0, fork: None, lines: tree::LEAF_LINES, goes_on: false };
+        let _ = descents.push(own);
+        // The selections of earlier announces of this batch move the cursor.
+        let earlier = earlier.iter().filter(|(other, _)| *other == swarm).count();
+        let moved = forked.counted.share_of(PEERS_A_SELECTION).wrapping_mul(earlier as u64);
+        let cursor = forked.cursor(announce.root(), announce.complete);
+        let lines = cursor.lines() + PEERS_A_SELECTION.div_ceil(announce.line_capacity());
+        let _ = descents.push(Descent { path: cursor.hash().wrapping_add(moved), lines, goes_on: earlier == 0, ..own });
     }
 
     /// Follow all descents to the heads of chains, one level per step.
@@ -161,30 +174,31 @@ impl Pool {
             each_goes_on(descents, |descent| {
                 if let Line::Fork(fork) = descent.at {
                     let at = self.lines.ask_for(fork.children[tree::child_of(descent.path, descent.depth)])?;
-                    let is_needed = !matches!(descent.beside, Beside::NotNeeded);
-                    let beside = if is_needed { Beside::Below(fork) } else { Beside::NotNeeded };
-                    return Some(Descent { at, depth: descent.depth + 1, beside, ..descent });
+                    return Some(Descent { at, depth: descent.depth + 1, fork: Some(fork), ..descent });
                 }
-                let _ = walks.push(Walk { at: descent.at, end: descent.swarm });
-                let Beside::Below(fork) = descent.beside else { return None };
-                let own = tree::child_of(descent.path, descent.depth - 1);
-                let at = self.lines.ask_for(tree::next_child(fork, own)?)?;
-                Some(Descent { at, beside: Beside::NotNeeded, ..descent })
+                let child = tree::child_of(descent.path, descent.depth.saturating_sub(1));
+                let next = descent.fork.filter(|_| descent.goes_on).map(|fork| (fork, child));
+                let _ = walks.push(Walk { at: descent.at, lines: descent.lines, end: descent.swarm, next });
+                None
             });
         }
     }
 
-    /// Follow all walks to the ends of their chains, one line per step. A leaf has more lines than this only if lines
-    /// for a split were missing.
+    /// Follow all walks, one line per step.
     fn walk<'a>(&'a self, walks: &mut Walks<'a>) {
-        for _ in 1..tree::LEAF_LINES {
-            each_goes_on(walks, |Walk { at, end }| {
-                let next = match at {
+        for _ in 1..LINES_OF_A_WALK {
+            each_goes_on(walks, |Walk { at, lines, end, next }| {
+                let following = match at {
                     Line::Peers4(chained) => chained.next,
                     Line::Peers6(chained) => chained.next,
                     Line::Free { .. } | Line::Swarm(_) | Line::Bucket(_) | Line::Fork(_) => return None,
                 };
-                if next == end { None } else { self.lines.ask_for(next).map(|at| Walk { at, end }) }
+                let lines = lines.checked_sub(1).filter(|lines| *lines > 0)?;
+                if following != end {
+                    return self.lines.ask_for(following).map(|at| Walk { at, lines, end, next });
+                }
+                let (fork, child) = next?;
+                self.lines.ask_for(tree::next_child(fork, child)?).map(|at| Walk { at, lines, end, next: None })
             });
         }
     }

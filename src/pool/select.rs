@@ -1,11 +1,11 @@
-//! The selection of peers for a reply: from a random peer on, line by line, without the asker itself.
+//! The selection of peers for a reply: consecutive peers of a swarm, line by line, without the asker itself. Every peer
+//! that the asker may receive has the same chance (rule 32): a chain starts at a random peer, and a tree of chains where
+//! the selection before it ended ([`forks`]).
 //!
 //! A selection ends after [`LINES_LOOKED_AT`] lines, or with the chain in which it reaches that number. This bounds the
 //! cost when a seeder, which needs leechers only, asks in a swarm of a hundred thousand seeders.
-//!
-//! In a swarm without forks, every peer that the asker may receive has the same chance (rule 32). In one with forks, the
-//! selection starts at a leaf with a chance of the leaf's share of the hashes, and leaves of one share differ in size:
-//! the chances of peers in different leaves differ by about a tenth.
+
+mod forks;
 
 use core::net::IpAddr;
 
@@ -13,7 +13,7 @@ use super::age::Tick;
 use super::chain::{self, Place};
 use super::endpoint::address_of;
 use super::family::{Family, ItemsOf, V4};
-use super::line::{Line, LineIndex};
+use super::line::{Inline, Line, LineIndex, Swarm};
 use super::lines::Lines;
 use super::meta_word::{MetaWord, RoleCounts, SlotMask, WORD_PEERS};
 use super::role::Role;
@@ -103,6 +103,13 @@ impl<'a, F: Family> Row<'a, F> {
     }
 }
 
+/// The peers of a chain, with the slots of those that an asker may receive.
+struct Rows<'a, F: Family> {
+    rows: heapless::Vec<(Row<'a, F>, SlotMask), LINES_OF_A_CHAIN>,
+    /// Number of peers in all of these slots.
+    eligible: usize,
+}
+
 /// The peers on one side of the horizon that an asker may receive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shows {
@@ -129,11 +136,8 @@ struct Selection<'a, F: Family> {
 }
 
 impl<F: Family> Selection<'_, F> {
-    const fn is_done(&self) -> bool {
-        self.taken >= self.wanted || self.lines_left == 0
-    }
-
     /// Return the slots of the peers in a line that the asker may receive.
+    #[inline]
     fn eligible(&self, row: &Row<'_, F>) -> SlotMask {
         let slots = row.wanted(row.meta_word.alive(self.now), self.asker.complete, self.own_place);
         let is_shown = |slot: &usize| match self.shows {
@@ -150,31 +154,77 @@ impl<F: Family> Selection<'_, F> {
         slots.ascending().filter(|slot| !is_shown(slot)).fold(slots, |shown, slot| shown.without(SlotMask::only(slot)))
     }
 
-    /// Write the peers in these eligible slots of a line to the output, as far as they are wanted.
-    fn take(&mut self, row: &Row<'_, F>, slots: SlotMask) {
+    /// Write the peers in these eligible slots of a line to the output, as far as they are wanted. Return the number of
+    /// slots up to the last one that was used.
+    #[inline]
+    fn take(&mut self, row: &Row<'_, F>, slots: SlotMask) -> usize {
         if self.shows == Shows::Reachable {
             return self.take_lan_peers(row, slots);
         }
-        if slots.count() > self.wanted - self.taken {
-            return self.take_slots(row, slots.ascending());
-        }
-        if let Some(taken) = self.out.get_mut(self.taken..).and_then(|out| row.copy(slots, out)) {
+        let (count, wanted) = (slots.count(), self.wanted - self.taken);
+        if count > wanted {
+            for slot in slots.ascending().take(wanted) {
+                self.out[self.taken] = row.endpoints[slot];
+                self.taken += 1;
+            }
+        } else if let Some(taken) = self.out.get_mut(self.taken..).and_then(|out| row.copy(slots, out)) {
             self.taken += taken;
         }
+        count.min(wanted)
     }
 
-    fn take_slots(&mut self, row: &Row<'_, F>, slots: impl Iterator<Item = usize>) {
-        for slot in slots.take(self.wanted - self.taken) {
-            self.out[self.taken] = row.endpoints[slot];
-            self.taken += 1;
+    /// Return the rows of a chain, and of the peers in the swarm's own line if it holds peers of this family.
+    fn rows<'a>(&self, lines: &'a Lines, head: LineIndex, swarm: LineIndex) -> Rows<'a, F> {
+        let own = tree::swarm_at(lines, swarm).and_then(F::inline).map(|inline| Row::of(swarm, inline));
+        let chained = chain::walk::<F>(lines, head, swarm).map(|(line, peers)| Row::of(line, peers));
+        let mut rows = Rows { rows: heapless::Vec::new(), eligible: 0 };
+        for row in own.into_iter().chain(chained).take(LINES_OF_A_CHAIN) {
+            let slots = self.eligible(&row);
+            rows.eligible += slots.count();
+            // This never fails: the number of rows is limited.
+            let _ = rows.rows.push((row, slots));
+        }
+        rows
+    }
+
+    /// Take the eligible peers from `rank` on.
+    fn take_from_rank(&mut self, rows: &Rows<'_, F>, rank: usize) {
+        let mut before = rank;
+        for (row, slots) in &rows.rows {
+            let count = slots.count();
+            if before >= count {
+                before -= count;
+                continue;
+            }
+            if self.taken >= self.wanted {
+                return;
+            }
+            let from = if before == 0 { *slots } else { slots.split_at_rank(before).1 };
+            before = 0;
+            self.take(row, from);
         }
     }
 
-    fn take_lan_peers(&mut self, row: &Row<'_, F>, slots: SlotMask) {
-        for slot in slots.ascending() {
-            if self.taken == self.wanted {
+    /// Take the eligible peers before `rank`.
+    fn take_up_to_rank(&mut self, rows: &Rows<'_, F>, rank: usize) {
+        let mut left = rank;
+        for (row, slots) in &rows.rows {
+            if left == 0 || self.taken >= self.wanted {
                 return;
             }
+            let count = slots.count();
+            self.take(row, if left >= count { *slots } else { slots.split_at_rank(left).0 });
+            left = left.saturating_sub(count);
+        }
+    }
+
+    fn take_lan_peers(&mut self, row: &Row<'_, F>, slots: SlotMask) -> usize {
+        let mut used = 0;
+        for slot in slots.ascending() {
+            if self.taken == self.wanted {
+                break;
+            }
+            used += 1;
             if let Some(endpoint) = self.asker.endpoint_of_lan_peer(row.endpoints[slot])
                 && endpoint != self.asker.endpoint
                 // Two LAN peers with the same port share one endpoint outside: write it once.
@@ -184,6 +234,7 @@ impl<F: Family> Selection<'_, F> {
                 self.taken += 1;
             }
         }
+        used
     }
 }
 
@@ -230,7 +281,12 @@ impl Pool {
     ) -> usize {
         let Some(own) = tree::swarm_at(&self.lines, swarm) else { return 0 };
         let root = own.roots[F::ROOT];
-        let path = self.selection_start.next(asker.endpoint.as_ref(), &mut self.random);
+        let cursor = match &own.inline {
+            Inline::Forked(forked) if matches!(self.lines.get(root), Some(Line::Fork(_))) => {
+                Some(*forked.cursor(F::ROOT, asker.complete))
+            }
+            _ => None,
+        };
         let mut selection = Selection {
             asker,
             own_place: self.own_place::<F>(swarm, asker),
@@ -241,12 +297,16 @@ impl Pool {
             out,
             taken: 0,
         };
-        if matches!(self.lines.get(root), Some(Line::Fork(_))) {
-            select_in_fork::<F>(&self.lines, swarm, (root, 0), path, &mut self.random, &mut selection);
-        } else {
+        let Some(cursor) = cursor else {
             select_in_chain::<F>(&self.lines, swarm, root, &mut self.random, &mut selection);
+            return selection.taken;
+        };
+        let next = forks::select_in_forks::<F>(&self.lines, swarm, cursor, &mut self.random, &mut selection);
+        let taken = selection.taken;
+        if let Some(Swarm { inline: Inline::Forked(forked), .. }) = tree::swarm_at_mut(&mut self.lines, swarm) {
+            *forked.cursor_mut(F::ROOT, asker.complete) = next;
         }
-        selection.taken
+        taken
     }
 
     /// Return the place of the asker in `swarm`. It is known if the asker was just stored there. Otherwise look it up:
@@ -317,28 +377,6 @@ impl Pool {
     }
 }
 
-/// Select below a fork, starting with the child on `path`.
-fn select_in_fork<F: Family>(
-    lines: &Lines,
-    swarm: LineIndex,
-    (fork, depth): (LineIndex, u32),
-    path: u64,
-    random: &mut fastrand::Rng,
-    selection: &mut Selection<'_, F>,
-) {
-    let Line::Fork(fork) = &lines[fork] else { return };
-    for child in tree::children_from(fork, tree::child_of(path, depth)) {
-        if matches!(lines[child], Line::Fork(_)) {
-            select_in_fork::<F>(lines, swarm, (child, depth + 1), path, random, selection);
-        } else {
-            select_in_chain::<F>(lines, swarm, child, random, selection);
-        }
-        if selection.is_done() {
-            return;
-        }
-    }
-}
-
 /// Select from a chain and from the peers in the swarm's own line, if it holds peers of this family.
 ///
 /// The eligible peers are a circle, in the order of their lines and slots. Start at a random one of them: then each has
@@ -350,38 +388,11 @@ fn select_in_chain<F: Family>(
     random: &mut fastrand::Rng,
     selection: &mut Selection<'_, F>,
 ) {
-    let own = tree::swarm_at(lines, swarm).and_then(F::inline).map(|inline| Row::of(swarm, inline));
-    let chained = chain::walk::<F>(lines, head, swarm).map(|(line, peers)| Row::of(line, peers));
-    let mut rows = heapless::Vec::<(Row<'_, F>, SlotMask), LINES_OF_A_CHAIN>::new();
-    let mut eligible = 0;
-    for row in own.into_iter().chain(chained).take(LINES_OF_A_CHAIN) {
-        let slots = selection.eligible(&row);
-        eligible += slots.count();
-        // This never fails: the number of rows is limited.
-        let _ = rows.push((row, slots));
-    }
+    let rows = selection.rows(lines, head, swarm);
     // If all are wanted, skip the random choice.
-    let mut rank = if eligible <= selection.wanted - selection.taken { 0 } else { random.usize(..eligible) };
-    let start = rows.iter().position(|(_, slots)| {
-        let is_start = rank < slots.count();
-        rank -= if is_start { 0 } else { slots.count() };
-        is_start
-    });
-    let Some((before, [(first, slots), after @ ..])) = start.map(|start| rows.split_at(start)) else {
-        selection.lines_left = selection.lines_left.saturating_sub(rows.len());
-        return;
-    };
-    let first_slot = slots.ascending().nth(rank).unwrap_or_default();
-    let (last_slots, first_slots) = slots.split_at(first_slot);
-    selection.take(first, first_slots);
-    for (row, slots) in after.iter().chain(before) {
-        if selection.is_done() {
-            break;
-        }
-        selection.take(row, *slots);
-    }
-    selection.take(first, last_slots);
-    selection.lines_left = selection.lines_left.saturating_sub(rows.len());
+    let rank = if rows.eligible <= selection.wanted { 0 } else { random.usize(..rows.eligible) };
+    selection.take_from_rank(&rows, rank);
+    selection.take_up_to_rank(&rows, rank);
 }
 
 #[cfg(test)]

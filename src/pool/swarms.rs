@@ -16,11 +16,10 @@ use super::endpoint::slot_of;
 use super::family::{Family, ItemsOf, V4, V6};
 use super::impossible::impossible;
 use super::index::Index;
-use super::line::{Counted, Inline, LINE_OCTETS, Line, LineIndex, Peer, Swarm};
+use super::line::{Forked, Inline, LINE_OCTETS, Line, LineIndex, Peer, Swarm};
 use super::lines::Lines;
 use super::meta_word::{Meta, MetaWord};
 use super::role::{Population, Role};
-use super::selection_start::SelectionStart;
 use super::tree::{self, Search};
 use crate::clock::Running;
 use crate::hash_key::HashKey;
@@ -49,7 +48,6 @@ pub(crate) struct Pool {
     /// Number of newcomers to turn away before the next try to make room: see [`super::evict`].
     pub(super) barren: u32,
     pub(super) random: fastrand::Rng,
-    pub(super) selection_start: SelectionStart,
 }
 
 /// The result of storing a peer.
@@ -110,7 +108,6 @@ impl Pool {
             expired: 0,
             barren: 0,
             random: fastrand::Rng::with_seed(seed),
-            selection_start: SelectionStart::default(),
         })
     }
 
@@ -260,7 +257,7 @@ impl Pool {
         mut search: Search,
         peer: Peer<F::Endpoint>,
     ) -> Option<Place> {
-        let mut may_split = matches!(tree::swarm_at(&self.lines, swarm)?.inline, Inline::Counted(_));
+        let mut may_split = matches!(tree::swarm_at(&self.lines, swarm)?.inline, Inline::Forked(_));
         if !may_split
             && tree::wants_first_fork::<F>(&self.lines, &search)
             && self.lines.available() >= LINES_FOR_A_FIRST_FORK
@@ -275,11 +272,11 @@ impl Pool {
     /// Move the peers of the swarm's own line into its trees, and store the counts in that line.
     fn leave_own_line(&mut self, swarm: LineIndex) -> Option<()> {
         let counts = self.walk_counts(swarm, tree::swarm_at(&self.lines, swarm)?, MetaWord::occupied);
-        let counted = Counted::from(counts);
-        match core::mem::replace(&mut tree::swarm_at_mut(&mut self.lines, swarm)?.inline, Inline::Counted(counted)) {
+        let forked = Inline::Forked(Forked::new(counts.into()));
+        match core::mem::replace(&mut tree::swarm_at_mut(&mut self.lines, swarm)?.inline, forked) {
             Inline::Peers4(peers) => self.move_into_tree::<V4>(swarm, peers.read()),
             Inline::Peers6(peers) => self.move_into_tree::<V6>(swarm, peers.read()),
-            Inline::Counted(_) => Some(()),
+            Inline::Forked(_) => Some(()),
         }
     }
 

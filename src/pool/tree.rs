@@ -6,6 +6,8 @@
 //! line of every chain refers to the swarm, so that the sweeper, which visits lines in no particular order, finds the
 //! swarm of a line in a few steps.
 
+use core::ops::RangeInclusive;
+
 use super::chain::{self, Place};
 use super::endpoint::slot_of;
 use super::family::Family;
@@ -115,18 +117,22 @@ fn leaf_below(lines: &Lines, mut leaf: Leaf, hash: u64) -> Leaf {
     leaf
 }
 
-/// Return the leaf for endpoints with this hash, and the last hash that belongs to the leaf. Leaves are in the order of
-/// their hashes: every hash of an earlier leaf is smaller.
-pub(super) fn leaf_of_hash<F: Family>(lines: &Lines, swarm: LineIndex, hash: u64) -> (Leaf, u64) {
+/// Return the leaf for endpoints with this hash, and the hashes that belong to the leaf. Leaves are in the order of
+/// their hashes, and every hash belongs to a leaf. Neighbouring children without peers count as one empty leaf.
+pub(super) fn leaf_of_hash<F: Family>(lines: &Lines, swarm: LineIndex, hash: u64) -> (Leaf, RangeInclusive<u64>) {
     let root = Leaf { above: Above::Swarm, head: root::<F>(lines, swarm), depth: 0 };
     let leaf = leaf_below(lines, root, hash);
-    let Above::Fork { line, child } = leaf.above else { return (leaf, u64::MAX) };
-    let sharing = |fork: &Fork| fork.children[child..].iter().take_while(|other| **other == leaf.head).count();
-    let last_child = child + fork_at(lines, line).map_or(1, sharing) - 1;
-    // The bits above those of the leaf's own fork are the bits of the hash; all bits below them are ones.
+    let Above::Fork { line, child } = leaf.above else { return (leaf, 0..=u64::MAX) };
+    let is_leaf = |other: &&LineIndex| **other == leaf.head;
+    let (before, after) = fork_at(lines, line).map_or((0, 1), |fork| {
+        let (lower, upper) = fork.children.split_at(child);
+        (lower.iter().rev().take_while(is_leaf).count(), upper.iter().take_while(is_leaf).count())
+    });
+    // The bits above those of the leaf's own fork are the bits of the hash.
     let shift = u64::BITS - FORK_BITS * leaf.depth;
-    let above = hash.checked_shr(shift + FORK_BITS).unwrap_or(0);
-    (leaf, ((above << FORK_BITS | last_child as u64) << shift) | ((1 << shift) - 1))
+    let above = hash.checked_shr(shift + FORK_BITS).unwrap_or(0) << FORK_BITS;
+    let first_hash_of = |child: usize| (above | child as u64) << shift;
+    (leaf, first_hash_of(child - before)..=first_hash_of(child + after - 1) | ((1 << shift) - 1))
 }
 
 /// Search for `endpoint` in the tree.

@@ -123,7 +123,7 @@ impl Model {
             };
             let counts = self.pool.counts(line, tick);
             let with_role = |role| alive.iter().filter(|peer| peer.2 == role).count() as u32;
-            if !matches!(tree::swarm_at(&self.pool.lines, line), Some(Swarm { inline: Inline::Counted(_), .. })) {
+            if !matches!(tree::swarm_at(&self.pool.lines, line), Some(Swarm { inline: Inline::Forked(_), .. })) {
                 assert_eq!(counts.seeders, with_role(Role::Seeder));
                 assert_eq!(counts.partial_seeds, with_role(Role::PartialSeed));
                 assert_eq!(counts.leechers, with_role(Role::Leecher) + with_role(Role::PartialSeed));
