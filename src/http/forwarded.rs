@@ -79,12 +79,12 @@ pub fn forwarded_client(
     client
 }
 
-/// Return whether every hop in all forwarding headers of the request is an address for which `accepts` returns true; so
-/// also if there is no hop.
-pub fn all_forwarded(head: &Head<'_>, accepts: impl Fn(IpAddr) -> bool) -> bool {
+/// Return whether every hop in these headers of the request is an address for which `accepts` returns true; so also if
+/// there is no hop.
+pub fn all_forwarded(head: &Head<'_>, headers: &[ForwardingHeader], accepts: impl Fn(IpAddr) -> bool) -> bool {
     let mut all = true;
-    for header in ForwardingHeader::ALL {
-        each_hop(head, header, |hop| all &= hop.map_or_else(|no_client| no_client == NoClient::Absent, &accepts));
+    for header in headers {
+        each_hop(head, *header, |hop| all &= hop.map_or_else(|no_client| no_client == NoClient::Absent, &accepts));
     }
     all
 }
@@ -322,7 +322,11 @@ mod tests {
             ("X-Forwarded-For: 192.168.1.5\r\nForwarded: for=\"203.0.113.7\"\r\n", false),
             ("X-Forwarded-For: unknown\r\n", false),
         ] {
-            assert_eq!(with_head(fields, |head| all_forwarded(head, is_local)), expected, "{fields}");
+            assert_eq!(
+                with_head(fields, |head| all_forwarded(head, &ForwardingHeader::ALL, is_local)),
+                expected,
+                "{fields}"
+            );
         }
     }
 }

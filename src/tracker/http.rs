@@ -2,12 +2,15 @@
 
 use core::fmt::Write;
 use core::net::IpAddr;
+use core::slice;
 
 use super::{Ahead, Caller, Refusal, Sender, Tracker};
 use crate::clock::Running;
 use crate::horizon::Horizon;
 use crate::http::query::parameters;
-use crate::http::{Head, HeadStatus, Method, NoClient, Status, all_forwarded, forwarded_client, parse_head};
+use crate::http::{
+    ForwardingHeader, Head, HeadStatus, Method, NoClient, Status, all_forwarded, forwarded_client, parse_head,
+};
 use crate::wire::http::{self, Failure, RetryIn, Target};
 use crate::wire::{Announce, Full, InfoHash, SwarmCounts, Transport};
 
@@ -36,7 +39,7 @@ enum Hidden {
     ByProxy(NoClient),
     /// A proxy that is not in the configuration names a client outside the local networks. Without this check, the
     /// address of the proxy would admit the world (rule 25).
-    ByForgottenProxy,
+    ByForgottenProxy(IpAddr),
 }
 
 /// Answer to the bytes that a connection has sent so far.
@@ -156,7 +159,7 @@ impl Tracker {
                     self.answer_http_announce(now, &caller, head.query, keep_alive, out)
                 }
                 Ok(caller) => self.answer_http_scrape(now, &caller, head.query, keep_alive, out),
-                Err(hidden) => self.refuse_forwarded(sender.address, hidden, keep_alive, out),
+                Err(hidden) => self.refuse_forwarded(hidden, keep_alive, out),
             },
         }
     }
@@ -179,29 +182,27 @@ impl Tracker {
     }
 
     /// Return the client of a request: the client that a trusted proxy names, or else the sender itself (rule 25).
+    ///
+    /// A local client that forwards a request of a client outside is a proxy that is not in the configuration.
     fn client_behind(&self, sender: Sender, head: &Head<'_>) -> Result<Caller, Hidden> {
-        if self.is_proxy(sender.address) {
-            let client = forwarded_client(head, self.policy.forwarded_header, |hop| self.is_proxy(hop));
-            return client.map(|client| self.caller(client.into())).map_err(Hidden::ByProxy);
+        let header = self.policy.forwarded_header;
+        let (client, headers) = if self.is_proxy(sender.address) {
+            let client = forwarded_client(head, header, |hop| self.is_proxy(hop)).map_err(Hidden::ByProxy)?;
+            (client.into(), slice::from_ref(&header))
+        } else {
+            (sender, &ForwardingHeader::ALL[..])
+        };
+        let caller = self.caller(client);
+        let is_at_home = |hop| self.is_proxy(hop) || self.networks.horizon(hop) == Horizon::Lan;
+        if head.is_forwarded && caller.horizon == Horizon::Lan && !all_forwarded(head, headers, is_at_home) {
+            return Err(Hidden::ByForgottenProxy(client.address));
         }
-        let caller = self.caller(sender);
-        let forgotten = head.is_forwarded && caller.horizon == Horizon::Lan && !self.names_local_clients_only(head);
-        if forgotten { Err(Hidden::ByForgottenProxy) } else { Ok(caller) }
-    }
-
-    fn names_local_clients_only(&self, head: &Head<'_>) -> bool {
-        all_forwarded(head, |hop| self.networks.horizon(hop) == Horizon::Lan)
+        Ok(caller)
     }
 
     /// Refuse a request whose client is unknown.
     #[cold]
-    fn refuse_forwarded(
-        &mut self,
-        from: IpAddr,
-        hidden: Hidden,
-        keep_alive: bool,
-        out: &mut [u8],
-    ) -> Result<usize, Full> {
+    fn refuse_forwarded(&mut self, hidden: Hidden, keep_alive: bool, out: &mut [u8]) -> Result<usize, Full> {
         let header = self.policy.forwarded_header.name();
         let mut reason = heapless::String::<160>::new();
         // The texts fit: the longest is shorter by a quarter.
@@ -211,9 +212,9 @@ impl Tracker {
                 write!(reason, "the proxy in front of this tracker must send the address of the client in {header}; ")
                     .and_then(|()| reason.push_str(no_client_reason(no_client)).map_err(|_| core::fmt::Error))
             }
-            Hidden::ByForgottenProxy => {
+            Hidden::ByForgottenProxy(proxy) => {
                 self.counters.http_forgotten_proxy += 1;
-                self.sources.forgotten_proxy = Some(from.to_canonical());
+                self.sources.forgotten_proxy = Some(proxy.to_canonical());
                 write!(reason, "this request came through a proxy that is not in the tracker's network.proxies")
             }
         };
