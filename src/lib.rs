@@ -131,7 +131,7 @@
 //! | the shape | `tests/layering.rs`, `architecture.rs` | purity, arrows, lengths of functions and files, the walks of the documents |
 //! | real clients | `tests/real-clients` | aria2 and transmission move a file |
 //! | boards | `tests/board` | emulated ARM boards, and power cuts |
-//! | sides | `tests/sides` | clients of every side, family and setting, in network namespaces |
+//! | sides | `tests/sides`, `sides-clients` | clients of every side, family and setting, in network namespaces |
 //! | full disks | `tests/full-disk` | a tmpfs and an ext4 that run full |
 //! | packages | `tests/debian-package`, `openwrt-package` | install, use, upgrade, remove; with real systemd, and a stand-in for procd |
 //!
