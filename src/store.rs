@@ -21,20 +21,20 @@ mod durable_copy;
 mod export;
 mod health;
 mod load;
+mod lock;
+mod no_links;
 mod panics;
 mod record;
 mod snapshots;
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ipnet::IpNet;
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use rustix::process::setpriority_process;
 use smol::lock::Mutex;
 
@@ -45,6 +45,7 @@ use database::Meter;
 use durable_copy::DurableCopy;
 pub use health::Health;
 use health::Noted;
+use lock::{Lock, LockError};
 
 /// nice(2) value of the threads that write. They get about a tenth of the tracker's time when both need the core, so a
 /// flood of requests delays a change but cannot keep it from the disk for good.
@@ -58,7 +59,6 @@ pub struct Store {
     disk: Arc<Mutex<DurableCopy>>,
     meter: Arc<Meter>,
     health: Arc<Noted>,
-    _lock: Arc<Flock<File>>,
 }
 
 /// An open store and the data that it had.
@@ -83,6 +83,8 @@ pub struct Opened {
 pub enum OpenError {
     /// The data directory cannot be created.
     NoDirectory(PathBuf, io::Error),
+    /// Another user could change the data: the directory, and the reason with a remedy.
+    NotOurs(PathBuf, String),
     /// Another process uses the directory.
     InUse(PathBuf),
     /// The directory cannot be written to, for a reason other than a damaged database.
@@ -126,6 +128,9 @@ impl fmt::Display for OpenError {
                     "cannot create the data directory {path}: {cause}; create it and let nakodo write \
                      there, or name another with --data-dir"
                 )
+            }
+            Self::NotOurs(path, why) => {
+                write!(f, "cannot use the data directory {}: {why}, or name another with --data-dir", path.display())
             }
             Self::InUse(path) => {
                 write!(
@@ -176,15 +181,20 @@ impl Store {
     /// log reports it. The same happens if the database library panicked at the last two starts. Without a database,
     /// the last export is read.
     pub fn open(data_dir: &Path) -> Result<Opened, OpenError> {
-        create_directory(data_dir).map_err(|error| OpenError::NoDirectory(data_dir.to_owned(), error))?;
-        let data_dir = DataDir::new(data_dir);
-        let lock = lock(&data_dir)?;
+        let path = data_dir;
+        let data_dir = DataDir::new(path);
+        data_dir.create().map_err(|error| OpenError::NoDirectory(path.to_owned(), error))?;
+        data_dir.check_owner().map_err(|why| OpenError::NotOurs(path.to_owned(), why))?;
+        let lock = Lock::take(&data_dir).map_err(|error| match error {
+            LockError::InUse => OpenError::InUse(path.to_owned()),
+            LockError::Failed(error) => OpenError::Unusable(error),
+        })?;
         let (meter, health) = (Arc::<Meter>::default(), Arc::<Noted>::default());
-        let opened = DurableCopy::open(&data_dir, Arc::clone(&meter), Arc::clone(&health));
+        let opened = DurableCopy::open(&data_dir, lock, Arc::clone(&meter), Arc::clone(&health));
         let (disk, found) = opened.map_err(OpenError::Unusable)?;
         Ok(Opened {
             running: found.running,
-            store: Self { disk: Arc::new(Mutex::new(disk)), meter, health, _lock: Arc::new(lock) },
+            store: Self { disk: Arc::new(Mutex::new(disk)), meter, health },
             unreadable_records: found.unreadable.len() as u32 + u32::from(found.unreadable_state),
             entries: found.entries,
             #[cfg(test)]
@@ -227,6 +237,12 @@ impl Store {
     /// When the disk fails again; a later attempt may succeed.
     pub async fn rebuild(&self, running: Running, entries: Vec<Entry>) -> Result<(), StoreError> {
         self.work(move |disk| disk.rebuild(running, &entries)).await
+    }
+
+    /// Check that the database is still at its place. If it was removed, changes are refused until [`Self::rebuild`] has
+    /// made it anew. Call it now and then.
+    pub async fn check_place(&self) {
+        self.work(DurableCopy::check_place).await;
     }
 
     /// Return the state of the disk. While it fails, changes are refused.
@@ -295,26 +311,6 @@ fn yield_to_the_tracker() {
 fn written_by_kernel(io: &str) -> Option<u64> {
     let field = |name: &str| io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
     Some(field("write_bytes:")?.saturating_sub(field("cancelled_write_bytes:").unwrap_or(0)))
-}
-
-/// Create the data directory, and make its name durable.
-fn create_directory(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    fs::create_dir_all(path)?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    DataDir::sync(parent)
-}
-
-/// Lock the directory against other processes. The lock ends with this process, even after a crash.
-fn lock(data_dir: &DataDir) -> Result<Flock<File>, OpenError> {
-    let unusable = |cause: io::Error| OpenError::Unusable(StoreError::new("lock", data_dir.lock(), cause));
-    let file = File::options().create(true).truncate(false).write(true).open(data_dir.lock()).map_err(unusable)?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        Errno::EWOULDBLOCK => OpenError::InUse(data_dir.path().to_owned()),
-        errno => unusable(errno.into()),
-    })
 }
 
 #[cfg(test)]

@@ -533,6 +533,31 @@ fn a_damaged_database_is_moved_aside_and_the_list_is_restored_from_its_export() 
 
 /// The test uses a missing IPv6 address instead of a kernel without IPv6: both make the bind fail in the same way.
 #[test]
+fn a_removed_data_directory_and_control_socket_are_made_anew() {
+    let folder = Folder::new("removed");
+    let daemon = Daemon::configured(&folder, WAN);
+    daemon.allow(&["127.0.0.1"]);
+    daemon.allow(&["127.0.0.2"]);
+    fs::remove_dir_all(folder.path("data")).expect("the data directory");
+    assert!(daemon.command(&["list"]).failed(69).contains("nakodo is not running"), "its socket is gone");
+    wait_for("the control socket", || (daemon.command(&["list"]).code == Some(0)).then_some(()));
+    assert_eq!(daemon.listed(), ["127.0.0.1/32", "127.0.0.2/32"]);
+    daemon.allow(&["127.0.0.3"]);
+    daemon.logged("was removed; it is there again");
+
+    fs::remove_dir_all(folder.path("data/whitelist")).expect("the database");
+    let answer = daemon.command(&["allow", "127.0.0.4"]);
+    let is_listed = daemon.listed().iter().any(|prefix| prefix == "127.0.0.4/32");
+    assert_eq!(answer.code == Some(0), is_listed, "{answer:?}");
+    wait_for("a new database", || (daemon.command(&["allow", "127.0.0.5"]).code == Some(0)).then_some(()));
+    let listed = daemon.listed();
+    daemon.kill();
+    let daemon = Daemon::again(&folder);
+    assert_eq!(daemon.listed(), listed, "all of them are on the disk");
+    assert_admitted(daemon.address());
+}
+
+#[test]
 fn a_missing_ipv6_address_does_not_stop_the_tracker() {
     let folder = Folder::new("v4-only");
     let missing = "[2001:db8::6969]:0";

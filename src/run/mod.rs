@@ -11,11 +11,13 @@
 //! | retiring | every second: removes idle and ended entries from the whitelist |
 //! | saving | every ten minutes: saves the time of each entry's last announce |
 //! | mending the disk | after a disk failure: rewrites the whitelist |
+//! | removed files | every ten seconds: looks for the database and the control socket, and makes them anew |
 //! | watchdog | twice in the supervisor's interval, if it has a watchdog: reports that the tracker works |
 //! | interfaces | every minute: reads the interfaces, their sides and the external addresses |
 //! | signals | reloads the configuration, or stops |
 
 mod announce_urls;
+mod control_socket;
 mod housekeeping;
 mod interfaces;
 mod report;
@@ -40,7 +42,7 @@ pub use report::check;
 
 use crate::config::{Config, Source, is_writable};
 use crate::exit::{self, Failure};
-use crate::net::admin::{Limits, SocketFile, TcpServer, UnixServer};
+use crate::net::admin::{Limits, TcpServer};
 use crate::net::bind::{self, BindError};
 use crate::net::http::HttpServer;
 use crate::net::server::Server;
@@ -48,6 +50,7 @@ use crate::shared::Shared;
 use crate::store::Store;
 use crate::tracker::{HashKey, Seeds, Tracker};
 use announce_urls::AnnounceUrl;
+use control_socket::ControlSocket;
 use supervisor::State;
 
 /// Number of attempts to find a port that is free for both protocols, when any port will do.
@@ -80,10 +83,13 @@ fn run(config: &Config, source: &Source) -> Result<(), Failure> {
     let Sockets { udp, tcp } = open_sockets(config)?;
     let paths = config.paths(is_writable);
     let shared = Rc::new(open_daemon(config, &paths.data_dir)?);
-    let executor = LocalExecutor::new();
-    // Removed at the end of this function. This process has the database's lock, so any earlier owner of the socket has
-    // ended.
-    let _socket_file = spawn_administration(config, &paths.socket, &shared, &executor)?;
+    let executor = Rc::new(LocalExecutor::new());
+    // Its file is removed at the end of this function. This process has the database's lock, so any earlier owner of the
+    // socket has ended.
+    let control_socket =
+        ControlSocket::listen(&paths.socket, &shared, &executor).map_err(|error| Failure::new(exit::OSERR, error))?;
+    control_socket.watch(&executor);
+    spawn_tcp_administration(config, &shared, &executor)?;
     let host = interfaces::host();
     let networks = housekeeping::sides_of(config, &host).networks();
     let urls = announce_urls::of(&tcp, &host, &networks);
@@ -189,21 +195,17 @@ fn seeds() -> Result<Seeds, Failure> {
     Ok(Seeds { hash, connection_ids: HashKey(word()?, word()?), random: word()? })
 }
 
-fn spawn_administration(
+fn spawn_tcp_administration(
     config: &Config,
-    socket: &std::path::Path,
     shared: &Rc<Shared>,
     executor: &LocalExecutor<'static>,
-) -> Result<SocketFile, Failure> {
-    let (unix, socket_file) =
-        UnixServer::bind(socket, Limits::default()).map_err(|error| Failure::new(exit::OSERR, error))?;
-    executor.spawn(unix.serve(Rc::clone(shared))).detach();
+) -> Result<(), Failure> {
     if let (Some(address), Some(token_file)) = (config.admin.listen, &config.admin.token_file) {
         let tcp = TcpServer::bind(address, token_file, Limits::default())
             .map_err(|error| Failure::new(exit::OSERR, error))?;
         executor.spawn(tcp.serve(Rc::clone(shared))).detach();
     }
-    Ok(socket_file)
+    Ok(())
 }
 
 /// Print the announce URLs, for the user to put into a torrent.

@@ -1,13 +1,15 @@
 //! The paths in the data directory, and operations on its files and folders as a whole.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::statvfs;
 use rustix::process::geteuid;
 
+use super::no_links;
 use crate::clock::UnixSeconds;
 
 /// Number of databases moved aside that are kept for inspection. Older ones are removed, so that a failing disk does
@@ -30,6 +32,38 @@ impl DataDir {
 
     pub(super) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Create the directory, and make its name durable. Other users get no access.
+    pub(super) fn create(&self) -> io::Result<()> {
+        if self.0.is_dir() {
+            return Ok(());
+        }
+        let parent = self.0.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs::create_dir_all(parent)?;
+        DirBuilder::new().mode(0o750).create(&self.0)?;
+        Self::sync(parent)
+    }
+
+    /// Check that no other user can change the data.
+    ///
+    /// # Errors
+    /// The reason, with a command that mends it.
+    pub(super) fn check_owner(&self) -> Result<(), String> {
+        // A directory that cannot be examined cannot be used either; its first use reports the reason.
+        let Ok(directory) = fs::metadata(&self.0) else { return Ok(()) };
+        self.check_access(directory.uid(), geteuid().as_raw(), directory.mode())
+    }
+
+    fn check_access(&self, owner: u32, own: u32, mode: u32) -> Result<(), String> {
+        let path = self.0.display();
+        if owner != own {
+            Err(format!("it belongs to user {owner}, and nakodo runs as user {own}; run `chown -R {own} {path}`"))
+        } else if mode & 0o002 != 0 {
+            Err(format!("all users may write there; run `chmod o-w {path}`"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Return the folder of the database.
@@ -68,7 +102,7 @@ impl DataDir {
     /// Write a file atomically: after a power cut it has either its old or its new content.
     pub(super) fn replace<T>(&self, path: &Path, write: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
         let new = path.with_extension("new");
-        let written = File::create(&new).and_then(|mut file| {
+        let written = no_links::create_new(&new).and_then(|mut file| {
             let written = write(&mut file)?;
             file.sync_all()?;
             fs::rename(&new, path)?;
@@ -129,7 +163,7 @@ impl DataDir {
     /// Remove a database without useful content. Best effort: leftovers only take space.
     pub(super) fn discard(&self, database: &Path) {
         // Truncate the log first: a process that still has it open would otherwise keep its space.
-        let _ = File::options().write(true).open(database.join("db")).and_then(|log| log.set_len(0));
+        let _ = no_links::open_or_create(&database.join("db")).and_then(|log| log.set_len(0));
         let _ = fs::remove_dir_all(database).or_else(|_| fs::remove_file(database));
     }
 
@@ -139,7 +173,7 @@ impl DataDir {
     /// When the disk does not take it.
     pub(super) fn try_to_write(&self) -> io::Result<()> {
         let path = self.0.join("whitelist.probe");
-        let mut file = File::create(&path)?;
+        let mut file = no_links::create_new(&path)?;
         let written = file.write_all(&[0xa5; 4096]).and_then(|()| file.sync_all());
         fs::remove_file(&path)?;
         written
@@ -193,6 +227,9 @@ impl DataDir {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::testing::TempDir;
 
@@ -233,6 +270,28 @@ mod tests {
             assert_eq!(holds.as_deref(), after, "{before:?}");
             assert!(!data_dir.building().exists() && !data_dir.finished().exists(), "{before:?}");
         }
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_is_refused_with_a_remedy() {
+        let dir = TempDir::new();
+        let data_dir = DataDir::new(&dir.file("a/b"));
+        data_dir.create().expect("created");
+        let mode = || fs::metadata(data_dir.path()).expect("a directory").mode();
+        assert_eq!(mode() & 0o027, 0, "only the owner may write, and other users see nothing");
+        assert_eq!(data_dir.check_owner(), Ok(()));
+        let (path, is_ours) = (data_dir.path().display(), Ok(()));
+        for (owner, mode, expected) in [
+            (7, 0o700, is_ours.clone()),
+            (7, 0o1770, is_ours),
+            (7, 0o777, Err(format!("all users may write there; run `chmod o-w {path}`"))),
+            (8, 0o700, Err(format!("it belongs to user 8, and nakodo runs as user 7; run `chown -R 7 {path}`"))),
+            (0, 0o700, Err(format!("it belongs to user 0, and nakodo runs as user 7; run `chown -R 7 {path}`"))),
+        ] {
+            assert_eq!(data_dir.check_access(owner, 7, mode), expected);
+        }
+        fs::set_permissions(data_dir.path(), Permissions::from_mode(0o777)).expect("changed");
+        assert!(data_dir.check_owner().is_err());
     }
 
     #[test]

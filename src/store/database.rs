@@ -24,6 +24,7 @@ use nix::errno::Errno;
 
 use super::StoreError;
 use super::data_dir::DataDir;
+use super::no_links;
 use super::record::{self, State};
 use super::snapshots;
 
@@ -59,6 +60,9 @@ pub(super) struct Database {
     log: File,
     directory: PathBuf,
     meter: Arc<Meter>,
+    /// Whether [`Self::break_log`] was called.
+    #[cfg(test)]
+    is_broken: bool,
 }
 
 /// The reason why a database does not open.
@@ -75,6 +79,9 @@ impl Database {
     /// its end.
     pub(super) fn open(directory: &Path, meter: Arc<Meter>) -> Result<(Self, Option<String>), LoadError> {
         let refused = |error: io::Error| load_error(directory, sled::Error::Io(error));
+        if let Some(link) = link_in(directory) {
+            return Err(LoadError::Damaged(format!("{} is a symbolic link", link.display())));
+        }
         sync_if_present(&directory.join("db")).map_err(refused)?;
         let lost_snapshot = snapshots::settle(directory).map_err(refused)?;
         let octets = fs::metadata(directory.join("db")).map_or(0, |metadata| metadata.len());
@@ -93,7 +100,16 @@ impl Database {
             _ if octets > 0 && db.is_empty() => Some(format!("none of its {octets} bytes can be read")),
             _ => None,
         };
-        Ok((Self { db, config, log, directory: directory.to_owned(), meter }, shorter))
+        let database = Self {
+            db,
+            config,
+            log,
+            directory: directory.to_owned(),
+            meter,
+            #[cfg(test)]
+            is_broken: false,
+        };
+        Ok((database, shorter))
     }
 
     /// Create a database in `directory` with `records` and `state`, and make it durable. The state is written last.
@@ -144,6 +160,22 @@ impl Database {
         self.log.sync_all().map_err(self.failed())
     }
 
+    /// Check that the log is still at its place: a removed file still takes writes, and loses them.
+    ///
+    /// # Errors
+    /// When it was removed or replaced.
+    pub(super) fn check_place(&self) -> Result<(), StoreError> {
+        let path = self.directory.join("db");
+        #[cfg(test)]
+        if self.is_broken {
+            return Ok(());
+        }
+        if no_links::is_at(&self.log, &path) {
+            return Ok(());
+        }
+        Err(StoreError::new("write in", path, "the file was removed or replaced"))
+    }
+
     /// Return the value of a key, if present.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Box<[u8]>>, StoreError> {
         Ok(self.db.get(key).map_err(self.failed())?.map(|value| Box::from(&*value)))
@@ -180,12 +212,19 @@ impl Database {
     #[cfg(test)]
     pub(super) fn break_log(&mut self) {
         self.log = File::open("/dev/null").expect("every system has it");
+        self.is_broken = true;
     }
 
     fn failed<E: fmt::Display>(&self) -> impl FnOnce(E) -> StoreError + use<E> {
         let directory = self.directory.clone();
         move |cause| StoreError::new("write the whitelist in", directory, cause)
     }
+}
+
+/// Return a link in the place of the database or of one of its files. The library would follow it.
+fn link_in(directory: &Path) -> Option<PathBuf> {
+    let files = fs::read_dir(directory).into_iter().flatten().flatten().map(|file| file.path());
+    core::iter::once(directory.to_owned()).chain(files).find(|path| no_links::is_link(path))
 }
 
 /// Make the log durable before the library reads it: the snapshot that the library derives from it will be durable too.

@@ -13,6 +13,7 @@ use super::database::{Batch, Database, LoadError, Meter, Record};
 use super::export;
 use super::health::Noted;
 use super::load::{Condition, Found, Loaded, exported, load, read_export};
+use super::lock::Lock;
 use super::panics::Panics;
 use super::record::{self, State};
 use super::{Outcome, SaveError, StoreError};
@@ -45,6 +46,7 @@ pub(super) struct DurableCopy {
     /// The database; `None` while the disk fails.
     database: Option<Database>,
     data_dir: DataDir,
+    lock: Lock,
     /// The state, as in the database.
     state: State,
     /// Records in the database that are not in the whitelist: those of other versions, and those that the whitelist has
@@ -61,7 +63,12 @@ pub(super) struct DurableCopy {
 
 impl DurableCopy {
     /// Open the database, or create one.
-    pub(super) fn open(data_dir: &DataDir, meter: Arc<Meter>, health: Arc<Noted>) -> Result<(Self, Found), StoreError> {
+    pub(super) fn open(
+        data_dir: &DataDir,
+        lock: Lock,
+        meter: Arc<Meter>,
+        health: Arc<Noted>,
+    ) -> Result<(Self, Found), StoreError> {
         data_dir.settle().map_err(StoreError::of("write in", data_dir.path()))?;
         let panics = Panics::counted_in(data_dir.panics());
         let (database, state, found) = if !data_dir.has_database() {
@@ -87,6 +94,7 @@ impl DurableCopy {
         let disk = Self {
             database: Some(database),
             data_dir: data_dir.clone(),
+            lock,
             state,
             beside: found.unreadable.iter().cloned().collect(),
             opened_at: Running::from_millis(state.running),
@@ -142,6 +150,14 @@ impl DurableCopy {
         Ok(())
     }
 
+    /// Abandon the database if it is no longer at its place.
+    pub(super) fn check_place(&mut self) {
+        if self.database.is_some() {
+            // A failure is noted for the rebuild.
+            let _ = self.attempt(Outcome::Unchanged, Database::check_place);
+        }
+    }
+
     /// Write the data that is due; most calls write nothing. A failure of one part does not prevent the other.
     pub(super) fn save_what_is_due(&mut self, running: Running, moved: &[Seen]) -> Result<(), SaveError> {
         let is_due = !moved.is_empty() || self.running_is_due(running);
@@ -182,6 +198,9 @@ impl DurableCopy {
         if self.meter.left_in_memory.load(Ordering::Relaxed) >= LEFT_IN_MEMORY {
             return Err(failed("the disk has failed too often; check it, and restart nakodo".to_owned()));
         }
+        // The whole directory may have been removed.
+        self.data_dir.create().map_err(|error| failed(error.to_string()))?;
+        self.lock.retake(&self.data_dir)?;
         let count = entries.len() + self.beside.len();
         self.data_dir.check_room(count as u64 * RECORD_OCTETS).map_err(failed)?;
         // A new database that fails may have to stay in memory: try the disk with less first.
@@ -204,6 +223,7 @@ impl DurableCopy {
     fn commit(&mut self, batch: Batch, records: usize, state: State) -> Result<(), StoreError> {
         let room = self.data_dir.check_room(records as u64 * RECORD_OCTETS);
         room.map_err(|cause| StoreError::new("write in", self.data_dir.path(), cause))?;
+        self.attempt(Outcome::Unchanged, Database::check_place)?;
         self.attempt(Outcome::Unknown, |database| database.commit(batch, &state))?;
         self.state = state;
         Ok(())
@@ -247,8 +267,10 @@ impl DurableCopy {
     }
 
     fn export_is_due(&self, running: Running) -> bool {
-        self.is_changed()
-            && running.since(self.exported.running).as_secs() >= self.exported_octets / EXPORT_OCTETS_PER_SECOND
+        let is_lost = self.exported_octets > 0 && !self.data_dir.export().exists();
+        is_lost
+            || self.is_changed()
+                && running.since(self.exported.running).as_secs() >= self.exported_octets / EXPORT_OCTETS_PER_SECOND
     }
 
     fn export(&mut self, running: Running) -> Result<(), StoreError> {

@@ -1,7 +1,6 @@
 //! Reading of a database in any condition: its readable data, that of the last export, and whether any is missing.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufReader};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use ipnet::IpNet;
 use super::data_dir::DataDir;
 use super::database::{Database, LoadError, Meter, Record};
 use super::export::{self, Export};
+use super::no_links;
 use super::record::{self, State};
 use crate::access::Entry;
 use crate::clock::Running;
@@ -140,7 +140,7 @@ fn condition(found: &Found, state: Option<Option<State>>, seen: Running) -> Cond
 /// Return the last export, if any; the log reports the result.
 pub(super) fn read_export(data_dir: &DataDir) -> Option<Export> {
     let path = data_dir.export();
-    let file = match File::open(&path) {
+    let file = match no_links::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
         Err(error) => {
@@ -166,7 +166,7 @@ pub(super) fn read_export(data_dir: &DataDir) -> Option<Export> {
 
 /// Return the date of the last export and its size in bytes; both zero without an export.
 pub(super) fn exported(data_dir: &DataDir) -> (export::Date, u64) {
-    let Ok(file) = File::open(data_dir.export()) else { return Default::default() };
+    let Ok(file) = no_links::open(&data_dir.export()) else { return Default::default() };
     let octets = file.metadata().map_or(0, |metadata| metadata.len());
     (export::read_date(BufReader::new(file)).unwrap_or_default(), octets)
 }

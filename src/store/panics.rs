@@ -6,10 +6,12 @@
 //! out-of-memory killer, a watchdog.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::panic;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+use super::no_links;
 
 /// Number of consecutive opens that may end in a panic before the database is moved aside unopened.
 const PANICS: u32 = 2;
@@ -47,7 +49,8 @@ impl Panics {
                 // Each open counts once, even if several threads panic.
                 for file in opening().drain(..) {
                     // If this cannot be written, the next start tries the same again.
-                    let _ = fs::write(&file, format!("{}\n", count(&file) + 1));
+                    let next = count(&file) + 1;
+                    let _ = no_links::create_new(&file).and_then(|mut file| writeln!(file, "{next}"));
                 }
                 others(panic);
             }));
@@ -75,7 +78,7 @@ fn opening() -> MutexGuard<'static, Vec<PathBuf>> {
 }
 
 fn count(file: &Path) -> u32 {
-    fs::read_to_string(file).ok().and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+    no_links::open(file).and_then(io::read_to_string).ok().and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

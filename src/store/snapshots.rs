@@ -13,8 +13,10 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+
+use super::no_links;
 
 /// Prefix of every snapshot's name.
 const NAME: &str = "snap.";
@@ -39,7 +41,7 @@ pub(super) fn settle(database: &Path) -> io::Result<Option<Lsn>> {
     for path in snapshots(database)? {
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         let unfinished = name.strip_suffix(UNFINISHED);
-        let is_whole = position(unfinished.unwrap_or(name)).is_some() && is_whole(&fs::read(&path)?);
+        let is_whole = position(unfinished.unwrap_or(name)).is_some() && is_whole(&read(&path)?);
         match unfinished {
             None if is_whole => continue,
             Some(finished) if is_whole => fs::rename(&path, database.join(finished))?,
@@ -60,6 +62,12 @@ pub(super) fn settle(database: &Path) -> io::Result<Option<Lsn>> {
 /// its log.
 pub(super) fn newest(database: &Path) -> io::Result<Option<Lsn>> {
     Ok(snapshots(database)?.iter().filter_map(|path| position(path.file_name()?.to_str()?)).max())
+}
+
+fn read(snapshot: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    no_links::open(snapshot)?.read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn snapshots(database: &Path) -> io::Result<Vec<PathBuf>> {

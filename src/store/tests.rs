@@ -3,8 +3,10 @@
 #![allow(clippy::panic)] // The helper functions panic on failure.
 
 mod failing_disk;
+mod removed;
 mod restarts;
 
+use std::fs::File;
 use std::process::{Command, Output};
 
 use super::*;

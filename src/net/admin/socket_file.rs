@@ -74,9 +74,16 @@ impl SocketFile {
     }
 }
 
+impl SocketFile {
+    /// Return whether the file is still there, and was not replaced.
+    pub fn is_there(&self) -> bool {
+        identity(&self.path).is_ok_and(|identity| identity == self.identity)
+    }
+}
+
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+        if self.is_there() {
             // Best effort: if the file stays, the next start finds that it is dead and replaces it.
             let _ = fs::remove_file(&self.path);
         }

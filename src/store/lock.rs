@@ -1,0 +1,51 @@
+//! The lock of a data directory against other trackers.
+
+use std::fs::File;
+use std::io;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use super::data_dir::DataDir;
+use super::{StoreError, no_links};
+
+/// A locked data directory. The lock ends with this process, even after a crash.
+#[derive(Debug)]
+pub(super) struct Lock(Flock<File>);
+
+/// The reason why a data directory cannot be locked.
+#[derive(Debug)]
+pub(super) enum LockError {
+    /// Another process has locked it.
+    InUse,
+    /// The file of the lock is unusable.
+    Failed(StoreError),
+}
+
+impl Lock {
+    /// Lock the directory.
+    pub(super) fn take(data_dir: &DataDir) -> Result<Self, LockError> {
+        let path = data_dir.lock();
+        let failed = |cause: io::Error| LockError::Failed(StoreError::new("lock", &path, cause));
+        let file = no_links::open_or_create(&path).map_err(failed)?;
+        Flock::lock(file, FlockArg::LockExclusiveNonblock).map(Self).map_err(|(_, errno)| match errno {
+            Errno::EWOULDBLOCK => LockError::InUse,
+            errno => failed(errno.into()),
+        })
+    }
+
+    /// Lock the directory again if the file of the lock was removed or replaced.
+    ///
+    /// # Errors
+    /// When another process has locked it meanwhile, or the file is unusable.
+    pub(super) fn retake(&mut self, data_dir: &DataDir) -> Result<(), StoreError> {
+        if no_links::is_at(&self.0, &data_dir.lock()) {
+            return Ok(());
+        }
+        *self = Self::take(data_dir).map_err(|error| match error {
+            LockError::InUse => StoreError::new("lock", data_dir.path(), "another nakodo runs there"),
+            LockError::Failed(error) => error,
+        })?;
+        Ok(())
+    }
+}
