@@ -124,8 +124,8 @@ fn warnings(shared: &Shared) -> Vec<String> {
 }
 
 fn disk(health: store::Health) -> api::Disk {
-    let store::Health { failing, export_failing, failures, rebuilds } = health;
-    api::Disk { failing, export_failing, failures, rebuilds }
+    let store::Health { failing, export_failing, recovered, failures, rebuilds } = health;
+    api::Disk { failing, export_failing, recovered, failures, rebuilds }
 }
 
 /// Add an entry to the whitelist. It replaces an entry with the same prefix, and its idle time starts at zero.

@@ -116,6 +116,9 @@ pub struct Disk {
     /// Reason why the last export of the list as text failed; `None` if it succeeded.
     #[serde(default)]
     pub export_failing: Option<String>,
+    /// Damage of the data at the start, what was recovered and what is lost; `None` if there was none.
+    #[serde(default)]
+    pub recovered: Option<String>,
     /// Number of database failures since the start.
     pub failures: u64,
     /// Number of times that the whitelist was rewritten after a failure.

@@ -8,24 +8,30 @@
 //! | name | content |
 //! |---|---|
 //! | `whitelist/` | the database |
-//! | `whitelist.export` | the list as text, in case the database is lost; seldom written |
-//! | `whitelist.broken-…` | the last three databases that could not be read completely |
+//! | `whitelist.export` | the list as text; seldom written |
+//! | `whitelist.journal` | the changes after the export as text: with it, the second copy of the list |
+//! | `whitelist.broken-…` | the last three databases or text files that could not be read completely |
 //! | `whitelist.building/`, `whitelist.finished/` | for a moment, a database that replaces another |
 //! | `whitelist.probe` | for a moment, a page that tests the disk before a new database is written |
 //! | `lock` | locked by the tracker that uses the directory |
 //! | `opening-panics` | number of consecutive starts that ended in a panic of the database library |
 
+mod build;
+mod checked_line;
 mod data_dir;
 mod database;
 mod durable_copy;
 mod export;
 mod health;
+mod journal;
 mod load;
 mod lock;
 mod no_links;
+mod opening;
 mod panics;
 mod record;
 mod snapshots;
+mod text_copy;
 
 use std::fmt;
 use std::fs;

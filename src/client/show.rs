@@ -113,7 +113,11 @@ pub(super) fn status(status: &Status) -> String {
         ("disk", "failures", status.disk.failures.to_string()),
         ("disk", "rebuilds", status.disk.rebuilds.to_string()),
     ];
-    let failing = [("failing", &status.disk.failing), ("export failing", &status.disk.export_failing)];
+    let failing = [
+        ("failing", &status.disk.failing),
+        ("export failing", &status.disk.export_failing),
+        ("at the start", &status.disk.recovered),
+    ];
     let failing = failing.into_iter().filter_map(|(name, why)| Some(("disk", name, printable(why.as_ref()?))));
     let own = own.into_iter().chain(failing).map(|(group, name, value)| (group.into(), name.into(), value));
     let counted = status.counters.0.iter().map(|(name, count)| counter(name, *count));

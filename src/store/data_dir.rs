@@ -89,6 +89,10 @@ impl DataDir {
         self.0.join("whitelist.export")
     }
 
+    pub(super) fn journal(&self) -> PathBuf {
+        self.0.join("whitelist.journal")
+    }
+
     /// Return the file with the number of consecutive opens that ended in a panic.
     pub(super) fn panics(&self) -> PathBuf {
         self.0.join("opening-panics")
@@ -195,14 +199,25 @@ impl DataDir {
         Err(format!("the disk is full: it has {} KiB left and {} KiB are needed", free / 1024, wanted / 1024))
     }
 
-    /// Move the database aside, with the time of the clock in seconds in its name, or with the next free number if the
-    /// clock is not plausible. Return the new path.
+    /// Move damaged text files aside. Return their new paths.
+    pub(super) fn keep_text_aside(&self) -> io::Result<Vec<PathBuf>> {
+        let there = |path: &PathBuf| fs::symlink_metadata(path).is_ok();
+        let files = [self.export(), self.journal()].into_iter().filter(there);
+        files.map(|path| self.move_aside_from(&path)).collect()
+    }
+
     fn move_aside(&self) -> io::Result<PathBuf> {
+        self.move_aside_from(&self.database())
+    }
+
+    /// Move a damaged database or text file aside, with the time of the clock in seconds in its name, or with the next free number if the
+    /// clock is not plausible. Return the new path.
+    fn move_aside_from(&self, path: &Path) -> io::Result<PathBuf> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let date = UnixSeconds(now).if_sane().map_or(1, |now| now.0);
         let last = self.aside().last().map_or(0, |(number, _)| *number);
         let aside = self.0.join(format!("{ASIDE}{}", date.max(last.saturating_add(1))));
-        fs::rename(self.database(), &aside)?;
+        fs::rename(path, &aside)?;
         Self::sync(&self.0)?;
         self.forget_oldest();
         Ok(aside)

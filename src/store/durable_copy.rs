@@ -1,20 +1,21 @@
 //! The durable copy of the whitelist: the changes in the database, the handling of disk failures, and the schedule of
 //! the idle times and the export.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::build::{Records, build, record_of, with_records_of};
 use super::data_dir::DataDir;
-use super::database::{Batch, Database, LoadError, Meter, Record};
+use super::database::{Batch, Database, Meter};
 use super::export;
 use super::health::Noted;
-use super::load::{Condition, Found, Loaded, exported, load, read_export};
+use super::journal::{Change, Journal, Numbered};
+use super::load::Found;
 use super::lock::Lock;
-use super::panics::Panics;
+use super::opening::{self, Ready};
 use super::record::{self, State};
 use super::{Outcome, SaveError, StoreError};
 use crate::access::{Entry, Seen};
@@ -33,10 +34,8 @@ const RECORD_OCTETS: u64 = 256;
 /// Number of failed databases that may stay in memory until the process ends: about 200 KiB each.
 const LEFT_IN_MEMORY: u32 = 8;
 
-/// Records by key.
-type Records = BTreeMap<Box<[u8]>, Box<[u8]>>;
-
-/// The durable copy of the whitelist.
+/// The durable copies of the whitelist: the database, and the text of the export and the journal. A change is
+/// acknowledged when it is in both.
 ///
 /// A database that has failed once is not used again: the library would refuse every change, and might still write a
 /// refused one. It is abandoned at once. [`Self::rebuild`] makes a new one from the list in memory, which is
@@ -45,6 +44,8 @@ type Records = BTreeMap<Box<[u8]>, Box<[u8]>>;
 pub(super) struct DurableCopy {
     /// The database; `None` while the disk fails.
     database: Option<Database>,
+    /// The journal after the last export; `None` if it could not be started.
+    journal: Option<Journal>,
     data_dir: DataDir,
     lock: Lock,
     /// The state, as in the database.
@@ -62,7 +63,7 @@ pub(super) struct DurableCopy {
 }
 
 impl DurableCopy {
-    /// Open the database, or create one.
+    /// Open both copies, and restore each from the other where it is damaged.
     pub(super) fn open(
         data_dir: &DataDir,
         lock: Lock,
@@ -70,39 +71,27 @@ impl DurableCopy {
         health: Arc<Noted>,
     ) -> Result<(Self, Found), StoreError> {
         data_dir.settle().map_err(StoreError::of("write in", data_dir.path()))?;
-        let panics = Panics::counted_in(data_dir.panics());
-        let (database, state, found) = if !data_dir.has_database() {
-            build_from_export(data_dir, Found::default(), &meter)?
-        } else if panics.allow_an_open() {
-            match panics.watch(|| read(data_dir, &meter)) {
-                Ok(Read::Whole(database, state, found)) => (database, state, found),
-                Ok(Read::Empty) => build_from_export(data_dir, Found::default(), &meter)?,
-                Ok(Read::Damaged(how, found)) => replace(data_dir, &how, found, &meter)?,
-                Err(LoadError::Damaged(how)) => replace(data_dir, &how, Found::default(), &meter)?,
-                Err(LoadError::Unusable(error)) => return Err(error),
-            }
-        } else {
-            replace(
-                data_dir,
-                "the library panicked at the last two starts while it opened the database",
-                Found::default(),
-                &meter,
-            )?
-        };
-        panics.forget().map_err(StoreError::of("write in", data_dir.path()))?;
-        let (exported, exported_octets) = exported(data_dir);
-        let disk = Self {
+        let Ready { database, state, found, summary, is_text_current } = opening::open(data_dir, &meter, &health)?;
+        let mut disk = Self {
             database: Some(database),
+            journal: None,
             data_dir: data_dir.clone(),
             lock,
             state,
             beside: found.unreadable.iter().cloned().collect(),
             opened_at: Running::from_millis(state.running),
-            exported,
-            exported_octets,
+            exported: summary.exported,
+            exported_octets: summary.export_octets,
             meter,
             health,
         };
+        match summary.journal_octets.filter(|_| is_text_current) {
+            Some(octets) => {
+                let journal = Journal::continued(data_dir, octets);
+                disk.journal = Some(journal.map_err(StoreError::of("write", &data_dir.journal()))?);
+            }
+            None => disk.renew_text(Running::from_millis(state.running))?,
+        }
         Ok((disk, found))
     }
 
@@ -124,7 +113,7 @@ impl DurableCopy {
         let mut batch = Batch::default();
         batch.insert(&*key, &*value);
         let entries = self.state.entries + u32::from(is_new);
-        self.commit(batch, 1, State { entries, changes: self.state.changes + 1, ..self.state })?;
+        self.change(batch, 1, entries, Change::Put(entry.clone()))?;
         self.beside.remove(&key);
         Ok(())
     }
@@ -143,7 +132,8 @@ impl DurableCopy {
             return Ok(());
         }
         let entries = self.state.entries.saturating_sub(removed.len() as u32);
-        self.commit(batch, removed.len(), State { entries, changes: self.state.changes + 1, ..self.state })?;
+        let prefixes = removed.iter().filter_map(|key| record::prefix_of(key)).collect();
+        self.change(batch, removed.len(), entries, Change::Remove(prefixes))?;
         for key in removed {
             self.beside.remove(&**key);
         }
@@ -215,14 +205,59 @@ impl DurableCopy {
             self.data_dir.discard(&failed);
         }
         (self.database, self.state) = (Some(database), state);
+        // The journal may have a change that was refused.
+        self.renew_text(Running::from_millis(running))?;
         self.health.works_again();
+        Ok(())
+    }
+
+    /// Make a change of `records` records durable in both copies. Afterwards there are `entries` records.
+    fn change(&mut self, batch: Batch, records: usize, entries: u32, change: Change) -> Result<(), StoreError> {
+        let state = State { entries, changes: self.state.changes + 1, ..self.state };
+        self.check_room(records)?;
+        self.attempt(Outcome::Unchanged, Database::check_place)?;
+        let change = Numbered { number: state.changes, entries: entries - self.unreadable(), change };
+        let path = self.data_dir.journal();
+        let journaled = match &mut self.journal {
+            Some(journal) => journal.append(&change),
+            None => Err(StoreError::new("write", &path, "it could not be started")),
+        };
+        self.attempt(Outcome::Unknown, |database| {
+            journaled.and_then(|octets| database.commit(batch, &state).map(|()| octets))
+        })
+        .map(|octets| self.meter.written.fetch_add(octets, Ordering::Relaxed))?;
+        self.state = state;
+        if self.journal.as_ref().is_some_and(|journal| journal.is_long(self.exported_octets)) {
+            // A failure is in `status`; the next change tries again.
+            let _ = self.export(Running::from_millis(self.state.running));
+        }
+        Ok(())
+    }
+
+    /// Return the number of records of other versions.
+    fn unreadable(&self) -> u32 {
+        self.beside.iter().filter(|(key, value)| record::entry(key, value).is_none()).count() as u32
+    }
+
+    fn check_room(&self, records: usize) -> Result<(), StoreError> {
+        let room = self.data_dir.check_room(records as u64 * RECORD_OCTETS);
+        room.map_err(|cause| StoreError::new("write in", self.data_dir.path(), cause))
+    }
+
+    /// Write a new export, and start a new journal after it. Without an export, changes are refused only if the journal
+    /// cannot be started either.
+    fn renew_text(&mut self, running: Running) -> Result<(), StoreError> {
+        if self.state.changes == 0 || self.export(running).is_err() {
+            self.journal = None;
+            let journal = Journal::begin(&self.data_dir);
+            self.journal = Some(journal.map_err(StoreError::of("write", &self.data_dir.journal()))?);
+        }
         Ok(())
     }
 
     /// Make a batch of `records` records and the state durable.
     fn commit(&mut self, batch: Batch, records: usize, state: State) -> Result<(), StoreError> {
-        let room = self.data_dir.check_room(records as u64 * RECORD_OCTETS);
-        room.map_err(|cause| StoreError::new("write in", self.data_dir.path(), cause))?;
+        self.check_room(records)?;
         self.attempt(Outcome::Unchanged, Database::check_place)?;
         self.attempt(Outcome::Unknown, |database| database.commit(batch, &state))?;
         self.state = state;
@@ -277,6 +312,7 @@ impl DurableCopy {
         let (path, data_dir) = (self.data_dir.export(), self.data_dir.clone());
         let date = export::Date { running, changes: self.state.changes };
         let Some(database) = &self.database else { return Err(self.still_failing()) };
+        let count = self.state.entries.saturating_sub(self.unreadable());
         // A record that cannot be read ends the export, and the old file stays: a complete old list is better than half
         // of a new one.
         let entries = database.records().filter_map(|record| match record {
@@ -285,7 +321,7 @@ impl DurableCopy {
         });
         let octets = data_dir.replace(&path, |file| {
             let mut to = BufWriter::new(file);
-            let octets = export::write(&mut to, date, entries)?;
+            let octets = export::write(&mut to, date, count, entries)?;
             to.flush()?;
             Ok(octets)
         });
@@ -293,6 +329,9 @@ impl DurableCopy {
         self.health.export(octets.as_ref().err());
         self.exported_octets = octets?;
         self.exported = date;
+        // The journal's changes are in the export now.
+        let journal = Journal::begin(&self.data_dir);
+        self.journal = Some(journal.map_err(StoreError::of("write", &self.data_dir.journal()))?);
         self.meter.written.fetch_add(self.exported_octets, Ordering::Relaxed);
         Ok(())
     }
@@ -305,97 +344,6 @@ impl Drop for DurableCopy {
             database.close();
         }
     }
-}
-
-/// A database in use, its state, and the data that it was made from.
-type Ready = (Database, State, Found);
-
-/// The result of opening a database.
-enum Read {
-    /// The database is complete.
-    Whole(Database, State, Found),
-    /// The database is empty and was never used.
-    Empty,
-    /// Some data is missing: a description of the damage, and the remaining data.
-    Damaged(String, Found),
-}
-
-fn read(data_dir: &DataDir, meter: &Arc<Meter>) -> Result<Read, LoadError> {
-    let Loaded { database, found, condition } = load(data_dir, Arc::clone(meter))?;
-    Ok(match condition {
-        Condition::Whole(state) => Read::Whole(database, state, found),
-        Condition::New => Read::Empty,
-        Condition::Damaged(how) => Read::Damaged(how, found),
-    })
-}
-
-/// Move a damaged database aside, and create a new one from `found` and the last export.
-fn replace(data_dir: &DataDir, how: &str, found: Found, meter: &Arc<Meter>) -> Result<Ready, StoreError> {
-    let could_be_read = found.entries.len();
-    let (database, state, found) = build_from_export(data_dir, found, meter)?;
-    let aside = found.moved_aside.as_deref().unwrap_or(data_dir.path());
-    log::error!(
-        "the database of the whitelist was damaged ({how}); it is now {}. {could_be_read} entries of it could be read, \
-         others are taken from {} if it exists. Check `nakodo list`: an entry that was revoked lately may be back",
-        aside.display(),
-        data_dir.export().display(),
-    );
-    Ok((database, state, found))
-}
-
-/// Create a database from `found`, merged with the last export.
-fn build_from_export(data_dir: &DataDir, mut found: Found, meter: &Arc<Meter>) -> Result<Ready, StoreError> {
-    if let Some(export) = read_export(data_dir) {
-        found.merge(export);
-    }
-    // Running time never goes back before the last-seen time of an entry, even if a person wrote the entry.
-    let seen = found.entries.iter().map(|entry| entry.last_seen).max().unwrap_or_default();
-    found.running = found.running.max(seen);
-    let records = with_records_of(data_dir, found.unreadable.iter().cloned().collect(), &found.entries)?;
-    let state = State { running: found.running.millis(), entries: records.len() as u32, changes: found.changes };
-    let (database, aside) = build(data_dir, records.into_iter(), &state, meter)?;
-    found.moved_aside = aside;
-    Ok((database, state, found))
-}
-
-/// Build a database and put it in its place. Return it, and the new path of the old one, if any.
-fn build(
-    data_dir: &DataDir,
-    records: impl Iterator<Item = Record>,
-    state: &State,
-    meter: &Arc<Meter>,
-) -> Result<(Database, Option<PathBuf>), StoreError> {
-    let directory = data_dir.building();
-    data_dir.clear_building().map_err(StoreError::of("write in", data_dir.path()))?;
-    let built = Database::build(&directory, records, state, Arc::clone(meter));
-    match built {
-        Ok(database) => match data_dir.replace_database() {
-            Ok(aside) => Ok((database.moved_to(data_dir.database()), aside)),
-            Err(error) => {
-                database.abandon();
-                Err(StoreError::new("move the new database to", data_dir.database(), error))
-            }
-        },
-        Err(error) => {
-            // The incomplete database may be the reason why the disk is full.
-            data_dir.discard(&directory);
-            Err(error)
-        }
-    }
-}
-
-/// Add the records of entries to other records. An entry replaces a record with its key.
-fn with_records_of(data_dir: &DataDir, mut records: Records, entries: &[Entry]) -> Result<Records, StoreError> {
-    for entry in entries {
-        let (key, value) = record_of(data_dir, entry)?;
-        records.insert(key, value);
-    }
-    Ok(records)
-}
-
-fn record_of(data_dir: &DataDir, entry: &Entry) -> Result<Record, StoreError> {
-    let value = record::value(entry).map_err(StoreError::of("write the whitelist in", &data_dir.database()))?;
-    Ok((Box::from(&*record::key(&entry.prefix)), Box::from(&*value)))
 }
 
 fn both(export: Result<(), StoreError>, idle_times: Result<(), StoreError>) -> Result<(), SaveError> {

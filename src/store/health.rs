@@ -11,6 +11,8 @@ pub struct Health {
     pub failing: Option<String>,
     /// Reason why the last export was not written; `None` if it was.
     pub export_failing: Option<String>,
+    /// Damage found at the start, what was recovered and what is lost; `None` if both copies were whole.
+    pub recovered: Option<String>,
     /// Number of database failures in this run.
     pub failures: u64,
     /// Number of rewrites of the database after a failure.
@@ -42,6 +44,12 @@ impl Noted {
             health.failing = None;
             health.rebuilds += 1;
         });
+    }
+
+    /// Record and log a recovery at the start.
+    pub(super) fn recovered(&self, report: &str) {
+        log::error!("{report}");
+        self.note(|health| health.recovered = Some(report.to_owned()));
     }
 
     /// Record the result of an export.

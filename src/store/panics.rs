@@ -29,9 +29,12 @@ impl Panics {
         Self(file)
     }
 
-    /// Return whether to try an open.
-    pub(super) fn allow_an_open(&self) -> bool {
+    /// Return whether to try an open. After one panic, a second copy makes another try unnecessary.
+    pub(super) fn allow_an_open(&self, has_second_copy: bool) -> bool {
         let count = count(&self.0);
+        if count > 0 && has_second_copy {
+            return false;
+        }
         if (1..PANICS).contains(&count) {
             log::warn!(
                 "the database library panicked at the last start while it opened the whitelist; trying once more"
@@ -91,14 +94,15 @@ mod tests {
     fn an_open_is_tried_again_after_one_panic_and_not_after_two() {
         let dir = TempDir::new();
         let panics = Panics::counted_in(dir.file("panics"));
-        assert!(panics.allow_an_open());
+        assert!(panics.allow_an_open(false));
         for is_allowed in [true, false] {
             let library = || std::thread::spawn(|| panic::panic_any("as the library does")).join();
             assert!(panics.watch(library).is_err());
-            assert_eq!(panics.allow_an_open(), is_allowed);
+            assert_eq!(panics.allow_an_open(false), is_allowed);
+            assert!(!panics.allow_an_open(true), "a second copy is there");
         }
         panics.forget().expect("a file");
-        assert!(panics.allow_an_open());
+        assert!(panics.allow_an_open(false));
         panics.forget().expect("no file is not an error");
     }
 
@@ -117,7 +121,7 @@ mod tests {
         let panics = Panics::counted_in(dir.file("panics"));
         for nonsense in ["", "x y", "\0\0\0\0", "2 8c9b3c1e-0000-0000-0000-000000000000", "-1"] {
             fs::write(dir.file("panics"), nonsense).expect("a file");
-            assert!(panics.allow_an_open(), "{nonsense:?}");
+            assert!(panics.allow_an_open(false), "{nonsense:?}");
         }
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::panic)] // The helper functions panic on failure.
 
 mod failing_disk;
+mod faults;
 mod removed;
 mod restarts;
 
@@ -94,6 +95,7 @@ fn child_process() {
     };
     println!("ENTRIES {}", opened.entries.len());
     println!("ASIDE {}", opened.moved_aside.is_some());
+    println!("RECOVERED {}", opened.store.health().recovered.is_some());
     if order == "put and die" {
         (1000..1100).for_each(|number| put(&opened.store, &numbered(number)));
         smol::block_on(opened.store.remove(&[numbered(1099).prefix])).expect("on the disk");

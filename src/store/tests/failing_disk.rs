@@ -158,8 +158,10 @@ fn a_disk_that_fails_again_and_again_takes_bounded_memory() {
 fn a_failed_export_does_not_prevent_other_writes() {
     let dir = TempDir::new();
     let entries = fill(&dir, 2);
-    fs::create_dir(dir.file("whitelist.export")).expect("a folder in the way");
     let opened = open(&dir);
+    let _ = fs::remove_file(dir.file("whitelist.export"));
+    fs::create_dir(dir.file("whitelist.export")).expect("a folder in the way");
+    put(&opened.store, &entries[1]);
     let (hour, two) = (Running::from_seconds(3600), Running::from_seconds(7200));
     let seen = |last_seen| vec![Seen { prefix: entries[0].prefix, last_seen }];
     let save = smol::block_on(opened.store.save(hour, seen(hour))).expect_err("the export fails");

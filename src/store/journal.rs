@@ -1,0 +1,249 @@
+//! The journal: each change of the whitelist as a line of text, durable before the change is acknowledged. With the
+//! export before it, it is the second copy of the whitelist.
+//!
+//! ```text
+//! 13 41 put 192.0.2.7/32 last-seen=860000 user=ann #1f0c9a5e
+//! 14 39 remove 192.0.2.7/32 2001:db8:1:2::/64 #7d40c2b1
+//! ```
+//! A line has the number of the change, the number of entries after it, the change, and a checksum
+//! ([`super::checked_line`]).
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+
+use super::checked_line::{seal, unseal};
+use super::data_dir::DataDir;
+use super::{StoreError, export, no_links};
+use crate::access::{Entry, prefix};
+
+const HEADER: &str = "\
+# The changes of the whitelist after those in whitelist.export. nakodo reads them if the database is damaged.
+";
+
+/// Size in bytes up to which the journal grows before a new export replaces it, if the export is smaller.
+const SMALL_OCTETS: u64 = 64 * 1024;
+
+/// A change of the whitelist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// An entry was added, or replaced one with the same prefix.
+    Put(Entry),
+    /// The entries with these prefixes were removed.
+    Remove(Vec<IpNet>),
+}
+
+/// A change with its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Numbered {
+    pub(super) number: u64,
+    /// Number of entries after the change.
+    pub(super) entries: u32,
+    pub(super) change: Change,
+}
+
+impl Numbered {
+    fn line(&self) -> String {
+        let mut line = format!("{} {} ", self.number, self.entries);
+        // A write to a string cannot fail.
+        let _ = match &self.change {
+            Change::Put(entry) => line.write_str("put ").and_then(|()| export::write_entry(&mut line, entry)),
+            Change::Remove(prefixes) => {
+                line.write_str("remove").and_then(|()| prefixes.iter().try_for_each(|prefix| write!(line, " {prefix}")))
+            }
+        };
+        seal(&mut line);
+        line
+    }
+
+    fn parse(line: &str) -> Option<Self> {
+        let mut parts = unseal(line)?.splitn(4, ' ');
+        let (number, entries) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let change = match (parts.next()?, parts.next()?) {
+            ("put", entry) => Change::Put(export::parse_entry(entry)?),
+            ("remove", prefixes) => {
+                Change::Remove(prefixes.split(' ').map(|text| prefix::parse(text).ok()).collect::<Option<_>>()?)
+            }
+            _ => return None,
+        };
+        Some(Self { number, entries, change })
+    }
+}
+
+/// The result of reading a journal.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Scan {
+    /// Number of unreadable lines. A last line without its end does not count: its change was not acknowledged.
+    pub(super) unreadable: u32,
+    /// Length in bytes of all lines that have their end.
+    pub(super) octets: u64,
+}
+
+/// Read the journal at `path`, and pass each change to `each`. Without a file, there is no change.
+pub(super) fn read(path: &Path, mut each: impl FnMut(Numbered)) -> io::Result<Scan> {
+    let file = match no_links::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Scan::default()),
+        file => file?,
+    };
+    let (mut scan, mut line, mut from) = (Scan::default(), Vec::new(), BufReader::new(file));
+    loop {
+        line.clear();
+        // A line of garbage must not take all memory.
+        let octets = from.by_ref().take(LONGEST_LINE_OCTETS).read_until(b'\n', &mut line)?;
+        if octets == 0 {
+            return Ok(scan);
+        }
+        let Some(text) = line.strip_suffix(b"\n") else {
+            scan.unreadable += u32::from(octets as u64 == LONGEST_LINE_OCTETS);
+            continue;
+        };
+        scan.octets += octets as u64;
+        match std::str::from_utf8(text).ok() {
+            Some(text) if text.starts_with('#') => {}
+            text => match text.and_then(Numbered::parse) {
+                Some(change) => each(change),
+                None => scan.unreadable += 1,
+            },
+        }
+    }
+}
+
+/// Longest line in bytes: the removal of all entries.
+const LONGEST_LINE_OCTETS: u64 = 65_536 * 50;
+
+/// The journal that takes the changes of this run.
+#[derive(Debug)]
+pub(super) struct Journal {
+    path: PathBuf,
+    file: File,
+    octets: u64,
+}
+
+impl Journal {
+    /// Continue the journal after its first `octets` bytes, which [`read`] could read.
+    pub(super) fn continued(data_dir: &DataDir, octets: u64) -> io::Result<Self> {
+        let path = data_dir.journal();
+        let file = no_links::open_or_create(&path)?;
+        file.set_len(octets)?;
+        Ok(Self { path, file, octets })
+    }
+
+    /// Start a new journal, in the place of another one.
+    pub(super) fn begin(data_dir: &DataDir) -> io::Result<Self> {
+        let path = data_dir.journal();
+        data_dir.replace(&path, |file| file.write_all(HEADER.as_bytes()))?;
+        let file = no_links::open_or_create(&path)?;
+        Ok(Self { path, file, octets: HEADER.len() as u64 })
+    }
+
+    /// Return whether a new export is due, given the size in bytes of the last one. So the exports write no more than
+    /// the journal.
+    pub(super) const fn is_long(&self, export_octets: u64) -> bool {
+        self.octets > export_octets && self.octets > SMALL_OCTETS
+    }
+
+    /// Write a change, and make it durable. Return the number of bytes.
+    ///
+    /// # Errors
+    /// When the disk fails; the change may be in the file nevertheless.
+    pub(super) fn append(&mut self, change: &Numbered) -> Result<u64, StoreError> {
+        let failed = |cause: io::Error| StoreError::new("write", &self.path, cause);
+        if !no_links::is_at(&self.file, &self.path) {
+            return Err(StoreError::new("write", &self.path, "the file was removed or replaced"));
+        }
+        let line = change.line();
+        let octets = line.len() as u64;
+        self.file.write_all_at(line.as_bytes(), self.octets).map_err(failed)?;
+        self.file.sync_data().map_err(failed)?;
+        self.octets += octets;
+        Ok(octets)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::testing::TempDir;
+
+    fn changes() -> Vec<Numbered> {
+        let entry = |text: &str| Entry::new(prefix::parse(text).expect(text));
+        let (v4, v6) = (entry("192.0.2.7"), entry("2001:db8:1:2::"));
+        [(1, Change::Put(v4.clone())), (2, Change::Put(v6.clone())), (0, Change::Remove(vec![v4.prefix, v6.prefix]))]
+            .into_iter()
+            .zip(7..)
+            .map(|((entries, change), number)| Numbered { number, entries, change })
+            .collect()
+    }
+
+    fn written() -> (TempDir, DataDir) {
+        let dir = TempDir::new();
+        let data_dir = DataDir::new(dir.path());
+        let mut journal = Journal::begin(&data_dir).expect("a file");
+        for change in changes() {
+            journal.append(&change).expect("written");
+        }
+        (dir, data_dir)
+    }
+
+    fn read_all(data_dir: &DataDir) -> (Scan, Vec<Numbered>) {
+        let mut found = Vec::new();
+        let scan = read(&data_dir.journal(), |change| found.push(change)).expect("a file");
+        (scan, found)
+    }
+
+    #[test]
+    fn a_written_journal_reads_back() {
+        let (_dir, data_dir) = written();
+        let text = fs::read_to_string(data_dir.journal()).expect("text");
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[1].starts_with("7 1 put 192.0.2.7/32 last-seen=0 #"), "{text}");
+        assert!(lines[3].starts_with("9 0 remove 192.0.2.7/32 2001:db8:1:2::/64 #"), "{text}");
+        let (scan, found) = read_all(&data_dir);
+        assert_eq!((scan, found), (Scan { unreadable: 0, octets: text.len() as u64 }, changes()));
+    }
+
+    #[test]
+    fn a_journal_goes_on_after_its_last_whole_line() {
+        let (_dir, data_dir) = written();
+        let text = fs::read(data_dir.journal()).expect("a file");
+        for torn in 1..20 {
+            fs::write(data_dir.journal(), &text[..text.len() - torn]).expect("written");
+            let (scan, found) = read_all(&data_dir);
+            assert_eq!((scan.unreadable, found), (0, changes()[..2].to_vec()), "the torn line was not acknowledged");
+            let mut journal = Journal::continued(&data_dir, scan.octets).expect("a file");
+            journal.append(&changes()[2]).expect("written");
+            assert_eq!(read_all(&data_dir).1, changes());
+        }
+    }
+
+    #[test]
+    fn every_changed_bit_is_noticed() {
+        let (_dir, data_dir) = written();
+        let text = fs::read(data_dir.journal()).expect("a file");
+        for bit in HEADER.len() * 8..text.len() * 8 {
+            let mut changed = text.clone();
+            changed[bit / 8] ^= 1 << (bit % 8);
+            fs::write(data_dir.journal(), &changed).expect("written");
+            let (scan, found) = read_all(&data_dir);
+            let is_torn = scan.octets < text.len() as u64;
+            assert!(found == changes() || scan.unreadable > 0 || is_torn, "bit {bit}");
+            assert!(found.iter().all(|change| changes().contains(change)), "bit {bit}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_removed_journal_takes_no_change() {
+        let (_dir, data_dir) = written();
+        let mut journal = Journal::continued(&data_dir, 0).expect("a file");
+        fs::remove_file(data_dir.journal()).expect("removed");
+        let error = journal.append(&changes()[0]).expect_err("it would be lost").to_string();
+        assert!(error.ends_with("whitelist.journal: the file was removed or replaced"), "{error}");
+        assert_eq!(read_all(&data_dir), (Scan::default(), Vec::new()));
+    }
+}

@@ -1,0 +1,162 @@
+//! The second copy of the whitelist: the export, and the changes after it in the journal.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, BufReader};
+
+use ipnet::IpNet;
+
+use super::data_dir::DataDir;
+use super::export;
+use super::journal::{self, Change, Numbered};
+use super::no_links;
+use crate::access::Entry;
+
+/// Maximum number of gaps that are described.
+const GAPS: usize = 8;
+
+/// The content of the text files without the entries, which a start compares with the database.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    /// The date of the export; zero without one.
+    pub(super) exported: export::Date,
+    pub(super) export_octets: u64,
+    /// Number of the last change in either file.
+    pub(super) changes: u64,
+    /// Number of entries after that change.
+    pub(super) entries: u32,
+    /// Length in bytes of the readable journal; `None` without one.
+    pub(super) journal_octets: Option<u64>,
+    /// Whether the files should have all changes: they are neither a list from a person nor from a version without a
+    /// journal.
+    pub(super) is_kept_up: bool,
+    /// Descriptions of the damage of each file.
+    pub(super) export_damage: Option<String>,
+    pub(super) journal_damage: Option<String>,
+    /// Numbers of changes that are in neither file, first and last.
+    gaps: heapless::Vec<(u64, u64), GAPS>,
+}
+
+impl Summary {
+    /// Read both files, without keeping their entries.
+    pub(super) fn read(data_dir: &DataDir) -> Self {
+        read(data_dir, |_, _| (), |_| ())
+    }
+
+    pub(super) const fn is_damaged(&self) -> bool {
+        self.export_damage.is_some() || self.journal_damage.is_some()
+    }
+
+    /// Describe the damage of both files.
+    pub(super) fn damage(&self) -> String {
+        let damage = [("whitelist.export", &self.export_damage), ("whitelist.journal", &self.journal_damage)];
+        let damage = damage.iter().filter_map(|(name, how)| how.as_ref().map(|how| format!("{name}: {how}")));
+        damage.collect::<Vec<_>>().join("; ")
+    }
+
+    /// Return the numbers of the changes after `number` that are in neither file.
+    pub(super) fn missing_after(&self, number: u64) -> Vec<(u64, u64)> {
+        let gaps = self.gaps.iter().filter(|(_, last)| *last > number);
+        gaps.map(|(first, last)| ((*first).max(number + 1), *last)).collect()
+    }
+
+    /// Count a change of the journal. Return whether it is after all changes before it.
+    fn count(&mut self, change: &Numbered) -> bool {
+        if change.number <= self.changes {
+            return false;
+        }
+        if change.number > self.changes + 1 {
+            let gap = (self.changes + 1, change.number - 1);
+            if let Err((_, last)) = self.gaps.push(gap)
+                && let Some(described) = self.gaps.last_mut()
+            {
+                described.1 = last;
+            }
+        }
+        (self.changes, self.entries) = (change.number, change.entries);
+        true
+    }
+}
+
+/// The content of the text files.
+#[derive(Debug, Default)]
+pub(super) struct TextCopy {
+    pub(super) summary: Summary,
+    /// The entries of the export.
+    pub(super) exported: BTreeMap<IpNet, Entry>,
+    /// The changes after the export.
+    pub(super) changes: Vec<Numbered>,
+}
+
+impl TextCopy {
+    /// Read both files.
+    pub(super) fn read(data_dir: &DataDir) -> Self {
+        let (mut sealed, mut plain, mut changes) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let mut accepts_plain = false;
+        // A list from a person may have a prefix twice; the later line counts.
+        let each_entry = |entry: Entry, is_sealed: bool| {
+            let list = if is_sealed { &mut sealed } else { &mut plain };
+            list.insert(entry.prefix, entry);
+        };
+        let mut summary = read_with(data_dir, each_entry, |change| changes.push(change), &mut accepts_plain);
+        if accepts_plain {
+            // Nothing checks the claim of a person: a late running time would make all entries idle.
+            let newest = plain.values().map(|entry: &Entry| entry.last_seen).max();
+            summary.exported.running = newest.unwrap_or_default();
+        }
+        Self { summary, exported: if accepts_plain { plain } else { sealed }, changes }
+    }
+}
+
+/// Make a change in `entries`.
+pub(super) fn replay(entries: &mut BTreeMap<IpNet, Entry>, change: Change) {
+    match change {
+        Change::Put(entry) => drop(entries.insert(entry.prefix, entry)),
+        Change::Remove(prefixes) => prefixes.iter().for_each(|prefix| drop(entries.remove(prefix))),
+    }
+}
+
+fn read(data_dir: &DataDir, each_entry: impl FnMut(Entry, bool), each_change: impl FnMut(Numbered)) -> Summary {
+    read_with(data_dir, each_entry, each_change, &mut false)
+}
+
+fn read_with(
+    data_dir: &DataDir,
+    each_entry: impl FnMut(Entry, bool),
+    mut each_change: impl FnMut(Numbered),
+    accepts_plain: &mut bool,
+) -> Summary {
+    let mut summary = Summary::default();
+    match no_links::open(&data_dir.export()).and_then(|file| {
+        summary.export_octets = file.metadata()?.len();
+        export::read(BufReader::new(file), each_entry)
+    }) {
+        Ok(scan) => {
+            (summary.exported, summary.changes, summary.entries) = (scan.date, scan.date.changes, scan.entries());
+            summary.export_damage = scan.damage();
+            *accepts_plain = scan.accepts_plain();
+            summary.is_kept_up = !scan.accepts_plain();
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => summary.export_damage = Some(format!("it cannot be read: {error}")),
+    }
+    let has_journal = fs::symlink_metadata(data_dir.journal()).is_ok();
+    summary.is_kept_up |= has_journal;
+    let scan = journal::read(&data_dir.journal(), |change| {
+        if summary.count(&change) {
+            each_change(change);
+        }
+    });
+    match scan {
+        Ok(scan) => {
+            summary.journal_octets = has_journal.then_some(scan.octets);
+            if scan.unreadable > 0 {
+                summary.journal_damage = Some(format!("{} of its lines cannot be read", scan.unreadable));
+            } else if !summary.gaps.is_empty() {
+                summary.journal_damage = Some("it does not continue the export".to_owned());
+            }
+        }
+        Err(error) => summary.journal_damage = Some(format!("it cannot be read: {error}")),
+    }
+    summary
+}
