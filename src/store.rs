@@ -76,8 +76,7 @@ pub struct Opened {
     pub entries: Vec<Entry>,
     /// The running clock at the last save.
     pub running: Running,
-    /// New path of a database that was moved aside because it could not be read, or only in part. `entries` has the
-    /// readable part of it, merged with the last export.
+    /// New path of a database that was moved aside because it could not be read, or only in part.
     #[cfg(test)]
     pub(crate) moved_aside: Option<PathBuf>,
     /// Number of records of an unknown version, which stay on the disk unchanged.
@@ -183,9 +182,8 @@ impl StoreError {
 impl Store {
     /// Open the store in `data_dir`, and create both if missing. It blocks, so call it before the tracker runs.
     ///
-    /// A damaged database is moved aside. Its readable entries and those of the last export go into a new one, and the
-    /// log reports it. The same happens if the database library panicked at the last two starts. Without a database,
-    /// the last export is read.
+    /// A damaged copy is restored from the other one and moved aside; [`Health::recovered`] and the log report it. The
+    /// database is also restored if its library panicked at the last start. Without a database, the text files are read.
     pub fn open(data_dir: &Path) -> Result<Opened, OpenError> {
         let path = data_dir;
         let data_dir = DataDir::new(path);

@@ -216,7 +216,7 @@ impl DurableCopy {
         let state = State { entries, changes: self.state.changes + 1, ..self.state };
         self.check_room(records)?;
         self.attempt(Outcome::Unchanged, Database::check_place)?;
-        let change = Numbered { number: state.changes, entries: entries - self.unreadable(), change };
+        let change = Numbered { number: state.changes, entries: entries.saturating_sub(self.unreadable()), change };
         let path = self.data_dir.journal();
         let journaled = match &mut self.journal {
             Some(journal) => journal.append(&change),

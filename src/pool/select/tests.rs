@@ -145,8 +145,8 @@ fn rule_32_every_peer_of_a_swarm_of_100_000_has_the_same_chance() {
         world.fill::<V4>(v4, 100_000, 100_000);
         world.assert_uniform::<V4>(false, wanted, 100_000, 5);
         let mut world = World::new(6);
-        world.fill::<V6>(v6, 20_000, 20_000);
-        world.assert_uniform::<V6>(false, wanted, 20_000, 5);
+        world.fill::<V6>(v6, 100_000, 100_000);
+        world.assert_uniform::<V6>(false, wanted, 100_000, 5);
     }
 }
 
