@@ -5,22 +5,23 @@
 //! A selection ends after [`LINES_LOOKED_AT`] lines, or with the chain in which it reaches that number. This bounds the
 //! cost when a seeder, which needs leechers only, asks in a swarm of a hundred thousand seeders.
 
+mod eligibility;
 mod forks;
-
-use core::net::IpAddr;
+mod row;
 
 use super::age::Tick;
 use super::chain::{self, Place};
-use super::endpoint::address_of;
-use super::family::{Family, ItemsOf, V4};
+use super::family::Family;
 use super::line::{Inline, Line, LineIndex, Swarm};
 use super::lines::Lines;
-use super::meta_word::{MetaWord, RoleCounts, SlotMask, WORD_PEERS};
-use super::role::Role;
+use super::meta_word::{RoleCounts, SlotMask, WORD_PEERS};
 use super::swarms::Pool;
 use super::tree;
-use crate::horizon::{Horizon, Reach, reach};
+use crate::horizon::{Horizon, Reach};
 use crate::wire::SwarmCounts;
+pub(crate) use eligibility::{Asker, octets_of};
+use eligibility::{Eligibility, Shows};
+use row::Row;
 
 /// Number of lines after which a selection ends.
 const LINES_LOOKED_AT: usize = 64;
@@ -31,103 +32,24 @@ const LINES_OF_A_CHAIN: usize = 16;
 
 const _: () = assert!(LINES_OF_A_CHAIN <= RoleCounts::WORDS, "a chain is counted in one RoleCounts");
 
-/// The peer that asks for a selection: the properties that decide which peers it may receive.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Asker<F: Family> {
-    /// Its endpoint. Zeros, the endpoint of no peer, if it is not of the selected family.
-    pub(crate) endpoint: F::Endpoint,
-    /// Its swarm and its place there, if it was just stored.
-    pub(crate) stored: Option<(LineIndex, Place)>,
-    pub(crate) horizon: Horizon,
-    /// The reach of its own address. On the LAN, a peer on this host is returned only to askers on this host.
-    pub(crate) reach: Reach,
-    /// Whether it downloads nothing more, so that only leechers are useful to it.
-    pub(crate) complete: bool,
-    /// The address that replaces a private address of a LAN peer in a reply to a WAN asker.
-    pub(crate) external: Option<[u8; 16]>,
-    /// The address that replaces the loopback address of a peer on this host, for askers elsewhere.
-    pub(crate) host: Option<[u8; 16]>,
-}
-
 /// Number of endpoints that a selection may write beyond the wanted number: it first copies a whole line, and then
 /// removes the peers that do not belong in the reply.
 pub(crate) const SLACK: usize = WORD_PEERS;
 
-/// Half the number of peers in a full line.
-const HALF: usize = WORD_PEERS / 2;
-
-/// The peers of one line.
-#[derive(Clone, Copy)]
-struct Row<'a, F: Family> {
-    line: LineIndex,
-    endpoints: &'a [F::Endpoint],
-    meta_word: MetaWord,
+/// A position in a chain: a number of lines, and a number of the eligible peers after them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Position {
+    lines: usize,
+    peers: usize,
 }
 
-impl<'a, F: Family> Row<'a, F> {
-    #[inline]
-    fn of(line: LineIndex, peers: ItemsOf<'a, F>) -> Self {
-        Self { line, endpoints: peers.endpoints, meta_word: peers.metas }
-    }
-
-    /// Return the `alive` peers that are useful to an asker at `own_place`, without the asker itself (rule 8).
-    #[inline]
-    fn wanted(&self, alive: SlotMask, complete: bool, own_place: Option<Place>) -> SlotMask {
-        let useful = if complete { alive.and(self.meta_word.with_role(Role::Leecher)) } else { alive };
-        match own_place {
-            Some(own) if own.line == self.line => useful.without(SlotMask::only(own.slot)),
-            _ => useful,
-        }
-    }
-
-    /// Write the endpoints of `slots` to the start of `out`, which has room for [`WORD_PEERS`], and return their
-    /// number.
-    #[inline]
-    fn copy(&self, slots: SlotMask, out: &mut [F::Endpoint]) -> Option<usize> {
-        let places = out.first_chunk_mut::<WORD_PEERS>()?;
-        let mut length = self.endpoints.len();
-        // Most lines are at least half full. Copy one half from each end: a copy of constant length is short code, and
-        // the two halves overlap where the line is not full.
-        match (self.endpoints.first_chunk::<HALF>(), self.endpoints.last_chunk::<HALF>()) {
-            (Some(first), Some(last)) => {
-                *places.first_chunk_mut()? = *first;
-                *places.get_mut(length - HALF..)?.first_chunk_mut()? = *last;
-            }
-            _ => places.get_mut(..length)?.copy_from_slice(self.endpoints),
-        }
-        for hole in self.meta_word.occupied().without(slots).descending() {
-            length -= 1;
-            *places.get_mut(hole)? = *places.get(length)?;
-        }
-        Some(length)
-    }
-}
-
-/// The peers of a chain, with the slots of those that an asker may receive.
-struct Rows<'a, F: Family> {
-    rows: heapless::Vec<(Row<'a, F>, SlotMask), LINES_OF_A_CHAIN>,
-    /// Number of peers in all of these slots.
-    eligible: usize,
-}
-
-/// The peers on one side of the horizon that an asker may receive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shows {
-    /// All of them, under the stored endpoints.
-    All,
-    /// Those with public addresses. The others are behind a carrier's NAT, or in a provider's own network.
-    Public,
-    /// Those that the asker can reach, under the addresses by which it reaches them.
-    Reachable,
+impl Position {
+    const START: Self = Self { lines: 0, peers: 0 };
 }
 
 /// One selection in progress.
 struct Selection<'a, F: Family> {
-    asker: &'a Asker<F>,
-    /// The place of the asker in the swarm of the selection.
-    own_place: Option<Place>,
-    shows: Shows,
-    now: Tick,
+    eligibility: Eligibility<'a, F>,
     lines_left: usize,
     /// The output, [`SLACK`] longer than `wanted`.
     out: &'a mut [F::Endpoint],
@@ -136,29 +58,46 @@ struct Selection<'a, F: Family> {
 }
 
 impl<F: Family> Selection<'_, F> {
-    /// Return the slots of the peers in a line that the asker may receive.
+    /// Take the peers in the eligible slots of the rows of a chain: those after `skip`, and only up to `before`, if
+    /// given. If the selection is then complete, return the position of the next peer. `skip` becomes the number of
+    /// peers that the chain was too short to skip.
     #[inline]
-    fn eligible(&self, row: &Row<'_, F>) -> SlotMask {
-        let slots = row.wanted(row.meta_word.alive(self.now), self.asker.complete, self.own_place);
-        let is_shown = |slot: &usize| match self.shows {
-            Shows::All => true,
-            Shows::Public => reach_of(&row.endpoints[*slot]) == Reach::Public,
-            Shows::Reachable => {
-                let endpoint = self.asker.endpoint_of_lan_peer(row.endpoints[*slot]);
-                endpoint.is_some_and(|endpoint| endpoint != self.asker.endpoint)
+    fn take_rows<'r>(
+        &mut self,
+        rows: impl Iterator<Item = (Row<'r, F>, SlotMask)>,
+        skip: &mut Position,
+        before: Option<Position>,
+    ) -> Option<Position> {
+        let first_line = core::mem::take(&mut skip.lines);
+        let mut peers_left = before.map_or(usize::MAX, |before| before.peers);
+        for (number, (row, mut slots)) in rows.enumerate().skip(first_line) {
+            self.lines_left = self.lines_left.saturating_sub(1);
+            if before.is_some_and(|before| number >= before.lines) {
+                slots = slots.split_at_rank(peers_left).0;
+                peers_left -= slots.count();
             }
-        };
-        if self.shows == Shows::All {
-            return slots;
+            let mut passed = 0;
+            if skip.peers > 0 {
+                passed = slots.count().min(skip.peers);
+                slots = slots.split_at_rank(passed).1;
+                skip.peers -= passed;
+            }
+            passed += self.take(&row, slots);
+            if self.taken >= self.wanted {
+                return Some(Position { lines: number, peers: passed });
+            }
+            if peers_left == 0 {
+                break;
+            }
         }
-        slots.ascending().filter(|slot| !is_shown(slot)).fold(slots, |shown, slot| shown.without(SlotMask::only(slot)))
+        None
     }
 
     /// Write the peers in these eligible slots of a line to the output, as far as they are wanted. Return the number of
     /// slots up to the last one that was used.
     #[inline]
     fn take(&mut self, row: &Row<'_, F>, slots: SlotMask) -> usize {
-        if self.shows == Shows::Reachable {
+        if self.eligibility.shows == Shows::Reachable {
             return self.take_lan_peers(row, slots);
         }
         let (count, wanted) = (slots.count(), self.wanted - self.taken);
@@ -173,60 +112,15 @@ impl<F: Family> Selection<'_, F> {
         count.min(wanted)
     }
 
-    /// Return the rows of a chain, and of the peers in the swarm's own line if it holds peers of this family.
-    fn rows<'a>(&self, lines: &'a Lines, head: LineIndex, swarm: LineIndex) -> Rows<'a, F> {
-        let own = tree::swarm_at(lines, swarm).and_then(F::inline).map(|inline| Row::of(swarm, inline));
-        let chained = chain::walk::<F>(lines, head, swarm).map(|(line, peers)| Row::of(line, peers));
-        let mut rows = Rows { rows: heapless::Vec::new(), eligible: 0 };
-        for row in own.into_iter().chain(chained).take(LINES_OF_A_CHAIN) {
-            let slots = self.eligible(&row);
-            rows.eligible += slots.count();
-            // This never fails: the number of rows is limited.
-            let _ = rows.rows.push((row, slots));
-        }
-        rows
-    }
-
-    /// Take the eligible peers from `rank` on.
-    fn take_from_rank(&mut self, rows: &Rows<'_, F>, rank: usize) {
-        let mut before = rank;
-        for (row, slots) in &rows.rows {
-            let count = slots.count();
-            if before >= count {
-                before -= count;
-                continue;
-            }
-            if self.taken >= self.wanted {
-                return;
-            }
-            let from = if before == 0 { *slots } else { slots.split_at_rank(before).1 };
-            before = 0;
-            self.take(row, from);
-        }
-    }
-
-    /// Take the eligible peers before `rank`.
-    fn take_up_to_rank(&mut self, rows: &Rows<'_, F>, rank: usize) {
-        let mut left = rank;
-        for (row, slots) in &rows.rows {
-            if left == 0 || self.taken >= self.wanted {
-                return;
-            }
-            let count = slots.count();
-            self.take(row, if left >= count { *slots } else { slots.split_at_rank(left).0 });
-            left = left.saturating_sub(count);
-        }
-    }
-
     fn take_lan_peers(&mut self, row: &Row<'_, F>, slots: SlotMask) -> usize {
-        let mut used = 0;
+        let (asker, mut used) = (self.eligibility.asker, 0);
         for slot in slots.ascending() {
             if self.taken == self.wanted {
                 break;
             }
             used += 1;
-            if let Some(endpoint) = self.asker.endpoint_of_lan_peer(row.endpoints[slot])
-                && endpoint != self.asker.endpoint
+            if let Some(endpoint) = asker.endpoint_of_lan_peer(row.endpoints[slot])
+                && endpoint != asker.endpoint
                 // Two LAN peers with the same port share one endpoint outside: write it once.
                 && (endpoint == row.endpoints[slot] || !self.out[..self.taken].contains(&endpoint))
             {
@@ -236,36 +130,6 @@ impl<F: Family> Selection<'_, F> {
         }
         used
     }
-}
-
-impl<F: Family> Asker<F> {
-    /// Return the endpoint under which this asker may receive a LAN peer, or `None` if it may not receive that peer.
-    fn endpoint_of_lan_peer(&self, mut endpoint: F::Endpoint) -> Option<F::Endpoint> {
-        let replacement = match (reach_of(&endpoint), self.horizon) {
-            (Reach::Host, _) if self.reach == Reach::Host => return Some(endpoint),
-            (Reach::Host, _) => self.host.as_ref()?,
-            (Reach::Private, Horizon::Wan) => self.external.as_ref()?,
-            (Reach::Private, Horizon::Lan) | (Reach::Public, _) => return Some(endpoint),
-        };
-        let (address, _) = endpoint.as_mut().split_last_chunk_mut::<2>()?;
-        address.copy_from_slice(replacement.get(..address.len())?);
-        Some(endpoint)
-    }
-}
-
-fn reach_of(endpoint: &impl AsRef<[u8]>) -> Reach {
-    reach(address_of(endpoint))
-}
-
-/// Return the bytes of `address`, if it is of this family.
-pub(crate) fn octets_of<F: Family>(address: Option<IpAddr>) -> Option<[u8; 16]> {
-    let mut octets = [0; 16];
-    match address? {
-        IpAddr::V4(v4) if F::ROOT == V4::ROOT => octets[..4].copy_from_slice(&v4.octets()),
-        IpAddr::V6(v6) if F::ROOT != V4::ROOT => octets = v6.octets(),
-        _ => return None,
-    }
-    Some(octets)
 }
 
 impl Pool {
@@ -287,11 +151,14 @@ impl Pool {
             }
             _ => None,
         };
-        let mut selection = Selection {
+        let eligibility = Eligibility {
             asker,
             own_place: self.own_place::<F>(swarm, asker),
             shows: self.shows(own.horizon, asker.horizon, asker.reach),
             now,
+        };
+        let mut selection = Selection {
+            eligibility,
             lines_left: LINES_LOOKED_AT,
             wanted: wanted.min(out.len().saturating_sub(SLACK)),
             out,
@@ -388,11 +255,20 @@ fn select_in_chain<F: Family>(
     random: &mut fastrand::Rng,
     selection: &mut Selection<'_, F>,
 ) {
-    let rows = selection.rows(lines, head, swarm);
+    let eligibility = selection.eligibility;
+    let own = tree::swarm_at(lines, swarm).and_then(F::inline).map(|inline| Row::of(swarm, inline));
+    let chained = chain::walk::<F>(lines, head, swarm).map(|(line, peers)| Row::of(line, peers));
+    let all = own.into_iter().chain(chained).take(LINES_OF_A_CHAIN);
+    let mut rows = heapless::Vec::<_, LINES_OF_A_CHAIN>::new();
+    rows.extend(all.map(|row| (row, eligibility.slots(&row))));
+    let eligible: usize = rows.iter().map(|(_, slots)| slots.count()).sum();
     // If all are wanted, skip the random choice.
-    let rank = if rows.eligible <= selection.wanted { 0 } else { random.usize(..rows.eligible) };
-    selection.take_from_rank(&rows, rank);
-    selection.take_up_to_rank(&rows, rank);
+    let rank = if eligible <= selection.wanted { 0 } else { random.usize(..eligible) };
+    let start = Position { lines: 0, peers: rank };
+    let (mut skip, mut nothing) = (start, Position::START);
+    if selection.take_rows(rows.iter().copied(), &mut skip, None).is_none() && rank > 0 {
+        selection.take_rows(rows.iter().copied(), &mut nothing, Some(start));
+    }
 }
 
 #[cfg(test)]

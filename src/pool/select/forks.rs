@@ -8,27 +8,16 @@
 //! be skipped, independent of the position: so a client does not receive the same peers each time, and the chances stay
 //! the same.
 //!
-//! Complete askers, who receive leechers only, have a cursor of their own. Where leechers are rare, each selection reads
-//! a part of the tree, and the next one reads the next part.
+//! Complete askers receive leechers only, and have a cursor of their own. Where leechers are rare, each selection reads a
+//! part of the tree, and the next one reads the next part.
 
 use super::super::chain;
 use super::super::cursor::Cursor;
-use super::super::family::{Family, ItemsOf};
+use super::super::family::Family;
 use super::super::line::LineIndex;
 use super::super::lines::Lines;
 use super::super::tree;
-use super::{LINES_LOOKED_AT, Row, Selection};
-
-/// A place in a leaf: a number of lines, and a number of the eligible peers after them.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Place {
-    lines: usize,
-    peers: usize,
-}
-
-impl Place {
-    const START: Self = Self { lines: 0, peers: 0 };
-}
+use super::{LINES_LOOKED_AT, Position, Row, Selection};
 
 /// Select from the tree of a swarm from `cursor` on, and return the cursor of the next selection.
 pub(super) fn select_in_forks<F: Family>(
@@ -40,15 +29,20 @@ pub(super) fn select_in_forks<F: Family>(
 ) -> Cursor {
     let (mut leaf, mut hashes) = tree::leaf_of_hash::<F>(lines, swarm, cursor.hash());
     let first_hash = *hashes.start();
-    let mut skip = Place { lines: cursor.lines(), peers: cursor.peers() };
-    let mut passes_left = if skip == Place::START { 1 } else { 2 };
-    // The leaf and the place of the first peer taken.
+    let mut skip = Position { lines: cursor.lines(), peers: cursor.peers() };
+    let eligibility = selection.eligibility;
+    let mut passes_left = if skip == Position::START { 1 } else { 2 };
+    // The leaf and the position of the first peer taken.
     let mut origin = None;
     while selection.wanted > 0 {
         let (hash, start) = (*hashes.start(), skip);
         let back_at = origin.filter(|(origin, _)| *origin == hash);
-        let before = back_at.map(|(_, place)| place);
-        let end = selection.take_leaf(chain::walk::<F>(lines, leaf.head, swarm), &mut skip, before);
+        let before = back_at.map(|(_, position)| position);
+        let rows = chain::walk::<F>(lines, leaf.head, swarm).map(|(line, peers)| {
+            let row = Row::of(line, peers);
+            (row, eligibility.slots(&row))
+        });
+        let end = selection.take_rows(rows, &mut skip, before);
         if let Some(end) = end {
             return Cursor::new(hash, end.lines, end.peers + random.usize(..2 + selection.wanted / 8));
         }
@@ -65,49 +59,11 @@ pub(super) fn select_in_forks<F: Family>(
                 return cursor;
             }
             // The first pass has skipped all eligible peers.
-            (skip, selection.lines_left) = (Place::START, LINES_LOOKED_AT);
+            (skip, selection.lines_left) = (Position::START, LINES_LOOKED_AT);
         }
         if selection.lines_left == 0 {
             return Cursor::new(if random.bool() { *hashes.start() } else { hashes.end().wrapping_add(1) }, 0, 0);
         }
     }
     cursor
-}
-
-impl<F: Family> Selection<'_, F> {
-    /// Take the eligible peers of a leaf: those after `skip`, which then is what is still to be skipped, and only up to
-    /// `before`, if there is one. If the selection then has all that are wanted, return the place of the next peer.
-    #[inline]
-    fn take_leaf<'a>(
-        &mut self,
-        leaf: impl Iterator<Item = (LineIndex, ItemsOf<'a, F>)>,
-        skip: &mut Place,
-        before: Option<Place>,
-    ) -> Option<Place> {
-        let first_line = core::mem::take(&mut skip.lines);
-        let mut peers_left = before.map_or(usize::MAX, |before| before.peers);
-        for (number, (line, peers)) in leaf.enumerate().skip(first_line) {
-            self.lines_left = self.lines_left.saturating_sub(1);
-            let row = Row::of(line, peers);
-            let mut slots = self.eligible(&row);
-            if before.is_some_and(|before| number >= before.lines) {
-                slots = slots.split_at_rank(peers_left).0;
-                peers_left -= slots.count();
-            }
-            let mut passed = 0;
-            if skip.peers > 0 {
-                passed = slots.count().min(skip.peers);
-                slots = slots.split_at_rank(passed).1;
-                skip.peers -= passed;
-            }
-            passed += self.take(&row, slots);
-            if self.taken >= self.wanted {
-                return Some(Place { lines: number, peers: passed });
-            }
-            if peers_left == 0 {
-                break;
-            }
-        }
-        None
-    }
 }

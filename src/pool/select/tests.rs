@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::super::age::TickLength;
 use super::super::endpoint::endpoint;
-use super::super::family::V6;
+use super::super::family::{V4, V6};
+use super::super::role::Role;
 use super::super::swarms::Upserted;
 use super::*;
 use crate::clock::Running;
