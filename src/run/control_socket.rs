@@ -12,7 +12,7 @@ use smol::LocalExecutor;
 use crate::net::admin::{Limits, SocketError, SocketFile, UnixServer};
 use crate::shared::Shared;
 
-/// Time between two looks at the files that somebody may remove.
+/// Time between two looks at the socket's file.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// The control socket. Its file is removed on drop.
@@ -40,21 +40,18 @@ impl ControlSocket {
         Ok(Rc::new(Self { path: path.into(), file, shared, executor, has_failed: Cell::default() }))
     }
 
-    /// Look at the files of the database and at the socket's file now and then, until the socket is dropped.
-    pub(super) fn watch(self: &Rc<Self>, executor: &LocalExecutor<'static>) {
+    /// Look at the socket's file now and then, until the socket is dropped.
+    pub(super) fn watch(self: &Rc<Self>) {
         // A task may never be dropped, and would then keep the file.
         let socket = Rc::downgrade(self);
-        let shared = Rc::clone(&self.shared);
-        executor
-            .spawn(async move {
-                loop {
-                    Timer::after(LOOK).await;
-                    shared.store.check_place().await;
-                    let Some(socket) = socket.upgrade() else { return };
-                    socket.renew();
-                }
-            })
-            .detach();
+        let watching = async move {
+            loop {
+                Timer::after(LOOK).await;
+                let Some(socket) = socket.upgrade() else { return };
+                socket.renew();
+            }
+        };
+        self.executor.spawn(watching).detach();
     }
 
     fn renew(&self) {

@@ -24,6 +24,9 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// Time between two readings of the interfaces.
 const INTERFACES: Duration = Duration::from_secs(60);
 
+/// Time between two looks at the files of the database.
+const DATABASE: Duration = Duration::from_secs(10);
+
 /// Smallest change of an entry's last announce that is worth a write to the flash.
 const WORTH_SAVING: Duration = Duration::from_secs(3600);
 
@@ -70,6 +73,8 @@ impl Housekeeping {
         executor.spawn(async move { housekeeping.save_now_and_then().await }).detach();
         let housekeeping = Rc::clone(self);
         executor.spawn(async move { housekeeping.mend_disk().await }).detach();
+        let housekeeping = Rc::clone(self);
+        executor.spawn(async move { housekeeping.watch_database().await }).detach();
         // At once, before the first client.
         self.read_interfaces();
         let housekeeping = Rc::clone(self);
@@ -127,6 +132,14 @@ impl Housekeeping {
                     warn!("{error}; trying again in {} s", wait.as_secs());
                 }
             }
+        }
+    }
+
+    /// Notice a database that was removed, so that [`Self::mend_disk`] rewrites it.
+    async fn watch_database(&self) {
+        loop {
+            Timer::after(DATABASE).await;
+            self.shared.store.check_place().await;
         }
     }
 

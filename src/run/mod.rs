@@ -11,7 +11,8 @@
 //! | retiring | every second: removes idle and ended entries from the whitelist |
 //! | saving | every ten minutes: saves the time of each entry's last announce |
 //! | mending the disk | after a disk failure: rewrites the whitelist |
-//! | removed files | every ten seconds: looks for the database and the control socket, and makes them anew |
+//! | removed database | every ten seconds: looks for the database; if it was removed, mending the disk makes it anew |
+//! | removed socket | every ten seconds: looks for the control socket, and makes it anew |
 //! | watchdog | twice in the supervisor's interval, if it has a watchdog: reports that the tracker works |
 //! | interfaces | every minute: reads the interfaces, their sides and the external addresses |
 //! | signals | reloads the configuration, or stops |
@@ -88,7 +89,7 @@ fn run(config: &Config, source: &Source) -> Result<(), Failure> {
     // socket has ended.
     let control_socket =
         ControlSocket::listen(&paths.socket, &shared, &executor).map_err(|error| Failure::new(exit::OSERR, error))?;
-    control_socket.watch(&executor);
+    control_socket.watch();
     spawn_tcp_administration(config, &shared, &executor)?;
     let host = interfaces::host();
     let networks = housekeeping::sides_of(config, &host).networks();

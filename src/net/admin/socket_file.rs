@@ -72,9 +72,7 @@ impl SocketFile {
             _ => SocketError::Unusable(path.into(), error),
         })
     }
-}
 
-impl SocketFile {
     /// Return whether the file is still there, and was not replaced.
     pub fn is_there(&self) -> bool {
         identity(&self.path).is_ok_and(|identity| identity == self.identity)
