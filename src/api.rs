@@ -116,7 +116,7 @@ pub struct Disk {
     /// Reason why the last export of the list as text failed; `None` if it succeeded.
     #[serde(default)]
     pub export_failing: Option<String>,
-    /// Damage of the data at the start, what was recovered and what is lost; `None` if there was none.
+    /// Report of damage that the start found, of the recovery and of the loss; `None` without damage.
     #[serde(default)]
     pub recovered: Option<String>,
     /// Number of database failures since the start.

@@ -169,6 +169,10 @@ impl StoreError {
         Self { doing, path: path.as_ref().into(), cause: cause.to_string().into(), outcome: Outcome::Unchanged }
     }
 
+    fn removed(path: &Path) -> Self {
+        Self::new("write", path, "the file was removed or replaced")
+    }
+
     /// Return the possible effect of the change on the disk.
     pub const fn outcome(&self) -> Outcome {
         self.outcome

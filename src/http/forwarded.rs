@@ -79,8 +79,8 @@ pub fn forwarded_client(
     client
 }
 
-/// Return whether every hop in these headers of the request is an address for which `accepts` returns true; so also if
-/// there is no hop.
+/// Return whether every hop in these headers of the request is an address for which `accepts` returns true; so also without
+/// a hop.
 pub fn all_forwarded(head: &Head<'_>, headers: &[ForwardingHeader], accepts: impl Fn(IpAddr) -> bool) -> bool {
     let mut all = true;
     for header in headers {

@@ -24,7 +24,7 @@ use nix::errno::Errno;
 
 use super::StoreError;
 use super::data_dir::DataDir;
-use super::no_links;
+use super::no_links::{self, Identity};
 use super::record::{self, State};
 use super::snapshots;
 
@@ -60,9 +60,8 @@ pub(super) struct Database {
     log: File,
     directory: PathBuf,
     meter: Arc<Meter>,
-    /// Whether [`Self::break_log`] was called.
-    #[cfg(test)]
-    is_broken: bool,
+    /// The file of the log, while `log` keeps it open.
+    identity: Identity,
 }
 
 /// The reason why a database does not open.
@@ -100,15 +99,8 @@ impl Database {
             _ if octets > 0 && db.is_empty() => Some(format!("none of its {octets} bytes can be read")),
             _ => None,
         };
-        let database = Self {
-            db,
-            config,
-            log,
-            directory: directory.to_owned(),
-            meter,
-            #[cfg(test)]
-            is_broken: false,
-        };
+        let identity = Identity::of(&log).map_err(refused)?;
+        let database = Self { db, config, log, directory: directory.to_owned(), meter, identity };
         Ok((database, shorter))
     }
 
@@ -166,14 +158,7 @@ impl Database {
     /// When it was removed or replaced.
     pub(super) fn check_place(&self) -> Result<(), StoreError> {
         let path = self.directory.join("db");
-        #[cfg(test)]
-        if self.is_broken {
-            return Ok(());
-        }
-        if no_links::is_at(&self.log, &path) {
-            return Ok(());
-        }
-        Err(StoreError::new("write in", path, "the file was removed or replaced"))
+        if self.identity.is_at(&path) { Ok(()) } else { Err(StoreError::removed(&path)) }
     }
 
     /// Return the value of a key, if present.
@@ -212,7 +197,6 @@ impl Database {
     #[cfg(test)]
     pub(super) fn break_log(&mut self) {
         self.log = File::open("/dev/null").expect("every system has it");
-        self.is_broken = true;
     }
 
     fn failed<E: fmt::Display>(&self) -> impl FnOnce(E) -> StoreError + use<E> {

@@ -50,9 +50,10 @@ pub(super) struct DurableCopy {
     lock: Lock,
     /// The state, as in the database.
     state: State,
-    /// Records in the database that are not in the whitelist: those of other versions, and those that the whitelist has
-    /// no room for.
-    beside: Records,
+    /// Records of other versions in the database. They stay unchanged.
+    unreadable: Records,
+    /// Records that the whitelist has no room for.
+    left_out: Records,
     /// The running clock at the start of this run.
     opened_at: Running,
     /// The date of the last export.
@@ -78,7 +79,8 @@ impl DurableCopy {
             data_dir: data_dir.clone(),
             lock,
             state,
-            beside: found.unreadable.iter().cloned().collect(),
+            unreadable: found.unreadable.iter().cloned().collect(),
+            left_out: Records::new(),
             opened_at: Running::from_millis(state.running),
             exported: summary.exported,
             exported_octets: summary.export_octets,
@@ -86,10 +88,7 @@ impl DurableCopy {
             health,
         };
         match summary.journal_octets.filter(|_| is_text_current) {
-            Some(octets) => {
-                let journal = Journal::continued(data_dir, octets);
-                disk.journal = Some(journal.map_err(StoreError::of("write", &data_dir.journal()))?);
-            }
+            Some(octets) => disk.journal = Some(Journal::continued(data_dir, octets)?),
             None => disk.renew_text(Running::from_millis(state.running))?,
         }
         Ok((disk, found))
@@ -97,7 +96,7 @@ impl DurableCopy {
 
     /// Keep entries that the whitelist has no room for.
     pub(super) fn keep(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
-        self.beside = with_records_of(&self.data_dir, self.beside.clone(), entries)?;
+        self.left_out = with_records_of(&self.data_dir, Records::new(), entries)?;
         Ok(())
     }
 
@@ -113,9 +112,7 @@ impl DurableCopy {
         let mut batch = Batch::default();
         batch.insert(&*key, &*value);
         let entries = self.state.entries + u32::from(is_new);
-        self.change(batch, 1, entries, Change::Put(entry.clone()))?;
-        self.beside.remove(&key);
-        Ok(())
+        self.change(batch, entries, &[&key], Change::Put(entry.clone()))
     }
 
     pub(super) fn remove(&mut self, keys: &[record::Key]) -> Result<(), StoreError> {
@@ -133,11 +130,8 @@ impl DurableCopy {
         }
         let entries = self.state.entries.saturating_sub(removed.len() as u32);
         let prefixes = removed.iter().filter_map(|key| record::prefix_of(key)).collect();
-        self.change(batch, removed.len(), entries, Change::Remove(prefixes))?;
-        for key in removed {
-            self.beside.remove(&**key);
-        }
-        Ok(())
+        let removed: Vec<&[u8]> = removed.into_iter().map(|key| &**key).collect();
+        self.change(batch, entries, &removed, Change::Remove(prefixes))
     }
 
     /// Abandon the database if it is no longer at its place.
@@ -175,7 +169,8 @@ impl DurableCopy {
             }
         }
         let running = self.state.running.max(running.millis());
-        self.commit(batch, moved.len(), State { running, ..self.state })
+        self.prepare(moved.len())?;
+        self.commit(batch, State { running, ..self.state })
     }
 
     /// Create a new database with the whole whitelist, in the place of a failed one.
@@ -191,11 +186,13 @@ impl DurableCopy {
         // The whole directory may have been removed.
         self.data_dir.create().map_err(|error| failed(error.to_string()))?;
         self.lock.retake(&self.data_dir)?;
-        let count = entries.len() + self.beside.len();
+        let count = entries.len() + self.unreadable.len() + self.left_out.len();
         self.data_dir.check_room(count as u64 * RECORD_OCTETS).map_err(failed)?;
         // A new database that fails may have to stay in memory: try the disk with less first.
         self.data_dir.try_to_write().map_err(|error| failed(error.to_string()))?;
-        let records = with_records_of(&self.data_dir, self.beside.clone(), entries)?;
+        let beside = self.unreadable.iter().chain(&self.left_out);
+        let beside = beside.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let records = with_records_of(&self.data_dir, beside, entries)?;
         // More changes than the failed database can have on the disk.
         let changes = self.state.changes + 2;
         let running = self.state.running.max(running.millis());
@@ -211,22 +208,24 @@ impl DurableCopy {
         Ok(())
     }
 
-    /// Make a change of `records` records durable in both copies. Afterwards there are `entries` records.
-    fn change(&mut self, batch: Batch, records: usize, entries: u32, change: Change) -> Result<(), StoreError> {
+    /// Make a change of the records with these keys durable in both copies. Afterwards there are `entries` records.
+    fn change(&mut self, batch: Batch, entries: u32, keys: &[&[u8]], change: Change) -> Result<(), StoreError> {
         let state = State { entries, changes: self.state.changes + 1, ..self.state };
-        self.check_room(records)?;
-        self.attempt(Outcome::Unchanged, Database::check_place)?;
-        let change = Numbered { number: state.changes, entries: entries.saturating_sub(self.unreadable()), change };
-        let path = self.data_dir.journal();
+        let unreadable = self.unreadable.keys().filter(|key| !keys.contains(&&***key)).count() as u32;
+        self.prepare(keys.len())?;
         let journaled = match &mut self.journal {
-            Some(journal) => journal.append(&change),
-            None => Err(StoreError::new("write", &path, "it could not be started")),
+            Some(journal) => {
+                journal.append(&Numbered { number: state.changes, entries: entries.saturating_sub(unreadable), change })
+            }
+            None => Err(StoreError::new("write", self.data_dir.journal(), "it could not be started")),
         };
-        self.attempt(Outcome::Unknown, |database| {
-            journaled.and_then(|octets| database.commit(batch, &state).map(|()| octets))
-        })
-        .map(|octets| self.meter.written.fetch_add(octets, Ordering::Relaxed))?;
-        self.state = state;
+        let octets = self.attempt(Outcome::Unknown, |_| journaled)?;
+        self.meter.written.fetch_add(octets, Ordering::Relaxed);
+        self.commit(batch, state)?;
+        for &key in keys {
+            self.unreadable.remove(key);
+            self.left_out.remove(key);
+        }
         if self.journal.as_ref().is_some_and(|journal| journal.is_long(self.exported_octets)) {
             // A failure is in `status`; the next change tries again.
             let _ = self.export(Running::from_millis(self.state.running));
@@ -234,14 +233,11 @@ impl DurableCopy {
         Ok(())
     }
 
-    /// Return the number of records of other versions.
-    fn unreadable(&self) -> u32 {
-        self.beside.iter().filter(|(key, value)| record::entry(key, value).is_none()).count() as u32
-    }
-
-    fn check_room(&self, records: usize) -> Result<(), StoreError> {
+    /// Check that a write of `records` records can succeed.
+    fn prepare(&mut self, records: usize) -> Result<(), StoreError> {
         let room = self.data_dir.check_room(records as u64 * RECORD_OCTETS);
-        room.map_err(|cause| StoreError::new("write in", self.data_dir.path(), cause))
+        room.map_err(|cause| StoreError::new("write in", self.data_dir.path(), cause))?;
+        self.attempt(Outcome::Unchanged, Database::check_place)
     }
 
     /// Write a new export, and start a new journal after it. Without an export, changes are refused only if the journal
@@ -249,16 +245,13 @@ impl DurableCopy {
     fn renew_text(&mut self, running: Running) -> Result<(), StoreError> {
         if self.state.changes == 0 || self.export(running).is_err() {
             self.journal = None;
-            let journal = Journal::begin(&self.data_dir);
-            self.journal = Some(journal.map_err(StoreError::of("write", &self.data_dir.journal()))?);
+            self.journal = Some(Journal::begin(&self.data_dir)?);
         }
         Ok(())
     }
 
-    /// Make a batch of `records` records and the state durable.
-    fn commit(&mut self, batch: Batch, records: usize, state: State) -> Result<(), StoreError> {
-        self.check_room(records)?;
-        self.attempt(Outcome::Unchanged, Database::check_place)?;
+    /// Make a batch and the state durable in the database.
+    fn commit(&mut self, batch: Batch, state: State) -> Result<(), StoreError> {
         self.attempt(Outcome::Unknown, |database| database.commit(batch, &state))?;
         self.state = state;
         Ok(())
@@ -312,7 +305,7 @@ impl DurableCopy {
         let (path, data_dir) = (self.data_dir.export(), self.data_dir.clone());
         let date = export::Date { running, changes: self.state.changes };
         let Some(database) = &self.database else { return Err(self.still_failing()) };
-        let count = self.state.entries.saturating_sub(self.unreadable());
+        let count = self.state.entries.saturating_sub(self.unreadable.len() as u32);
         // A record that cannot be read ends the export, and the old file stays: a complete old list is better than half
         // of a new one.
         let entries = database.records().filter_map(|record| match record {
@@ -330,8 +323,7 @@ impl DurableCopy {
         self.exported_octets = octets?;
         self.exported = date;
         // The journal's changes are in the export now.
-        let journal = Journal::begin(&self.data_dir);
-        self.journal = Some(journal.map_err(StoreError::of("write", &self.data_dir.journal()))?);
+        self.journal = Some(Journal::begin(&self.data_dir)?);
         self.meter.written.fetch_add(self.exported_octets, Ordering::Relaxed);
         Ok(())
     }

@@ -11,7 +11,7 @@ pub struct Health {
     pub failing: Option<String>,
     /// Reason why the last export was not written; `None` if it was.
     pub export_failing: Option<String>,
-    /// Damage found at the start, what was recovered and what is lost; `None` if both copies were whole.
+    /// Report of damage that the start found, of the recovery and of the loss; `None` without damage.
     pub recovered: Option<String>,
     /// Number of database failures in this run.
     pub failures: u64,

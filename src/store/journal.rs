@@ -18,7 +18,8 @@ use ipnet::IpNet;
 
 use super::checked_line::{seal, unseal};
 use super::data_dir::DataDir;
-use super::{StoreError, export, no_links};
+use super::no_links::{self, Identity};
+use super::{StoreError, export};
 use crate::access::{Entry, prefix};
 
 const HEADER: &str = "\
@@ -27,6 +28,9 @@ const HEADER: &str = "\
 
 /// Size in bytes up to which the journal grows before a new export replaces it, if the export is smaller.
 const SMALL_OCTETS: u64 = 64 * 1024;
+
+/// Longest line in bytes: the removal of all entries.
+const LONGEST_LINE_OCTETS: u64 = 65_536 * 50;
 
 /// A change of the whitelist.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,10 +87,10 @@ pub(super) struct Scan {
     pub(super) octets: u64,
 }
 
-/// Read the journal at `path`, and pass each change to `each`. Without a file, there is no change.
-pub(super) fn read(path: &Path, mut each: impl FnMut(Numbered)) -> io::Result<Scan> {
+/// Read the journal at `path`, and pass each change to `each`. Return `None` without a file.
+pub(super) fn read(path: &Path, mut each: impl FnMut(Numbered)) -> io::Result<Option<Scan>> {
     let file = match no_links::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Scan::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
     let (mut scan, mut line, mut from) = (Scan::default(), Vec::new(), BufReader::new(file));
@@ -95,7 +99,7 @@ pub(super) fn read(path: &Path, mut each: impl FnMut(Numbered)) -> io::Result<Sc
         // A line of garbage must not take all memory.
         let octets = from.by_ref().take(LONGEST_LINE_OCTETS).read_until(b'\n', &mut line)?;
         if octets == 0 {
-            return Ok(scan);
+            return Ok(Some(scan));
         }
         let Some(text) = line.strip_suffix(b"\n") else {
             scan.unreadable += u32::from(octets as u64 == LONGEST_LINE_OCTETS);
@@ -112,32 +116,39 @@ pub(super) fn read(path: &Path, mut each: impl FnMut(Numbered)) -> io::Result<Sc
     }
 }
 
-/// Longest line in bytes: the removal of all entries.
-const LONGEST_LINE_OCTETS: u64 = 65_536 * 50;
-
 /// The journal that takes the changes of this run.
 #[derive(Debug)]
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
+    identity: Identity,
     octets: u64,
 }
 
 impl Journal {
     /// Continue the journal after its first `octets` bytes, which [`read`] could read.
-    pub(super) fn continued(data_dir: &DataDir, octets: u64) -> io::Result<Self> {
-        let path = data_dir.journal();
-        let file = no_links::open_or_create(&path)?;
-        file.set_len(octets)?;
-        Ok(Self { path, file, octets })
+    pub(super) fn continued(data_dir: &DataDir, octets: u64) -> Result<Self, StoreError> {
+        let cut = |file: File| file.set_len(octets).map(|()| file);
+        Self::opened(data_dir, octets, |path| no_links::open_or_create(path).and_then(cut))
     }
 
     /// Start a new journal, in the place of another one.
-    pub(super) fn begin(data_dir: &DataDir) -> io::Result<Self> {
+    pub(super) fn begin(data_dir: &DataDir) -> Result<Self, StoreError> {
+        Self::opened(data_dir, HEADER.len() as u64, |path| {
+            data_dir.replace(path, |file| file.write_all(HEADER.as_bytes()))?;
+            no_links::open_or_create(path)
+        })
+    }
+
+    fn opened(
+        data_dir: &DataDir,
+        octets: u64,
+        open: impl FnOnce(&Path) -> io::Result<File>,
+    ) -> Result<Self, StoreError> {
         let path = data_dir.journal();
-        data_dir.replace(&path, |file| file.write_all(HEADER.as_bytes()))?;
-        let file = no_links::open_or_create(&path)?;
-        Ok(Self { path, file, octets: HEADER.len() as u64 })
+        let opened = open(&path).and_then(|file| Ok((Identity::of(&file)?, file)));
+        let (identity, file) = opened.map_err(StoreError::of("write", &path))?;
+        Ok(Self { path, file, identity, octets })
     }
 
     /// Return whether a new export is due, given the size in bytes of the last one. So the exports write no more than
@@ -152,8 +163,8 @@ impl Journal {
     /// When the disk fails; the change may be in the file nevertheless.
     pub(super) fn append(&mut self, change: &Numbered) -> Result<u64, StoreError> {
         let failed = |cause: io::Error| StoreError::new("write", &self.path, cause);
-        if !no_links::is_at(&self.file, &self.path) {
-            return Err(StoreError::new("write", &self.path, "the file was removed or replaced"));
+        if !self.identity.is_at(&self.path) {
+            return Err(StoreError::removed(&self.path));
         }
         let line = change.line();
         let octets = line.len() as u64;
@@ -194,7 +205,7 @@ mod tests {
     fn read_all(data_dir: &DataDir) -> (Scan, Vec<Numbered>) {
         let mut found = Vec::new();
         let scan = read(&data_dir.journal(), |change| found.push(change)).expect("a file");
-        (scan, found)
+        (scan.unwrap_or_default(), found)
     }
 
     #[test]

@@ -6,8 +6,9 @@ use std::io;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use super::StoreError;
 use super::data_dir::DataDir;
-use super::{StoreError, no_links};
+use super::no_links::{self, Identity};
 
 /// A locked data directory. The lock ends with this process, even after a crash.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ impl Lock {
     /// # Errors
     /// When another process has locked it meanwhile, or the file is unusable.
     pub(super) fn retake(&mut self, data_dir: &DataDir) -> Result<(), StoreError> {
-        if no_links::is_at(&self.0, &data_dir.lock()) {
+        if Identity::of(&self.0).is_ok_and(|identity| identity.is_at(&data_dir.lock())) {
             return Ok(());
         }
         *self = Self::take(data_dir).map_err(|error| match error {

@@ -1,7 +1,6 @@
 //! The second copy of the whitelist: the export, and the changes after it in the journal.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, BufReader};
 
 use ipnet::IpNet;
@@ -27,9 +26,9 @@ pub(super) struct Summary {
     pub(super) entries: u32,
     /// Length in bytes of the readable journal; `None` without one.
     pub(super) journal_octets: Option<u64>,
-    /// Whether the files should have all changes: they are neither a list from a person nor from a version without a
+    /// Whether only lines with a checksum count: the export is neither from a person nor from a version without a
     /// journal.
-    pub(super) is_kept_up: bool,
+    is_sealed: bool,
     /// Descriptions of the damage of each file.
     pub(super) export_damage: Option<String>,
     pub(super) journal_damage: Option<String>,
@@ -41,6 +40,11 @@ impl Summary {
     /// Read both files, without keeping their entries.
     pub(super) fn read(data_dir: &DataDir) -> Self {
         read(data_dir, |_, _| (), |_| ())
+    }
+
+    /// Return whether the files should have all changes.
+    pub(super) const fn is_kept_up(&self) -> bool {
+        self.is_sealed || self.journal_octets.is_some()
     }
 
     pub(super) const fn is_damaged(&self) -> bool {
@@ -92,19 +96,18 @@ impl TextCopy {
     /// Read both files.
     pub(super) fn read(data_dir: &DataDir) -> Self {
         let (mut sealed, mut plain, mut changes) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        let mut accepts_plain = false;
         // A list from a person may have a prefix twice; the later line counts.
         let each_entry = |entry: Entry, is_sealed: bool| {
             let list = if is_sealed { &mut sealed } else { &mut plain };
             list.insert(entry.prefix, entry);
         };
-        let mut summary = read_with(data_dir, each_entry, |change| changes.push(change), &mut accepts_plain);
-        if accepts_plain {
+        let mut summary = read(data_dir, each_entry, |change| changes.push(change));
+        if !summary.is_sealed {
             // Nothing checks the claim of a person: a late running time would make all entries idle.
             let newest = plain.values().map(|entry: &Entry| entry.last_seen).max();
             summary.exported.running = newest.unwrap_or_default();
         }
-        Self { summary, exported: if accepts_plain { plain } else { sealed }, changes }
+        Self { exported: if summary.is_sealed { sealed } else { plain }, summary, changes }
     }
 }
 
@@ -116,16 +119,7 @@ pub(super) fn replay(entries: &mut BTreeMap<IpNet, Entry>, change: Change) {
     }
 }
 
-fn read(data_dir: &DataDir, each_entry: impl FnMut(Entry, bool), each_change: impl FnMut(Numbered)) -> Summary {
-    read_with(data_dir, each_entry, each_change, &mut false)
-}
-
-fn read_with(
-    data_dir: &DataDir,
-    each_entry: impl FnMut(Entry, bool),
-    mut each_change: impl FnMut(Numbered),
-    accepts_plain: &mut bool,
-) -> Summary {
+fn read(data_dir: &DataDir, each_entry: impl FnMut(Entry, bool), mut each_change: impl FnMut(Numbered)) -> Summary {
     let mut summary = Summary::default();
     match no_links::open(&data_dir.export()).and_then(|file| {
         summary.export_octets = file.metadata()?.len();
@@ -134,29 +128,25 @@ fn read_with(
         Ok(scan) => {
             (summary.exported, summary.changes, summary.entries) = (scan.date, scan.date.changes, scan.entries());
             summary.export_damage = scan.damage();
-            *accepts_plain = scan.accepts_plain();
-            summary.is_kept_up = !scan.accepts_plain();
+            summary.is_sealed = !scan.accepts_plain();
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => summary.export_damage = Some(format!("it cannot be read: {error}")),
+        Err(error) => {
+            summary.export_damage = Some(format!("it cannot be read: {error}"));
+            summary.is_sealed = true;
+        }
     }
-    let has_journal = fs::symlink_metadata(data_dir.journal()).is_ok();
-    summary.is_kept_up |= has_journal;
     let scan = journal::read(&data_dir.journal(), |change| {
         if summary.count(&change) {
             each_change(change);
         }
     });
-    match scan {
-        Ok(scan) => {
-            summary.journal_octets = has_journal.then_some(scan.octets);
-            if scan.unreadable > 0 {
-                summary.journal_damage = Some(format!("{} of its lines cannot be read", scan.unreadable));
-            } else if !summary.gaps.is_empty() {
-                summary.journal_damage = Some("it does not continue the export".to_owned());
-            }
-        }
-        Err(error) => summary.journal_damage = Some(format!("it cannot be read: {error}")),
-    }
+    summary.journal_octets = scan.as_ref().ok().and_then(|scan| Some(scan.as_ref()?.octets));
+    summary.journal_damage = match scan {
+        Ok(Some(scan)) if scan.unreadable > 0 => Some(format!("{} of its lines cannot be read", scan.unreadable)),
+        Ok(_) if !summary.gaps.is_empty() => Some("it does not continue the export".to_owned()),
+        Ok(_) => None,
+        Err(error) => Some(format!("it cannot be read: {error}")),
+    };
     summary
 }

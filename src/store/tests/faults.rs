@@ -119,8 +119,9 @@ fn recovered(opened: &Opened) -> String {
 /// Add a change to the journal, as a tracker does that is killed before it makes the change in the database.
 fn journal(dir: &TempDir, change: journal::Change, entries: u32) {
     let data_dir = DataDir::new(dir.path());
-    let (mut number, mut octets) = (0, 0);
-    octets += journal::read(&data_dir.journal(), |change| number = change.number).expect("a journal").octets;
+    let mut number = 0;
+    let scan = journal::read(&data_dir.journal(), |change| number = change.number).expect("a journal");
+    let octets = scan.expect("a journal").octets;
     let mut journal = journal::Journal::continued(&data_dir, octets).expect("a journal");
     journal.append(&journal::Numbered { number: number + 1, entries, change }).expect("written");
 }
