@@ -53,6 +53,10 @@ class Network:
             raise Failed(f"{name} gets no answer from {address} over {transport}: {done.stderr.splitlines()[-1:]}")
         return done.stdout.strip()
 
+    def announce_both(self, name, address):
+        """Announce over UDP and over HTTP; return both answers."""
+        return [self.announce(name, transport, address) for transport in ("udp", "http")]
+
     def announce_when_up(self, *arguments, **options):
         """Announce as soon as a server that was just started answers."""
         for _ in range(50):
