@@ -116,9 +116,12 @@ fn interface(of: &sides::Interface) -> api::Interface {
     }
 }
 
-/// Return the warnings about the interfaces and about the sources of the requests.
+/// Return the warnings about the interfaces, the clock, and the sources of the requests.
 fn warnings(shared: &Shared) -> Vec<String> {
     let mut warnings = shared.sides.borrow().warnings();
+    if shared.wall().is_none() {
+        warnings.push("the system clock is not set: end dates of whitelist entries have no effect until it is".into());
+    }
     warnings.extend(shared.tracker.borrow().suspects().map(|suspect| suspect.to_string()));
     warnings
 }

@@ -184,6 +184,9 @@ pub struct Entry {
     /// End of the entry by the wall clock, in seconds since 1970; `None` is never.
     #[serde(default)]
     pub until_unix: Option<u64>,
+    /// Whether the clock is past `until_unix`: the entry admits no one, and is removed after a day.
+    #[serde(default)]
+    pub has_ended: bool,
     /// Time of the addition, in seconds since 1970; `None` if the clock was not set then.
     #[serde(default)]
     pub added_unix: Option<u64>,
@@ -385,9 +388,10 @@ mod tests {
             idle_seconds: 5,
             retire_after_seconds: None,
             until_unix: Some(7),
+            has_ended: true,
             added_unix: None,
         };
-        let json = r#"{"prefix":"192.0.2.7/32","user":null,"idle_seconds":5,"retire_after_seconds":null,"until_unix":7,"added_unix":null}"#;
+        let json = r#"{"prefix":"192.0.2.7/32","user":null,"idle_seconds":5,"retire_after_seconds":null,"until_unix":7,"has_ended":true,"added_unix":null}"#;
         assert_eq!(serde_json::to_string(&entry).ok().as_deref(), Some(json));
         assert_eq!(serde_json::from_str(json).ok(), Some(entry));
     }

@@ -16,14 +16,15 @@
 //! main     → cli, exit
 //! cli      → access, api, client, config, exit, run, suggest
 //! client   → api, config, exit
-//! run      → access, config, exit, horizon, net, shared, sides, store, tracker
+//! run      → access, config, exit, horizon, net, shared, sides, store, system_clock, tracker
 //! net      → admin, clock, http, shared, tracker, wire
 //! admin    → access, api, clock, config, http, shared, sides, store, tracker
 //! api      → access
 //! config   → access, http, suggest
-//! shared   → clock, sides, store, tracker
+//! shared   → clock, sides, store, system_clock, tracker
 //! sides    → horizon
-//! store    → access, clock
+//! store    → access, clock, system_clock
+//! system_clock → clock
 //! tracker  → access, clock, hash_key, horizon, http, pool, wire
 //! access   → clock
 //! pool     → clock, hash_key, horizon, wire
@@ -43,6 +44,7 @@
 //! | [`clock`] | running time and the wall clock, as plain numbers |
 //! | [`horizon`] | the split horizon: LAN or WAN, and how far an address reaches |
 //! | [`sides`] | the side of each interface of the host, and the networks and external addresses that follow |
+//! | [`system_clock`] | the clocks of the system, read also after 2038 |
 //! | [`hash_key`] | the secret key of a run |
 //! | [`pool`] | the storage: swarms and their peers in lines, index, selection, sweep, eviction, prefetch |
 //! | [`tracker`] | the policy: admission, announce, scrape, connection ids, counters, settings |
@@ -158,6 +160,7 @@ pub mod shared;
 pub mod sides;
 pub mod store;
 mod suggest;
+pub mod system_clock;
 #[cfg(test)]
 mod testing;
 pub mod tracker;

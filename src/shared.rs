@@ -4,13 +4,14 @@
 mod turns;
 
 use std::cell::RefCell;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 pub use turns::Turns;
 
 use crate::clock::{Running, UnixSeconds};
 use crate::sides::Sides;
 use crate::store::{Store, StoreError};
+use crate::system_clock;
 use crate::tracker::Tracker;
 
 /// The tracker, its store and its clocks.
@@ -84,7 +85,6 @@ impl Shared {
 
     /// Return the time of the wall clock, if it is plausible.
     pub fn wall(&self) -> Option<UnixSeconds> {
-        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-        UnixSeconds(since_1970.as_secs()).if_sane()
+        system_clock::wall()
     }
 }

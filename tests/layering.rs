@@ -18,7 +18,7 @@ const CORE: [&str; 9] =
 const SHELL: [&str; 7] = ["admin", "cli", "client", "config", "net", "run", "store"];
 
 /// Names that the core must not use, each with the resource behind it.
-const IMPURE: [(&str, &str); 20] = [
+const IMPURE: [(&str, &str); 21] = [
     ("std::net::Tcp", "sockets"),
     ("std::net::Udp", "sockets"),
     ("std::os", "the operating system"),
@@ -37,26 +37,28 @@ const IMPURE: [(&str, &str); 20] = [
     ("smol", "the runtime"),
     ("async", "the runtime"),
     ("nix::", "the operating system"),
+    ("rustix", "the operating system"),
     ("sled", "the database"),
     ("serde", "the shell's formats"),
 ];
 
 /// Modules of the crate, callers before callees, each with the modules that it uses. The drawings in `lib.rs` and
 /// docs/architecture.md are this table.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("main", &["cli", "exit"]),
     ("cli", &["access", "api", "client", "config", "exit", "run", "suggest"]),
     ("client", &["api", "config", "exit"]),
-    ("run", &["access", "config", "exit", "horizon", "net", "shared", "sides", "store", "tracker"]),
+    ("run", &["access", "config", "exit", "horizon", "net", "shared", "sides", "store", "system_clock", "tracker"]),
     ("net", &["admin", "clock", "http", "shared", "tracker", "wire"]),
     ("admin", &["access", "api", "clock", "config", "http", "shared", "sides", "store", "tracker"]),
     ("api", &["access"]),
     ("config", &["access", "http", "suggest"]),
     ("suggest", &[]),
     ("exit", &[]),
-    ("shared", &["clock", "sides", "store", "tracker"]),
+    ("shared", &["clock", "sides", "store", "system_clock", "tracker"]),
     ("sides", &["horizon"]),
-    ("store", &["access", "clock"]),
+    ("store", &["access", "clock", "system_clock"]),
+    ("system_clock", &["clock"]),
     ("tracker", &["access", "clock", "hash_key", "horizon", "http", "pool", "wire"]),
     ("access", &["clock"]),
     ("pool", &["clock", "hash_key", "horizon", "wire"]),
@@ -257,6 +259,14 @@ fn the_core_is_pure() {
         checked += 1;
     }
     assert!(checked > 25, "{checked} files of the core");
+}
+
+#[test]
+fn no_code_uses_the_32_bit_clock_of_the_standard_library() {
+    for source in production_sources() {
+        let uses: Vec<_> = production(&source.text).into_iter().filter(|line| names(line, "SystemTime")).collect();
+        assert_eq!(uses, Vec::<String>::new(), "`system_clock` works after January 2038; in {}", source.path);
+    }
 }
 
 #[test]

@@ -429,6 +429,10 @@ fn rule_13_an_id_is_bound_to_its_address_and_to_its_run() {
     }
     assert!(is_accepted(&mut site, from, id));
     assert_eq!(site.tracker.counters.udp_bad_connection_id, 68 * 2);
+    site.tracker.renew_connection_ids(nakodo::hash_key::HashKey(1, 2));
+    assert!(!is_accepted(&mut site, from, id), "issued before a suspension of the system");
+    let id = site.connect(from);
+    assert!(is_accepted(&mut site, from, id));
     assert!(!is_accepted(&mut Site::seeded(common::settings(), 99), from, id), "another run, another key");
 }
 

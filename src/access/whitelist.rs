@@ -1,5 +1,6 @@
 //! Table of the address prefixes that may announce, with the customer and the idle time of each.
 
+mod clocks;
 mod removal;
 
 #[cfg(test)]
@@ -12,7 +13,8 @@ use std::collections::TryReserveError;
 
 use ipnet::IpNet;
 
-pub use removal::REMOVALS_A_CALL;
+use clocks::Clocks;
+pub use removal::{REMOVALS_A_CALL, Retired};
 
 use super::prefix;
 use super::prefix_lengths::PrefixLengths;
@@ -107,6 +109,15 @@ pub struct Seen {
 struct Slot {
     entry: Entry,
     saved_last_seen: Running,
+    /// Whether `retire` has reported that the entry is past its end.
+    is_suspended: bool,
+}
+
+impl Slot {
+    /// Take an entry that is on disk.
+    const fn new(entry: Entry) -> Self {
+        Self { saved_last_seen: entry.last_seen, entry, is_suspended: false }
+    }
 }
 
 /// Index of a slot, with the part of its prefix that a search compares. If a search had to read the slots themselves,
@@ -147,13 +158,6 @@ pub struct Whitelist {
     retire_after: Duration,
     next: usize,
     clocks: Clocks,
-}
-
-/// Latest times that callers passed to the table.
-#[derive(Clone, Copy, Debug, Default)]
-struct Clocks {
-    running: Running,
-    wall: Option<UnixSeconds>,
 }
 
 impl Whitelist {
@@ -228,18 +232,16 @@ impl Whitelist {
     /// When the list is full, it stays unchanged.
     pub fn put(&mut self, mut entry: Entry) -> Result<Put, Full> {
         entry.prefix = prefix::canonical(&entry.prefix);
-        let saved_last_seen = entry.last_seen;
         match self.position(&entry.prefix) {
             Ok(position) => {
-                let slot = Slot { entry, saved_last_seen };
-                let old = core::mem::replace(&mut self.slots[self.order[position].slot as usize], slot);
+                let old = core::mem::replace(&mut self.slots[self.order[position].slot as usize], Slot::new(entry));
                 Ok(Put::Replaced(old.entry))
             }
             Err(_) if self.len() >= self.capacity => Err(Full { capacity: self.capacity }),
             Err(position) => {
                 self.lengths_mut(&entry.prefix).add(entry.prefix.prefix_len());
                 self.order.insert(position, Place::new(&entry.prefix, self.slots.len() as u32));
-                self.slots.push(Slot { entry, saved_last_seen });
+                self.slots.push(Slot::new(entry));
                 Ok(Put::Added)
             }
         }
@@ -339,8 +341,21 @@ impl Whitelist {
     }
 
     fn is_live(&self, entry: &Entry) -> bool {
-        let ended = matches!((self.clocks.wall, entry.until), (Some(wall), Some(until)) if wall >= until);
-        !ended && self.retirement(entry).is_none_or(|most| self.idle(entry, self.clocks.running) <= most)
+        !self.has_ended(entry) && !self.is_idle(entry)
+    }
+
+    /// Return whether an entry is past its end. It then covers nothing.
+    pub fn has_ended(&self, entry: &Entry) -> bool {
+        entry.until.is_some_and(|until| self.clocks.is_past(until))
+    }
+
+    fn is_idle(&self, entry: &Entry) -> bool {
+        self.retirement(entry).is_some_and(|most| self.idle(entry, self.clocks.running) > most)
+    }
+
+    /// Return whether an entry is to be removed. A single jump of the wall clock ends none for good.
+    fn is_due(&self, entry: &Entry) -> bool {
+        self.is_idle(entry) || entry.until.is_some_and(|until| self.clocks.has_stood_beyond(until))
     }
 
     /// Return the position of a prefix in `order`, or the position to insert it at.

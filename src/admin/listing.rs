@@ -59,6 +59,7 @@ pub(super) fn entry(whitelist: &Whitelist, entry: &Entry, now: Running) -> api::
         idle_seconds: whitelist.idle(entry, now).as_secs(),
         retire_after_seconds: whitelist.retirement(entry).map(|span| span.as_secs()),
         until_unix: entry.until.map(|until| until.0),
+        has_ended: whitelist.has_ended(entry),
         added_unix: entry.added.map(|added| added.0),
     }
 }

@@ -59,8 +59,13 @@ fn row(entry: &Entry) -> [String; 5] {
         entry.user.as_deref().map_or("-".into(), printable),
         brief_duration(Duration::from_secs(entry.idle_seconds)),
         retires_in(entry),
-        entry.until_unix.map_or("-".into(), time),
+        until(entry),
     ]
+}
+
+fn until(entry: &Entry) -> String {
+    let ended = if entry.has_ended { " (ended)" } else { "" };
+    entry.until_unix.map_or("-".into(), |until| time(until) + ended)
 }
 
 fn retires_in(entry: &Entry) -> String {

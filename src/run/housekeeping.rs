@@ -9,6 +9,7 @@ use async_io::Timer;
 use log::{error, info, warn};
 use smol::LocalExecutor;
 
+use super::suspension::Suspension;
 use super::{interfaces, retiring, settings};
 use crate::access::{SLOTS_A_CALL, Seen};
 use crate::config::{Config, Source};
@@ -89,7 +90,9 @@ impl Housekeeping {
     }
 
     async fn keep_house(&self) {
+        let mut suspension = Suspension::new();
         loop {
+            suspension.look(&self.shared);
             let now = self.shared.now();
             self.http.borrow_mut().close_overdue(&mut self.shared.tracker.borrow_mut(), now);
             self.warn_of_suspects();

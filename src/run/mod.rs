@@ -7,7 +7,7 @@
 //! |---|---|
 //! | admin API | serves the control socket, and `admin.listen` if configured |
 //! | sweeping | removes expired peers, a few lines at a time |
-//! | housekeeping | every second: closes slow connections |
+//! | housekeeping | every second: closes slow connections, notices suspensions of the system |
 //! | retiring | every second: removes idle and ended entries from the whitelist |
 //! | saving | every ten minutes: saves the time of each entry's last announce |
 //! | mending the disk | after a disk failure: rewrites the whitelist |
@@ -25,6 +25,7 @@ mod report;
 mod retiring;
 mod settings;
 mod supervisor;
+mod suspension;
 
 use core::net::SocketAddr;
 use std::cell::RefCell;
@@ -49,7 +50,7 @@ use crate::net::http::HttpServer;
 use crate::net::server::Server;
 use crate::shared::Shared;
 use crate::store::Store;
-use crate::tracker::{HashKey, Seeds, Tracker};
+use crate::tracker::{Seeds, Tracker};
 use announce_urls::AnnounceUrl;
 use control_socket::ControlSocket;
 use supervisor::State;
@@ -187,13 +188,11 @@ fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Shared, Fa
 }
 
 fn seeds() -> Result<Seeds, Failure> {
-    let word = || {
-        getrandom::u64().map_err(|error| {
-            Failure::new(exit::OSERR, format_args!("the system has no random numbers for the keys: {error}"))
-        })
+    let failed = |error: getrandom::Error| {
+        Failure::new(exit::OSERR, format_args!("the system has no random numbers for the keys: {error}"))
     };
-    let hash = HashKey(word()?, word()?);
-    Ok(Seeds { hash, connection_ids: HashKey(word()?, word()?), random: word()? })
+    let key = || suspension::random_key().map_err(failed);
+    Ok(Seeds { hash: key()?, connection_ids: key()?, random: getrandom::u64().map_err(failed)? })
 }
 
 fn spawn_tcp_administration(

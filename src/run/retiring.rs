@@ -1,15 +1,15 @@
-//! Retirement: entries that have been idle for too long, or have ended, leave the whitelist, and then their peers leave
-//! the swarms.
+//! Retirement: entries that have been idle for too long, or have ended, leave the whitelist or are suspended, and then
+//! their peers leave the swarms.
 //!
 //! Many entries may end at the same time, so they leave in batches. Each batch is removed from the disk in one write
-//! and logged in one line. Other tasks may change the whitelist between two batches.
+//! and logged in one or two lines. Other tasks may change the whitelist between two batches.
 
 use core::fmt;
 
 use ipnet::IpNet;
 use log::{error, info};
 
-use crate::access::{Entry, REMOVALS_A_CALL};
+use crate::access::{Entry, REMOVALS_A_CALL, Retired};
 use crate::shared::Shared;
 
 /// Number of entries that a log line names.
@@ -29,16 +29,16 @@ async fn retire_batch(shared: &Shared) -> bool {
     let _changing = shared.whitelist_changes.lock().await;
     let mut batch = RetiredBatch::default();
     while batch.has_room() {
-        let retired = shared.tracker.borrow_mut().retire(shared.now(), shared.wall(), |entry| batch.add(&entry));
+        let retired = shared.tracker.borrow_mut().retire(shared.now(), shared.wall(), |retired| batch.add(&retired));
         if retired == 0 {
             break;
         }
         shared.turns.next().await;
     }
+    batch.lines().for_each(|line| info!("{line}"));
     if batch.prefixes.is_empty() {
         return false;
     }
-    info!("{batch}");
     if let Err(error) = shared.store.remove(&batch.prefixes).await {
         error!("{error}; the entries that were just retired stay on the disk and are retired again after a restart");
         return false;
@@ -47,13 +47,12 @@ async fn retire_batch(shared: &Shared) -> bool {
 }
 
 /// A batch of retired entries.
-///
-/// Its `Display` is the line for the log.
 #[derive(Debug, Default)]
 struct RetiredBatch {
-    /// Their prefixes.
+    /// The prefixes of the removed ones.
     prefixes: Vec<IpNet>,
-    named: Vec<String>,
+    removed: Names,
+    suspended: Names,
 }
 
 impl RetiredBatch {
@@ -62,25 +61,51 @@ impl RetiredBatch {
         self.prefixes.len() <= REMOVALS_A_CALL
     }
 
-    /// Add an entry.
+    fn add(&mut self, retired: &Retired) {
+        match retired {
+            Retired::Removed(entry) => {
+                self.removed.add(entry);
+                self.prefixes.push(entry.prefix);
+            }
+            Retired::Suspended(entry) => self.suspended.add(entry),
+        }
+    }
+
+    /// Return the lines for the log.
+    fn lines(&self) -> impl Iterator<Item = String> {
+        let removed = (&self.removed, "retired from the whitelist");
+        let suspended = (&self.suspended, "past the end date, and admitted no more; removal follows after a day");
+        let lines = [removed, suspended].into_iter().filter(|(names, _)| names.entries > 0);
+        lines.map(|(names, event)| format!("{names} {event}"))
+    }
+}
+
+/// The names of some entries, and the number of all.
+#[derive(Debug, Default)]
+struct Names {
+    named: Vec<String>,
+    entries: usize,
+}
+
+impl Names {
     fn add(&mut self, entry: &Entry) {
         if self.named.len() < NAMED {
             let user = if entry.user.is_empty() { "no user" } else { &entry.user };
             self.named.push(format!("{} ({user})", entry.prefix));
         }
-        self.prefixes.push(entry.prefix);
+        self.entries += 1;
     }
 }
 
-impl fmt::Display for RetiredBatch {
+impl fmt::Display for Names {
+    /// Write the subject of a sentence, and its "is" or "are".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.named.join(", "))?;
-        match self.prefixes.len() - self.named.len() {
+        match self.entries - self.named.len() {
             0 => {}
             more => write!(f, " and {more} more")?,
         }
-        let are = if self.prefixes.len() == 1 { "is" } else { "are" };
-        write!(f, " {are} retired from the whitelist")
+        f.write_str(if self.entries == 1 { " is" } else { " are" })
     }
 }
 
@@ -127,20 +152,29 @@ mod tests {
     fn batch(entries: u32, user: &str) -> RetiredBatch {
         let mut batch = RetiredBatch::default();
         for number in 0..entries {
-            batch.add(&entry(number, user, Retire::Default));
+            batch.add(&Retired::Removed(entry(number, user, Retire::Default)));
         }
         batch
     }
 
     #[test]
     fn a_few_are_named_and_the_others_counted() {
-        assert_eq!(batch(1, "mika").to_string(), "10.0.0.0/32 (mika) is retired from the whitelist");
+        let lines = |batch: RetiredBatch| batch.lines().collect::<Vec<_>>();
+        assert_eq!(lines(batch(0, "")), Vec::<String>::new());
+        assert_eq!(lines(batch(1, "mika")), ["10.0.0.0/32 (mika) is retired from the whitelist"]);
         assert_eq!(
-            batch(2, "").to_string(),
-            "10.0.0.0/32 (no user), 10.0.0.1/32 (no user) are retired from the whitelist"
+            lines(batch(2, "")),
+            ["10.0.0.0/32 (no user), 10.0.0.1/32 (no user) are retired from the whitelist"]
         );
-        let many = batch(200, "mika").to_string();
+        let many = lines(batch(200, "mika")).concat();
         assert!(many.ends_with(", 10.0.0.7/32 (mika) and 192 more are retired from the whitelist"), "{many}");
+        let mut suspended = batch(1, "mika");
+        suspended.add(&Retired::Suspended(entry(7, "ann", Retire::Never)));
+        assert_eq!(suspended.prefixes.len(), 1, "a suspended entry stays on the disk");
+        assert_eq!(
+            lines(suspended)[1],
+            "10.0.0.7/32 (ann) is past the end date, and admitted no more; removal follows after a day"
+        );
     }
 
     #[test]

@@ -4,13 +4,12 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::statvfs;
 use rustix::process::geteuid;
 
 use super::no_links;
-use crate::clock::UnixSeconds;
+use crate::system_clock;
 
 /// Number of databases moved aside that are kept for inspection. Older ones are removed, so that a failing disk does
 /// not fill up.
@@ -210,11 +209,10 @@ impl DataDir {
         self.move_aside_from(&self.database())
     }
 
-    /// Move a damaged database or text file aside, with the time of the clock in seconds in its name, or with the next free number if the
-    /// clock is not plausible. Return the new path.
+    /// Move a damaged database or text file aside, with the time of the clock in seconds in its name, or with the next
+    /// free number if the clock is not plausible. Return the new path.
     fn move_aside_from(&self, path: &Path) -> io::Result<PathBuf> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let date = UnixSeconds(now).if_sane().map_or(1, |now| now.0);
+        let date = system_clock::wall().map_or(1, |now| now.0);
         let last = self.aside().last().map_or(0, |(number, _)| *number);
         let aside = self.0.join(format!("{ASIDE}{}", date.max(last.saturating_add(1))));
         fs::rename(path, &aside)?;

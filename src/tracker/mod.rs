@@ -9,6 +9,7 @@ mod announce;
 mod connection_id;
 mod counters;
 mod http;
+mod removal;
 mod scrape;
 mod settings;
 mod suspects;
@@ -18,8 +19,6 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::TryReserveError;
 
-use ipnet::IpNet;
-
 pub use connection_id::ConnectionIds;
 pub use counters::Counters;
 pub use http::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS};
@@ -28,8 +27,8 @@ pub use settings::{Policy, Seeds, Settings};
 
 pub use crate::access::Admission;
 
-use crate::access::{Entry, PrefixFilter, Whitelist};
-use crate::clock::{Running, UnixSeconds};
+use crate::access::{PrefixFilter, Whitelist};
+use crate::clock::Running;
 pub use crate::hash_key::HashKey;
 pub use crate::horizon::{External, Horizon, Networks};
 use crate::horizon::{Reach, reach};
@@ -227,6 +226,11 @@ impl Tracker {
         })
     }
 
+    /// Replace the secret key of the connection ids. All ids issued before become invalid.
+    pub const fn renew_connection_ids(&mut self, key: HashKey) {
+        self.connection_ids = ConnectionIds::new(key);
+    }
+
     /// Replace the policy. All stored peers and whitelist entries stay.
     pub fn set_policy(&mut self, policy: Policy) {
         self.whitelist.set_retire_after(policy.retire_after);
@@ -329,57 +333,6 @@ impl Tracker {
         self.pool.sweep(now);
         self.counters.peers_expired = self.pool.expired();
         self.pool.sweep_wait()
-    }
-
-    /// Remove entries from the whitelist that have been idle for too long or are past their end, pass each to `each`,
-    /// and return their number: 0 if none is due.
-    ///
-    /// One call is a bounded step of [`Whitelist::retire`]. [`Tracker::forget`] removes the peers of the entries.
-    /// `wall` is the wall clock, or `None` if it is not sane.
-    pub fn retire(&mut self, now: Running, wall: Option<UnixSeconds>, mut each: impl FnMut(Entry)) -> usize {
-        let Self { whitelist, walk, revoked, .. } = self;
-        whitelist.retire(now, wall, |entry| {
-            revoked.add(&entry.prefix);
-            walk.go_round();
-            each(entry);
-        })
-    }
-
-    /// Remove the entries with exactly these prefixes from the whitelist, and return their number. One call removes at
-    /// most [`crate::access::REMOVALS_A_CALL`] entries. [`Tracker::forget`] removes their peers.
-    pub fn revoke(&mut self, prefixes: &[IpNet]) -> usize {
-        let Self { whitelist, walk, revoked, .. } = self;
-        whitelist.remove_all(prefixes, |entry| {
-            revoked.add(&entry.prefix);
-            walk.go_round();
-        })
-    }
-
-    /// Make a bounded step of the walk that removes the peers of retired or revoked addresses which are no longer
-    /// admitted. Call it until [`Tracker::has_forgotten`] returns true.
-    pub fn forget(&mut self, now: Running) -> ForgetStep {
-        let Self { pool, walk, revoked, whitelist, policy, .. } = self;
-        let on_whitelist = |horizon| {
-            let admission = if horizon == Horizon::Lan { policy.lan } else { policy.wan };
-            admission == Admission::Whitelist
-        };
-        let goes = |address| revoked.may_cover(address) && !whitelist.covers(address);
-        let step = pool.forget(walk, now, on_whitelist, goes);
-        if walk.has_ended() {
-            revoked.clear();
-        }
-        self.counters.peers_revoked += step.removed as u64;
-        step
-    }
-
-    /// Return the point at which the walk will have removed the peers of all addresses that are retired or revoked now.
-    pub const fn forgetting_ends(&self) -> Milestone {
-        self.walk.end()
-    }
-
-    /// Return whether the walk has reached `milestone`.
-    pub fn has_forgotten(&self, milestone: Milestone) -> bool {
-        self.walk.has_reached(milestone)
     }
 
     /// Return the sizes of the memory budget and the whitelist, and how much of them is in use.

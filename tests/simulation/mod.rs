@@ -10,6 +10,7 @@ use std::time::Duration;
 use agenda::{Agenda, Network, percent};
 use client::{Ask, Client};
 use model::{Asker, Model};
+use nakodo::access::Retired;
 use nakodo::clock::Running;
 use nakodo::tracker::{Answer, Settings, Usage};
 use nakodo::wire::Transport;
@@ -310,7 +311,9 @@ impl World {
         self.agenda.add(self.site.now.after(RETIRE_EVERY), Happens::Retire);
         let revoked = self.site.tracker.counters.peers_revoked;
         let mut prefixes = Vec::new();
-        self.site.tracker.retire(self.site.now, None, |entry| prefixes.push(entry.prefix));
+        self.site.tracker.retire(self.site.now, None, |retired| match retired {
+            Retired::Removed(entry) | Retired::Suspended(entry) => prefixes.push(entry.prefix),
+        });
         self.site.forget();
         if let [prefix] = prefixes[..] {
             self.model.forget(&prefix);

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::{Clocks, Entry, Place, Whitelist};
+use super::{Entry, Place, Whitelist};
 use crate::access::prefix;
 use crate::clock::{Running, UnixSeconds};
 
@@ -15,24 +15,34 @@ pub(super) const RETIRE_STEPS: usize = 256;
 /// List of positions in `order`, or of slots.
 type Numbers = heapless::Vec<u32, REMOVALS_A_CALL>;
 
+/// An entry that has left the list, or stopped to cover its addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Retired {
+    /// The entry was removed: it was idle for too long, or past its end for a day.
+    Removed(Entry),
+    /// The entry is past its end. It stays on the list, and covers its addresses again if the clock goes back.
+    Suspended(Entry),
+}
+
 impl Whitelist {
-    /// Remove entries that have been idle for too long or are past their end, pass each to `each`, and return their
-    /// number.
+    /// Remove entries that have been idle for too long, or past their end for a day of running time, and suspend those
+    /// past their end. Pass each to `each`, once for each event, and return the number of events.
     ///
     /// Call this about once a second, and repeat while it returns more than 0. End dates only count with a sane `wall`
     /// clock. One call visits at most 256 slots in sequence, and the slots from which entries move into freed ones; it
     /// removes at most [`REMOVALS_A_CALL`] entries. The next call continues there. So an entry in a list of 65,536 is
     /// removed at most five minutes late; but it covers nothing as soon as it is due.
-    pub fn retire(&mut self, now: Running, wall: Option<UnixSeconds>, each: impl FnMut(Entry)) -> usize {
-        self.clocks = Clocks { running: self.clocks.running.max(now), wall: wall.and_then(UnixSeconds::if_sane) };
+    pub fn retire(&mut self, now: Running, wall: Option<UnixSeconds>, mut each: impl FnMut(Retired)) -> usize {
+        self.clocks.advance(now, wall);
         let len = self.len();
         let first = if self.next < len { self.next } else { 0 };
         let steps = len.min(RETIRE_STEPS);
         // Wrap around at the end.
         let at = |step: usize| if first + step < len { first + step } else { first + step - len };
-        let mut due = Numbers::new();
+        let (mut due, mut suspended) = (Numbers::new(), 0);
         for slot in (0..steps).map(at) {
             self.note_if_due(slot, &mut due);
+            suspended += usize::from(self.suspend_if_ended(slot, &mut each));
         }
         // The last entries of the table will move into the freed slots, one for each removal, and the next call may
         // then skip them. So check them now.
@@ -46,7 +56,7 @@ impl Whitelist {
         }
         // If `due` is full, more entries may be due: the next call starts at the same slot.
         self.next = if due.is_full() { first } else { at(steps) };
-        self.remove_at(due, each)
+        suspended + self.remove_at(due, |entry| each(Retired::Removed(entry)))
     }
 
     /// Remove the entries with exactly these prefixes, pass each to `each`, and return their number. At most
@@ -57,11 +67,23 @@ impl Whitelist {
         self.remove_at(positions, each)
     }
 
+    /// Pass the entry in `slot` to `each` if it has just passed its end, and return whether it has.
+    fn suspend_if_ended(&mut self, slot: usize, each: &mut impl FnMut(Retired)) -> bool {
+        let entry = &self.slots[slot].entry;
+        let has_ended = self.has_ended(entry);
+        let is_new = has_ended && !self.slots[slot].is_suspended && !self.is_due(entry);
+        if is_new {
+            each(Retired::Suspended(entry.clone()));
+        }
+        self.slots[slot].is_suspended = has_ended;
+        is_new
+    }
+
     /// Add the position of the entry in `slot` to `due`, if the entry is due and `due` is not full.
     fn note_if_due(&self, slot: usize, due: &mut Numbers) {
         let entry = &self.slots[slot].entry;
         if !due.is_full()
-            && !self.is_live(entry)
+            && self.is_due(entry)
             && let Ok(position) = self.position(&entry.prefix)
         {
             let _ = due.push(position as u32);

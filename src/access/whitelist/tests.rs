@@ -35,13 +35,21 @@ fn list_of(entries: &[Entry]) -> Whitelist {
     list
 }
 
-/// Call `retire` once, and return the retired prefixes.
-fn retire(list: &mut Whitelist, now: Running, wall: Option<UnixSeconds>) -> Vec<IpNet> {
-    let mut retired = Vec::new();
-    let count = list.retire(now, wall, |entry| retired.push(entry.prefix));
-    assert_eq!(count, retired.len());
+/// Call `retire` once, and return the removed and the suspended prefixes.
+fn retire_both(list: &mut Whitelist, now: Running, wall: Option<UnixSeconds>) -> (Vec<IpNet>, Vec<IpNet>) {
+    let (mut removed, mut suspended) = (Vec::new(), Vec::new());
+    let count = list.retire(now, wall, |retired| match retired {
+        Retired::Removed(entry) => removed.push(entry.prefix),
+        Retired::Suspended(entry) => suspended.push(entry.prefix),
+    });
+    assert_eq!(count, removed.len() + suspended.len());
     list.check_invariants();
-    retired
+    (removed, suspended)
+}
+
+/// Call `retire` once, and return the removed prefixes.
+fn retire(list: &mut Whitelist, now: Running, wall: Option<UnixSeconds>) -> Vec<IpNet> {
+    retire_both(list, now, wall).0
 }
 
 #[test]
@@ -201,21 +209,50 @@ fn end_dates_are_ignored_until_the_clock_is_sane() {
         assert_eq!(retire(&mut list, now, wall), [], "{wall:?}");
         assert!(list.covers(ip("192.0.2.1")), "{wall:?}");
     }
-    assert_eq!(retire(&mut list, now, Some(SANE)), [net("192.0.2.1")]);
+    assert_eq!(retire_both(&mut list, now, Some(SANE)), (vec![], vec![net("192.0.2.1")]));
 
-    // This end is long before the earliest sane time: only a sane clock may remove the entry.
+    // This end is long before the earliest sane time: only a sane clock may suspend the entry.
     let long_ago = Some(UnixSeconds(1_000_000_000));
-    assert_eq!(list.put(Entry { until: long_ago, ..entry("192.0.2.1") }), Ok(Put::Added));
-    assert_eq!(retire(&mut list, now, Some(UnixSeconds(1_000_000_001))), [], "the clock is not sane");
-    assert_eq!(retire(&mut list, now, Some(SANE)).len(), 1);
+    assert_eq!(list.put(Entry { until: long_ago, ..entry("192.0.2.2") }), Err(Full { capacity: 1 }));
+    assert!(list.remove(&net("192.0.2.1")).is_some());
+    assert_eq!(list.put(Entry { until: long_ago, ..entry("192.0.2.2") }), Ok(Put::Added));
+    retire(&mut list, now, Some(UnixSeconds(1_000_000_001)));
+    assert!(list.covers(ip("192.0.2.2")), "the clock is not sane");
+    assert_eq!(retire_both(&mut list, now, Some(SANE)).1.len(), 1);
+    assert!(!list.covers(ip("192.0.2.2")));
+}
+
+#[test]
+fn an_entry_past_its_end_is_suspended_at_once_and_removed_after_a_day() {
+    let (ends, stays) = (Entry { until: Some(SANE), retire: Retire::Never, ..entry("192.0.2.1") }, entry("192.0.2.2"));
+    let mut list = list_of(&[ends, stays]);
+    let second = |second: u64| (Running::from_seconds(second), Some(UnixSeconds(SANE.0 + second)));
+    for hour in 0..48 {
+        let (now, wall) = second(hour * 3600);
+        let expected = if hour == 0 { vec![net("192.0.2.1")] } else { vec![] };
+        assert_eq!(retire_both(&mut list, now, wall), (vec![], expected), "reported once; hour {hour}");
+        assert!(!list.covers(ip("192.0.2.1")) && list.covers(ip("192.0.2.2")));
+        assert!(list.get(&net("192.0.2.1")).is_some_and(|entry| list.has_ended(entry)));
+        if hour == 23 {
+            // The clock was decades ahead, and is right again.
+            let (now, _) = second(hour * 3600 + 1);
+            assert_eq!(retire_both(&mut list, now, Some(UnixSeconds(SANE.0 - 1))), (vec![], vec![]));
+            assert!(list.covers(ip("192.0.2.1")), "nobody is retired by one jump");
+            let (now, wall) = second(hour * 3600 + 2);
+            assert_eq!(retire_both(&mut list, now, wall), (vec![], vec![net("192.0.2.1")]));
+        }
+    }
+    let (now, wall) = second(72 * 3600);
+    assert_eq!(retire_both(&mut list, now, wall), (vec![net("192.0.2.1")], vec![]));
+    assert_eq!(list.len(), 1);
 }
 
 #[test]
 fn an_entry_past_its_end_covers_nothing_before_its_removal() {
     let mut list = list_of(&[entry("192.0.2.1"), Entry { until: Some(SANE), ..entry("192.0.2.2") }]);
     assert_eq!(list.put(entry("192.0.2.1")), Ok(Put::Replaced(entry("192.0.2.1"))));
-    assert_eq!(retire(&mut list, Running::default(), Some(SANE)).len(), 1);
-    assert_eq!(list.remove(&net("192.0.2.1")).map(|entry| entry.prefix), Some(net("192.0.2.1")));
+    assert_eq!(retire_both(&mut list, Running::default(), Some(SANE)).1.len(), 1);
+    assert_eq!(list.remove(&net("192.0.2.2")).map(|entry| entry.prefix), Some(net("192.0.2.2")));
     assert_eq!(list.put(Entry { until: Some(SANE), ..entry("192.0.2.2") }), Ok(Put::Added));
     assert!(!list.touch(ip("192.0.2.2"), Running::default()));
 }
@@ -342,18 +379,33 @@ struct Twin {
     retire_after: Duration,
     now: Running,
     wall: Option<UnixSeconds>,
+    /// All times of both clocks that `retire` was called with.
+    shown: Vec<(Running, Option<UnixSeconds>)>,
 }
 
 impl Twin {
     fn is_live(&self, entry: &Entry) -> bool {
+        !self.is_idle(entry) && !self.has_ended(entry, self.wall)
+    }
+
+    fn is_idle(&self, entry: &Entry) -> bool {
         let idle = self.now.since(entry.last_seen);
-        let idle_too_long = match entry.retire {
+        match entry.retire {
             Retire::Default => idle > self.retire_after,
             Retire::After(seconds) => idle > Duration::from_secs(seconds.into()),
             Retire::Never => false,
-        };
-        let ended = self.wall.is_some_and(|wall| entry.until.is_some_and(|until| until <= wall));
-        !idle_too_long && !ended
+        }
+    }
+
+    fn has_ended(&self, entry: &Entry, wall: Option<UnixSeconds>) -> bool {
+        wall.is_some_and(|wall| entry.until.is_some_and(|until| until <= wall))
+    }
+
+    /// Return whether the wall clock has shown only times past the entry's end for `days` of running time.
+    fn has_ended_for(&self, entry: &Entry, days: u64) -> bool {
+        let is_recent = |running: Running| self.now.since(running) < Duration::from_secs(days * DAY);
+        let first_is_old = self.shown.first().is_some_and(|(running, _)| !is_recent(*running));
+        first_is_old && self.shown.iter().all(|(running, wall)| !is_recent(*running) || self.has_ended(entry, *wall))
     }
 
     fn covering(&self, address: IpAddr) -> Option<usize> {
@@ -446,14 +498,21 @@ fn step(list: &mut Whitelist, twin: &mut Twin, rng: &mut fastrand::Rng) {
             assert_eq!(list.covers(address), twin.covering(address).is_some(), "{address}");
         }
         8 => {
-            twin.wall = [None, Some(UnixSeconds(SANE.0 + rng.u64(..300)))][rng.usize(..2)];
+            twin.wall = if rng.u8(..50) == 0 { None } else { Some(UnixSeconds(SANE.0 + rng.u64(..900))) };
+            if rng.u8(..4) == 0 {
+                twin.now = twin.now.after(Duration::from_secs(rng.u64(..DAY)));
+            }
             let (now, wall) = (twin.now, twin.wall);
-            let retired = |entry: Entry| {
-                assert!(!twin.is_live(&entry));
-                assert_eq!(twin.remove(&entry.prefix), Some(entry));
+            twin.shown.push((now, wall));
+            let retired = |retired: Retired| match retired {
+                Retired::Removed(entry) => {
+                    assert!(twin.is_idle(&entry) || twin.has_ended_for(&entry, 1));
+                    assert_eq!(twin.remove(&entry.prefix), Some(entry));
+                }
+                Retired::Suspended(entry) => assert!(twin.has_ended(&entry, wall) && !twin.is_idle(&entry)),
             };
             list.retire(now, wall, retired);
-            assert!(twin.entries.iter().all(|(entry, _)| twin.is_live(entry)));
+            assert!(twin.entries.iter().all(|(entry, _)| !twin.is_idle(entry) && !twin.has_ended_for(entry, 3)));
         }
         _ => {
             let least = Duration::from_secs(rng.u64(..30));
@@ -491,7 +550,14 @@ fn the_whitelist_behaves_like_its_slow_twin() {
         let capacity = [1, 2, 5, 17][seed as usize % 4];
         let retire_after = Duration::from_secs(50);
         let mut list = Whitelist::with_capacity(capacity, retire_after).expect("memory");
-        let mut twin = Twin { entries: Vec::new(), capacity, retire_after, now: Running::default(), wall: None };
+        let mut twin = Twin {
+            entries: Vec::new(),
+            capacity,
+            retire_after,
+            now: Running::default(),
+            wall: None,
+            shown: Vec::new(),
+        };
         for _ in 0..1000 {
             step(&mut list, &mut twin, &mut rng);
             list.check_invariants();

@@ -1,0 +1,61 @@
+//! Removal of entries from the whitelist, and then of their peers from the pool.
+
+use ipnet::IpNet;
+
+use super::{Admission, ForgetStep, Horizon, Milestone, Tracker};
+use crate::access::Retired;
+use crate::clock::{Running, UnixSeconds};
+
+impl Tracker {
+    /// Remove entries from the whitelist that have been idle for too long or past their end for a day, suspend those past
+    /// their end, pass each to `each`, and return their number: 0 if there is none.
+    ///
+    /// One call is a bounded step of [`Whitelist::retire`]. [`Tracker::forget`] removes the peers of the entries.
+    /// `wall` is the wall clock, or `None` if it is not sane.
+    pub fn retire(&mut self, now: Running, wall: Option<UnixSeconds>, mut each: impl FnMut(Retired)) -> usize {
+        let Self { whitelist, walk, revoked, .. } = self;
+        whitelist.retire(now, wall, |retired| {
+            let (Retired::Removed(entry) | Retired::Suspended(entry)) = &retired;
+            revoked.add(&entry.prefix);
+            walk.go_round();
+            each(retired);
+        })
+    }
+
+    /// Remove the entries with exactly these prefixes from the whitelist, and return their number. One call removes at
+    /// most [`crate::access::REMOVALS_A_CALL`] entries. [`Tracker::forget`] removes their peers.
+    pub fn revoke(&mut self, prefixes: &[IpNet]) -> usize {
+        let Self { whitelist, walk, revoked, .. } = self;
+        whitelist.remove_all(prefixes, |entry| {
+            revoked.add(&entry.prefix);
+            walk.go_round();
+        })
+    }
+
+    /// Make a bounded step of the walk that removes the peers of retired or revoked addresses which are no longer
+    /// admitted. Call it until [`Tracker::has_forgotten`] returns true.
+    pub fn forget(&mut self, now: Running) -> ForgetStep {
+        let Self { pool, walk, revoked, whitelist, policy, .. } = self;
+        let on_whitelist = |horizon| {
+            let admission = if horizon == Horizon::Lan { policy.lan } else { policy.wan };
+            admission == Admission::Whitelist
+        };
+        let goes = |address| revoked.may_cover(address) && !whitelist.covers(address);
+        let step = pool.forget(walk, now, on_whitelist, goes);
+        if walk.has_ended() {
+            revoked.clear();
+        }
+        self.counters.peers_revoked += step.removed as u64;
+        step
+    }
+
+    /// Return the point at which the walk will have removed the peers of all addresses that are retired or revoked now.
+    pub const fn forgetting_ends(&self) -> Milestone {
+        self.walk.end()
+    }
+
+    /// Return whether the walk has reached `milestone`.
+    pub fn has_forgotten(&self, milestone: Milestone) -> bool {
+        self.walk.has_reached(milestone)
+    }
+}
