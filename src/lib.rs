@@ -134,10 +134,11 @@
 //! | real clients | `tests/real-clients` | aria2 and transmission move a file |
 //! | boards | `tests/board` | emulated ARM boards, and power cuts |
 //! | sides | `tests/sides`, `sides-clients` | clients of every side, family and setting, in network namespaces |
+//! | power cuts | `tests/power-cuts` | states that a disk could have after a cut, between any two writes |
 //! | full disks | `tests/full-disk` | a tmpfs and an ext4 that run full |
 //! | packages | `tests/debian-package`, `openwrt-package` | install, use, upgrade, remove; with real systemd, and a stand-in for procd |
 //!
-//! `cargo test` runs all but the last five. `.ci/run` runs everything, and `cargo test` on both ARM targets as well.
+//! `cargo test` runs all but the last six. `.ci/run` runs everything, and `cargo test` on both ARM targets as well.
 //! `benches/` measures speed and memory. `boards/README.md` describes the packages for each board.
 
 #![forbid(unsafe_code)]

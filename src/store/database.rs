@@ -8,7 +8,8 @@
 //! - `blobs/` takes pages of more than a quarter of a segment (16,364 bytes), and is never synced. Our pages never get
 //!   that large: a leaf has at most 17 entries of under 100 bytes, an index 257 keys of under 20.
 //! - `snap.*` is the starting point for the replay of the log: see `snapshots`.
-//! - `conf` has the segment size. It is not synced, and the library rewrites it if it is empty.
+//! - `conf` has the segment size. The library never syncs it, so a new database's is synced here. If it is empty, the
+//!   library rewrites it.
 //!
 //! The library remembers the first write error, and refuses every later write until the database is opened again. It
 //! keeps unwritten data in memory, and may write it when it is closed.
@@ -115,7 +116,7 @@ impl Database {
             LoadError::Damaged(how) => StoreError::new("create a database in", directory, how),
             LoadError::Unusable(error) => error,
         })?;
-        match database.fill(records, state).and_then(|()| DataDir::sync(directory).map_err(database.failed())) {
+        match database.fill(records, state).and_then(|()| sync_files(directory).map_err(database.failed())) {
             Ok(()) => Ok(database),
             Err(error) => {
                 database.abandon();
@@ -218,6 +219,14 @@ fn sync_if_present(log: &Path) -> io::Result<()> {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Make all files of a new database and their names durable.
+fn sync_files(directory: &Path) -> io::Result<()> {
+    for file in fs::read_dir(directory)? {
+        File::open(file?.path())?.sync_all()?;
+    }
+    DataDir::sync(directory)
 }
 
 /// Distinguish damage, which a new database cures, from errors that would hit a new database too.
