@@ -21,7 +21,7 @@
 //! admin    → access, api, clock, config, http, shared, sides, store, tracker
 //! api      → access
 //! config   → access, http, suggest
-//! shared   → clock, sides, store, system_clock, tracker
+//! shared   → access, clock, sides, store, system_clock, tracker
 //! sides    → horizon
 //! store    → access, clock, system_clock
 //! system_clock → clock

@@ -1,6 +1,7 @@
 //! The state that the server and all tasks of the running tracker share. They run on one thread, so a `RefCell` is
 //! borrowed for a turn of the server or between two awaits, and never across an await.
 
+mod loading;
 mod turns;
 
 use std::cell::RefCell;
@@ -8,6 +9,7 @@ use std::time::Instant;
 
 pub use turns::Turns;
 
+use crate::access::Entry;
 use crate::clock::{Running, UnixSeconds};
 use crate::sides::Sides;
 use crate::store::{Store, StoreError};
@@ -49,8 +51,16 @@ impl Shared {
         }
     }
 
-    /// Write the whole whitelist to a new database after a disk failure; do nothing while the disk works. The caller
-    /// must hold `whitelist_changes`.
+    /// Fill the whitelist with the entries that the store had when it was opened.
+    ///
+    /// # Errors
+    /// When the store cannot keep the entries for which the whitelist has no room.
+    pub async fn load(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        loading::load(&self.tracker, &self.store, entries).await
+    }
+
+    /// Write the whole whitelist to a new database after a disk failure; do nothing while the disk works. If the disk
+    /// took no writes at the start, read the list from the database instead. The caller must hold `whitelist_changes`.
     ///
     /// # Errors
     /// When the disk still fails.
@@ -59,7 +69,10 @@ impl Shared {
             return Ok(());
         }
         let entries = self.tracker.borrow().whitelisted().entries().cloned().collect();
-        self.store.rebuild(self.now(), entries).await
+        match self.store.rebuild(self.now(), entries).await? {
+            Some(found) => self.load(found).await,
+            None => Ok(()),
+        }
     }
 
     /// Wait until the tracker holds no more peers of addresses that are retired or revoked by now. All callers together

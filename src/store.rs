@@ -32,6 +32,7 @@ mod panics;
 mod record;
 mod snapshots;
 mod text_copy;
+mod trouble;
 
 use std::fmt;
 use std::fs;
@@ -52,6 +53,7 @@ use durable_copy::DurableCopy;
 pub use health::Health;
 use health::Noted;
 use lock::{Lock, LockError};
+use trouble::is_of_the_disk;
 
 /// nice(2) value of the threads that write. They get about a tenth of the tracker's time when both need the core, so a
 /// flood of requests delays a change but cannot keep it from the disk for good.
@@ -186,20 +188,32 @@ impl StoreError {
 impl Store {
     /// Open the store in `data_dir`, and create both if missing. It blocks, so call it before the tracker runs.
     ///
+    /// On a disk that takes no writes, it has the list of the text copy, and [`Health::failing`] the reason. Changes are
+    /// refused until [`Self::rebuild`] succeeds.
+    ///
     /// A damaged copy is restored from the other one and moved aside; [`Health::recovered`] and the log report it. The
     /// database is also restored if its library panicked at the last start. Without a database, the text files are read.
     pub fn open(data_dir: &Path) -> Result<Opened, OpenError> {
         let path = data_dir;
         let data_dir = DataDir::new(path);
-        data_dir.create().map_err(|error| OpenError::NoDirectory(path.to_owned(), error))?;
+        match data_dir.create() {
+            Err(error) if !is_of_the_disk(&error) => return Err(OpenError::NoDirectory(path.to_owned(), error)),
+            _ => {}
+        }
         data_dir.check_owner().map_err(|why| OpenError::NotOurs(path.to_owned(), why))?;
-        let lock = Lock::take(&data_dir).map_err(|error| match error {
-            LockError::InUse => OpenError::InUse(path.to_owned()),
-            LockError::Failed(error) => OpenError::Unusable(error),
-        })?;
+        let (lock, locked) = match Lock::take(&data_dir) {
+            Ok(lock) => (Some(lock), Ok(())),
+            Err(LockError::InUse) => return Err(OpenError::InUse(path.to_owned())),
+            Err(LockError::Failed(error)) => (None, Err(error)),
+        };
         let (meter, health) = (Arc::<Meter>::default(), Arc::<Noted>::default());
-        let opened = DurableCopy::open(&data_dir, lock, Arc::clone(&meter), Arc::clone(&health));
-        let (disk, found) = opened.map_err(OpenError::Unusable)?;
+        let opened = locked.and_then(|()| DurableCopy::open(&data_dir, Arc::clone(&meter), Arc::clone(&health)));
+        let (mut disk, found) = match opened {
+            Err(error) if data_dir.trouble().is_none() => return Err(OpenError::Unusable(error)),
+            Err(error) => DurableCopy::begin_unopened(&data_dir, Arc::clone(&meter), Arc::clone(&health), &error),
+            Ok(opened) => opened,
+        };
+        disk.lock = lock;
         Ok(Opened {
             running: found.running,
             store: Self { disk: Arc::new(Mutex::new(disk)), meter, health },
@@ -211,12 +225,12 @@ impl Store {
     }
 
     /// Keep entries on the disk that the whitelist in memory has no room for, also through a [`Self::rebuild`]. Call it
-    /// after opening. It blocks while a change is written.
+    /// after opening.
     ///
     /// # Errors
     /// When an entry cannot be written as a record.
-    pub fn keep(&self, entries: &[Entry]) -> Result<(), StoreError> {
-        self.disk.lock_blocking().keep(entries)
+    pub async fn keep(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        self.work(move |disk| disk.keep(&entries)).await
     }
 
     /// Write an entry, in place of one with the same prefix. It is durable when this returns.
@@ -241,10 +255,13 @@ impl Store {
     /// Write all entries of the whitelist into a new database, after the old one has failed. The disk then has
     /// `entries`, and no refused change.
     ///
+    /// If the disk took no writes at the start, open the database instead, and return its entries: they replace those of
+    /// the text copy.
+    ///
     /// # Errors
     /// When the disk fails again; a later attempt may succeed.
-    pub async fn rebuild(&self, running: Running, entries: Vec<Entry>) -> Result<(), StoreError> {
-        self.work(move |disk| disk.rebuild(running, &entries)).await
+    pub async fn rebuild(&self, running: Running, entries: Vec<Entry>) -> Result<Option<Vec<Entry>>, StoreError> {
+        self.work(move |disk| Ok(disk.rebuild(running, &entries)?.map(|found| found.entries))).await
     }
 
     /// Check that the database is still at its place. If it was removed, changes are refused until [`Self::rebuild`] has

@@ -17,11 +17,17 @@ const WAN: &str = "data_dir = \"data\"\nlisten = [\"127.0.0.1:0\"]\n[network]\nl
 
 /// Start a tracker that gets an error for a write beyond the limit, and not a fatal signal.
 fn start(folder: &Folder) -> Daemon<'_> {
+    start_after(folder, "")
+}
+
+/// Start such a tracker after a command of the shell.
+fn start_after<'f>(folder: &'f Folder, command: &str) -> Daemon<'f> {
     folder.write("nakodo.toml", WAN);
+    let script = format!("trap '' XFSZ; {command} exec \"$0\" \"$@\"");
     let tracker = folder.command(&["serve", CONFIG[0], CONFIG[1]]);
     // The setting to ignore the signal survives exec.
     let mut command = std::process::Command::new("sh");
-    command.args(["-c", "trap '' XFSZ && exec \"$0\" \"$@\""]).arg(tracker.get_program()).args(tracker.get_args());
+    command.args(["-c", &script]).arg(tracker.get_program()).args(tracker.get_args());
     command.current_dir(folder.path("")).env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     Daemon::start_with(folder, command).unwrap_or_else(|ran: Ran| unreachable!("{ran:?}"))
 }
@@ -83,6 +89,27 @@ fn the_first_change_after_the_disk_works_again_succeeds() {
 }
 
 #[test]
+fn a_start_on_a_failing_disk_has_the_list_and_opens_the_database_later() {
+    let folder = Folder::new("failing");
+    let daemon = start(&folder);
+    daemon.allow(&["127.0.0.1"]);
+    daemon.allow(&["127.0.0.2", "--user", "ann"]);
+    daemon.kill();
+    let daemon = start_after(&folder, "ulimit -S -f 0;");
+    assert_eq!(daemon.listed(), ["127.0.0.1/32", "127.0.0.2/32"]);
+    assert!(daemon.log().iter().any(|line| line.contains("started with the 2 entries of the text copy")));
+    assert!(daemon.status().disk.failing.is_some());
+    let refused = daemon.command(&["allow", "127.0.0.3"]).failed(74);
+    assert!(refused.starts_with("nothing was changed, because the disk failed: "), "{refused}");
+    set_disk(&daemon, true);
+    daemon.logged("the disk takes writes: the whitelist with 2 entries is open");
+    assert_eq!(daemon.status().disk.failing, None);
+    daemon.allow(&["127.0.0.4"]);
+    daemon.kill();
+    assert_eq!(listed_after_a_restart(&folder), ["127.0.0.1/32", "127.0.0.2/32", "127.0.0.4/32"]);
+}
+
+#[test]
 fn a_stop_that_cannot_save_reports_it_and_refused_changes_stay_refused() {
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         let folder = Folder::new("failing");
@@ -135,7 +162,7 @@ fn a_refusal_contains_the_outcome_for_programs() {
     set_disk(&daemon, false);
     for (prefix, outcome) in [("127.0.0.2", Outcome::Unknown), ("127.0.0.3", Outcome::Unchanged)] {
         let answer = ask(&folder, &format!("{{\"prefix\":\"{prefix}\"}}"));
-        assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+        assert!(answer.starts_with("HTTP/1.1 507 "), "{answer}");
         let body = answer.split_once("\r\n\r\n").expect("a body").1;
         let refusal: nakodo::api::Refusal = serde_json::from_str(body).expect(body);
         assert_eq!(refusal.outcome, Some(outcome));

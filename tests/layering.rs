@@ -55,7 +55,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("config", &["access", "http", "suggest"]),
     ("suggest", &[]),
     ("exit", &[]),
-    ("shared", &["clock", "sides", "store", "system_clock", "tracker"]),
+    ("shared", &["access", "clock", "sides", "store", "system_clock", "tracker"]),
     ("sides", &["horizon"]),
     ("store", &["access", "clock", "system_clock"]),
     ("system_clock", &["clock"]),

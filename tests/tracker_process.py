@@ -22,8 +22,8 @@ class OverUnixSocket(http.client.HTTPConnection):
 class Tracker:
     """A tracker in `folder`, with the configuration `nakodo.toml` and the data in `data`. `wrapper` starts it."""
 
-    def __init__(self, binary, folder, wrapper=()):
-        self.folder = folder
+    def __init__(self, binary, folder, wrapper=(), socket=None):
+        self.folder, self.socket = folder, socket or folder / "data/nakodo.sock"
         self.log = tempfile.TemporaryFile("w+")
         self.child = subprocess.Popen([*wrapper, binary, "serve", "--config", "nakodo.toml"], cwd=folder, text=True,
                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log)
@@ -41,7 +41,7 @@ class Tracker:
         return self.log.read()
 
     def ask(self, method, path, body=None):
-        connection = OverUnixSocket(self.folder / "data/nakodo.sock")
+        connection = OverUnixSocket(self.socket)
         with contextlib.closing(connection):
             connection.request(method, path, json.dumps(body) if body else None)
             response = connection.getresponse()

@@ -22,10 +22,10 @@ pub enum Because {
     LongBody,
     /// 431: the head is too long.
     LongHead,
-    /// 500: the disk failed, with this outcome.
-    DiskFailed(Outcome),
     /// 500: the tracker failed.
     Failed,
+    /// 507: the disk failed, with this outcome.
+    DiskFailed(Outcome),
     /// 507: the whitelist is full.
     Full,
 }
@@ -42,8 +42,8 @@ impl Because {
             Self::NoLength => Status::LengthRequired,
             Self::LongBody => Status::ContentTooLarge,
             Self::LongHead => Status::HeaderFieldsTooLarge,
-            Self::DiskFailed(_) | Self::Failed => Status::InternalServerError,
-            Self::Full => Status::InsufficientStorage,
+            Self::Failed => Status::InternalServerError,
+            Self::DiskFailed(_) | Self::Full => Status::InsufficientStorage,
         }
     }
 

@@ -99,9 +99,9 @@ fn read<'b, T: Deserialize<'b>>(body: &'b str) -> Result<T, Failure> {
 fn refused(answer: &Answer) -> Failure {
     let refusal = serde_json::from_str::<Refusal>(&answer.body).ok();
     let code = match answer.status {
+        _ if refusal.as_ref().is_some_and(|refusal| refusal.outcome.is_some()) => exit::IOERR,
         401 | 403 | 507 => exit::NOPERM,
         400..=499 => exit::DATAERR,
-        _ if refusal.as_ref().is_some_and(|refusal| refusal.outcome.is_some()) => exit::IOERR,
         _ => exit::SOFTWARE,
     };
     let why = refusal.map(|refusal| show::printable(&refusal.error));

@@ -180,7 +180,7 @@ fn refusals_have_their_messages_and_exit_codes() {
         ("401 Unauthorized", r#"{"error":"wrong token"}"#, exit::NOPERM, "wrong token"),
         ("507 Insufficient Storage", r#"{"error":"the whitelist is full"}"#, exit::NOPERM, "the whitelist is full"),
         ("500 Oops", r#"{"error":"a\nb"}"#, exit::SOFTWARE, "a\u{fffd}b"),
-        ("500 Oops", r#"{"error":"no room","outcome":"unchanged"}"#, exit::IOERR, "no room"),
+        ("507 Insufficient Storage", r#"{"error":"no room","outcome":"unchanged"}"#, exit::IOERR, "no room"),
         ("503 Busy", "<html>", exit::SOFTWARE, "the tracker answered with HTTP status 503"),
         ("304 Not Modified", "", exit::SOFTWARE, "the tracker answered with HTTP status 304"),
     ] {

@@ -21,9 +21,9 @@ pub enum Status {
     ContentTooLarge,
     /// 431: the head is too long, or has too many headers.
     HeaderFieldsTooLarge,
-    /// 500: the tracker or its disk failed.
+    /// 500: the tracker failed.
     InternalServerError,
-    /// 507: the whitelist is full.
+    /// 507: the whitelist or its disk is full, or the disk failed.
     InsufficientStorage,
 }
 

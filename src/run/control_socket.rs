@@ -18,7 +18,8 @@ const LOOK: Duration = Duration::from_secs(10);
 /// The control socket. Its file is removed on drop.
 pub(super) struct ControlSocket {
     path: PathBuf,
-    file: RefCell<SocketFile>,
+    /// `None` while it could not be created.
+    file: RefCell<Option<SocketFile>>,
     shared: Rc<Shared>,
     executor: Rc<LocalExecutor<'static>>,
     /// Whether the log already has the failure to create the file again.
@@ -26,18 +27,24 @@ pub(super) struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// Listen on `path`.
+    /// Listen on `path`. On a disk that takes no writes, the socket is created later.
     ///
     /// # Errors
-    /// When the socket cannot be created.
+    /// When the socket cannot be created on a working disk.
     pub(super) fn listen(
         path: &Path,
         shared: &Rc<Shared>,
         executor: &Rc<LocalExecutor<'static>>,
     ) -> Result<Rc<Self>, SocketError> {
-        let file = RefCell::new(spawn(path, shared, executor)?);
-        let (shared, executor) = (Rc::clone(shared), Rc::clone(executor));
-        Ok(Rc::new(Self { path: path.into(), file, shared, executor, has_failed: Cell::default() }))
+        let file = match spawn(path, shared, executor) {
+            Err(error @ SocketError::Unusable(..)) if shared.store.health().failing.is_some() => {
+                error!("{error}; until then, nakodo runs without it");
+                None
+            }
+            file => Some(file?),
+        };
+        let (shared, executor, has_failed) = (Rc::clone(shared), Rc::clone(executor), Cell::new(file.is_none()));
+        Ok(Rc::new(Self { path: path.into(), file: RefCell::new(file), shared, executor, has_failed }))
     }
 
     /// Look at the socket's file now and then, until the socket is dropped.
@@ -55,14 +62,16 @@ impl ControlSocket {
     }
 
     fn renew(&self) {
-        if self.file.borrow().is_there() {
+        if self.file.borrow().as_ref().is_some_and(SocketFile::is_there) {
             return;
         }
         match spawn(&self.path, &self.shared, &self.executor) {
             // The old server stays: a connection may be changing the whitelist.
             Ok(file) => {
-                warn!("the control socket {} was removed; it is there again", self.path.display());
-                drop(self.file.replace(file));
+                match self.file.replace(Some(file)) {
+                    Some(_) => warn!("the control socket {} was removed; it is there again", self.path.display()),
+                    None => warn!("the control socket {} is there", self.path.display()),
+                }
                 self.has_failed.set(false);
             }
             Err(error) if !self.has_failed.replace(true) => error!("{error}"),

@@ -159,32 +159,19 @@ fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Shared, Fa
     let opened = Store::open(data_dir).map_err(|error| Failure::new(exit::IOERR, error))?;
     let settings = settings::of(config);
     let memory = settings.memory_octets;
-    let mut tracker = Tracker::new(settings, seeds()?).map_err(|_| {
+    let tracker = Tracker::new(settings, seeds()?).map_err(|_| {
         let message = format!("the system does not have the {memory} bytes of `memory`; configure less");
         Failure::new(exit::OSERR, message)
     })?;
-    let (stored, room) = (opened.entries.len(), tracker.whitelisted().capacity());
-    let mut entries = opened.entries;
-    let left_out = entries.split_off(stored.min(room));
-    if !left_out.is_empty() {
-        error!(
-            "the whitelist on disk has {stored} entries, `access.capacity` is {room}: {} are left out; raise it and restart",
-            left_out.len()
-        );
-        opened.store.keep(&left_out).map_err(|error| Failure::new(exit::IOERR, error))?;
-    }
-    for entry in entries {
-        // This cannot fail: the entries fit, and each prefix occurs once.
-        let _ = tracker.whitelist().put(entry);
-    }
     if opened.unreadable_records > 0 {
         error!(
             "{} whitelist records were written by another version of nakodo: they stay on the disk and have no effect",
             opened.unreadable_records
         );
     }
-    tracker.whitelist().take_moved(core::time::Duration::ZERO, 0..stored).for_each(drop);
-    Ok(Shared::new(tracker, opened.store, opened.running))
+    let shared = Shared::new(tracker, opened.store, opened.running);
+    smol::block_on(shared.load(opened.entries)).map_err(|error| Failure::new(exit::IOERR, error))?;
+    Ok(shared)
 }
 
 fn seeds() -> Result<Seeds, Failure> {

@@ -5,10 +5,11 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::statvfs;
+use rustix::fs::{StatVfsMountFlags, statvfs};
 use rustix::process::geteuid;
 
 use super::no_links;
+use super::trouble::is_of_the_disk;
 use crate::system_clock;
 
 /// Number of databases moved aside that are kept for inspection. Older ones are removed, so that a failing disk does
@@ -182,13 +183,27 @@ impl DataDir {
         written
     }
 
+    /// Return the reason why the disk takes no writes now, unless it is a mistake of the installation.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let written = self.create().and_then(|()| self.try_to_write());
+        match written {
+            Err(error) if is_of_the_disk(&error) => Some(error.to_string()),
+            Err(_) => None,
+            Ok(()) => self.check_room(0).err(),
+        }
+    }
+
     /// Check that the file system has room for `bytes` and the overhead: the database library cannot continue after a
     /// write that found no room.
     ///
     /// # Errors
-    /// When the free space is too small, with both figures. A file system that does not report its free space passes.
+    /// When the free space is too small, with both figures, or the file system is read-only. A file system that does not
+    /// report its free space passes.
     pub(super) fn check_room(&self, bytes: u64) -> Result<(), String> {
         let Ok(system) = statvfs(&self.0) else { return Ok(()) };
+        if system.f_flag.contains(StatVfsMountFlags::RDONLY) {
+            return Err("the file system is read-only".to_owned());
+        }
         // On ext4, only root may use the reserved blocks.
         let blocks = if geteuid().is_root() { system.f_bfree } else { system.f_bavail };
         let (free, wanted) = (blocks.saturating_mul(system.f_frsize), bytes + SPARE_BYTES);

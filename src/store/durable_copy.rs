@@ -1,6 +1,8 @@
 //! The durable copy of the whitelist: the changes in the database, the handling of disk failures, and the schedule of
 //! the idle times and the export.
 
+mod start;
+
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
@@ -15,7 +17,6 @@ use super::health::Noted;
 use super::journal::{Change, Journal, Numbered};
 use super::load::Found;
 use super::lock::Lock;
-use super::opening::{self, Ready};
 use super::record::{self, State};
 use super::{Outcome, SaveError, StoreError};
 use crate::access::{Entry, Seen};
@@ -46,8 +47,11 @@ pub(super) struct DurableCopy {
     database: Option<Database>,
     /// The journal after the last export; `None` if it could not be started.
     journal: Option<Journal>,
+    /// Whether the disk took no writes at the start: both copies are still as the last run left them.
+    is_unopened: bool,
     data_dir: DataDir,
-    lock: Lock,
+    /// `None` only if the disk took no writes at the start.
+    pub(super) lock: Option<Lock>,
     /// The state, as in the database.
     state: State,
     /// Records of other versions in the database. They stay unchanged.
@@ -64,36 +68,6 @@ pub(super) struct DurableCopy {
 }
 
 impl DurableCopy {
-    /// Open both copies, and restore each from the other where it is damaged.
-    pub(super) fn open(
-        data_dir: &DataDir,
-        lock: Lock,
-        meter: Arc<Meter>,
-        health: Arc<Noted>,
-    ) -> Result<(Self, Found), StoreError> {
-        data_dir.settle().map_err(StoreError::of("write in", data_dir.path()))?;
-        let Ready { database, state, found, summary, is_text_current } = opening::open(data_dir, &meter, &health)?;
-        let mut disk = Self {
-            database: Some(database),
-            journal: None,
-            data_dir: data_dir.clone(),
-            lock,
-            state,
-            unreadable: found.unreadable.iter().cloned().collect(),
-            left_out: Records::new(),
-            opened_at: Running::from_millis(state.running),
-            exported: summary.exported,
-            exported_octets: summary.export_octets,
-            meter,
-            health,
-        };
-        match summary.journal_octets.filter(|_| is_text_current) {
-            Some(octets) => disk.journal = Some(Journal::continued(data_dir, octets)?),
-            None => disk.renew_text(Running::from_millis(state.running))?,
-        }
-        Ok((disk, found))
-    }
-
     /// Keep entries that the whitelist has no room for.
     pub(super) fn keep(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
         self.left_out = with_records_of(&self.data_dir, Records::new(), entries)?;
@@ -173,11 +147,16 @@ impl DurableCopy {
         self.commit(batch, State { running, ..self.state })
     }
 
-    /// Create a new database with the whole whitelist, in the place of a failed one.
+    /// Create a new database with the whole whitelist, in the place of a failed one. If the disk took no writes at the
+    /// start, open the database instead, and return its data.
     ///
     /// # Errors
     /// When the disk fails again. The data on the disk is then unchanged, and a later attempt may succeed.
-    pub(super) fn rebuild(&mut self, running: Running, entries: &[Entry]) -> Result<(), StoreError> {
+    pub(super) fn rebuild(&mut self, running: Running, entries: &[Entry]) -> Result<Option<Found>, StoreError> {
+        if self.is_unopened { self.open_late().map(Some) } else { self.rewrite(running, entries).map(|()| None) }
+    }
+
+    fn rewrite(&mut self, running: Running, entries: &[Entry]) -> Result<(), StoreError> {
         let directory = self.data_dir.building();
         let failed = |cause| StoreError::new("rewrite the whitelist in", &directory, cause);
         if self.meter.left_in_memory.load(Ordering::Relaxed) >= LEFT_IN_MEMORY {
@@ -185,7 +164,7 @@ impl DurableCopy {
         }
         // The whole directory may have been removed.
         self.data_dir.create().map_err(|error| failed(error.to_string()))?;
-        self.lock.retake(&self.data_dir)?;
+        self.lock()?;
         let count = entries.len() + self.unreadable.len() + self.left_out.len();
         self.data_dir.check_room(count as u64 * RECORD_OCTETS).map_err(failed)?;
         // A new database that fails may have to stay in memory: try the disk with less first.

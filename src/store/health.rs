@@ -37,6 +37,23 @@ impl Noted {
         });
     }
 
+    /// Record and log a start on a disk that takes no writes.
+    pub(super) fn starts_without_a_disk(&self, error: &StoreError, entries: usize, damage: Option<String>) {
+        let damage = damage.map(|how| format!(" (damaged: {how}; entries may be missing)")).unwrap_or_default();
+        let started = format!("started with the {entries} entries of the text copy of the whitelist{damage}");
+        log::error!("{error}; {started}; changes are refused until the disk takes writes");
+        self.note(|health| {
+            health.failing = Some(format!("{error}; {started}"));
+            health.failures += 1;
+        });
+    }
+
+    /// Record and log that the database was opened later than at the start.
+    pub(super) fn opens_late(&self, entries: usize) {
+        log::warn!("the disk takes writes: the whitelist with {entries} entries is open; changes are accepted");
+        self.note(|health| health.failing = None);
+    }
+
     /// Record and log a rewrite of the database.
     pub(super) fn works_again(&self) {
         log::warn!("the whitelist has been rewritten from memory; changes are accepted again");

@@ -28,25 +28,19 @@ impl Lock {
     pub(super) fn take(data_dir: &DataDir) -> Result<Self, LockError> {
         let path = data_dir.lock();
         let failed = |cause: io::Error| LockError::Failed(StoreError::new("lock", &path, cause));
-        let file = no_links::open_or_create(&path).map_err(failed)?;
+        let file = match no_links::open_or_create(&path) {
+            // Another tracker may have locked it before the file system became read-only.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => no_links::open(&path).map_err(failed)?,
+            file => file.map_err(failed)?,
+        };
         Flock::lock(file, FlockArg::LockExclusiveNonblock).map(Self).map_err(|(_, errno)| match errno {
             Errno::EWOULDBLOCK => LockError::InUse,
             errno => failed(errno.into()),
         })
     }
 
-    /// Lock the directory again if the file of the lock was removed or replaced.
-    ///
-    /// # Errors
-    /// When another process has locked it meanwhile, or the file is unusable.
-    pub(super) fn retake(&mut self, data_dir: &DataDir) -> Result<(), StoreError> {
-        if Identity::of(&self.0).is_ok_and(|identity| identity.is_at(&data_dir.lock())) {
-            return Ok(());
-        }
-        *self = Self::take(data_dir).map_err(|error| match error {
-            LockError::InUse => StoreError::new("lock", data_dir.path(), "another nakodo runs there"),
-            LockError::Failed(error) => error,
-        })?;
-        Ok(())
+    /// Return whether the file of the lock is still in the directory.
+    pub(super) fn is_in(&self, data_dir: &DataDir) -> bool {
+        Identity::of(&self.0).is_ok_and(|identity| identity.is_at(&data_dir.lock()))
     }
 }

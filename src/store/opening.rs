@@ -27,11 +27,26 @@ pub(super) struct Ready {
     pub(super) is_text_current: bool,
 }
 
+/// Read the list from the text files, while the disk takes no writes. Return it, and a description of their damage.
+pub(super) fn read_text(data_dir: &DataDir) -> (Found, Option<String>) {
+    let (mut found, text) = (Found::default(), TextCopy::read(data_dir));
+    let damage = text.summary.is_damaged().then(|| text.summary.damage());
+    // A loss is reported when the database is opened: it may have the rest.
+    merge(&mut found, text);
+    (found, damage)
+}
+
 /// Open the database, or create one from the text files.
+///
+/// # Errors
+/// When the disk takes no writes. It is not touched then if the text files have the list.
 pub(super) fn open(data_dir: &DataDir, meter: &Arc<Meter>, health: &Noted) -> Result<Ready, StoreError> {
     let opening = Opening { data_dir, meter, health };
     let panics = Panics::counted_in(data_dir.panics());
     let summary = Summary::read(data_dir);
+    if summary.is_kept_up() && !summary.is_damaged() {
+        data_dir.check_room(0).map_err(StoreError::of("write in", data_dir.path()))?;
+    }
     let ready = if !data_dir.has_database() {
         opening.restore(None, Found::default())?
     } else if panics.allow_an_open(!summary.is_damaged() && summary.changes > 0) {

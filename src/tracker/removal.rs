@@ -10,8 +10,8 @@ impl Tracker {
     /// Remove entries from the whitelist that have been idle for too long or past their end for a day, suspend those past
     /// their end, pass each to `each`, and return their number: 0 if there is none.
     ///
-    /// One call is a bounded step of [`Whitelist::retire`]. [`Tracker::forget`] removes the peers of the entries.
-    /// `wall` is the wall clock, or `None` if it is not sane.
+    /// One call is a bounded step: see [`retire`](crate::access::Whitelist::retire) of the whitelist. [`Tracker::forget`]
+    /// removes the peers of the entries. `wall` is the wall clock, or `None` if it is not sane.
     pub fn retire(&mut self, now: Running, wall: Option<UnixSeconds>, mut each: impl FnMut(Retired)) -> usize {
         let Self { whitelist, walk, revoked, .. } = self;
         whitelist.retire(now, wall, |retired| {

@@ -377,7 +377,7 @@ fn a_change_that_the_disk_does_not_take_is_not_made() {
     for request in [post(r#"{"prefix":"203.0.113.8"}"#), with_body("DELETE", r#"{"user":"mika"}"#)] {
         served.shared.store.break_disk();
         let response = served.send(request);
-        refused(&response, "500 Internal Server Error", "nothing was changed, because the disk failed: cannot ");
+        refused(&response, "507 Insufficient Storage", "nothing was changed, because the disk failed: cannot ");
         assert!(response.ends_with(r#","outcome":"unchanged"}"#), "{response}");
     }
     let after = served.whitelist().entries;
