@@ -18,6 +18,7 @@
 
 mod build;
 mod checked_line;
+mod conf;
 mod data_dir;
 mod database;
 mod durable_copy;
@@ -105,6 +106,8 @@ pub struct StoreError {
     path: Box<Path>,
     cause: Box<str>,
     outcome: Outcome,
+    /// Whether the data is of a later version.
+    is_later: bool,
 }
 
 /// The parts of a save that failed. A part without an error was saved.
@@ -146,6 +149,7 @@ impl fmt::Display for OpenError {
                     path.display()
                 )
             }
+            Self::Unusable(error) if error.is_later => write!(f, "{error}"),
             Self::Unusable(error) => {
                 write!(
                     f,
@@ -168,7 +172,18 @@ impl std::error::Error for StoreError {}
 
 impl StoreError {
     fn new(doing: &'static str, path: impl AsRef<Path>, cause: impl fmt::Display) -> Self {
-        Self { doing, path: path.as_ref().into(), cause: cause.to_string().into(), outcome: Outcome::Unchanged }
+        Self {
+            doing,
+            path: path.as_ref().into(),
+            cause: cause.to_string().into(),
+            outcome: Outcome::Unchanged,
+            is_later: false,
+        }
+    }
+
+    fn later_version(path: &Path) -> Self {
+        let cause = "a later version of nakodo wrote it; use that version, or move the data away";
+        Self { is_later: true, ..Self::new("read", path, cause) }
     }
 
     fn removed(path: &Path) -> Self {

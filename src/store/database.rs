@@ -65,6 +65,15 @@ pub(super) struct Database {
     identity: Identity,
 }
 
+/// An open database, and the damage that was found meanwhile.
+pub(super) struct OpenedDatabase {
+    pub(super) database: Database,
+    /// Description of the loss, if the log has lost its end.
+    pub(super) loss: Option<String>,
+    /// Whether a damaged snapshot was removed. The library makes a new one from the log.
+    pub(super) has_lost_snapshot: bool,
+}
+
 /// The reason why a database does not open.
 #[derive(Debug)]
 pub(super) enum LoadError {
@@ -75,9 +84,8 @@ pub(super) enum LoadError {
 }
 
 impl Database {
-    /// Open the database in `directory`, or create one. Return it, and a description of the loss if its log has lost
-    /// its end.
-    pub(super) fn open(directory: &Path, meter: Arc<Meter>) -> Result<(Self, Option<String>), LoadError> {
+    /// Open the database in `directory`, or create one.
+    pub(super) fn open(directory: &Path, meter: Arc<Meter>) -> Result<OpenedDatabase, LoadError> {
         let refused = |error: io::Error| load_error(directory, sled::Error::Io(error));
         if let Some(link) = link_in(directory) {
             return Err(LoadError::Damaged(format!("{} is a symbolic link", link.display())));
@@ -93,7 +101,7 @@ impl Database {
             .flush_every_ms(None);
         let db = config.open().map_err(|error| load_error(directory, error))?;
         let log = File::options().read(true).write(true).open(directory.join("db")).map_err(refused)?;
-        let shorter = match lost_snapshot {
+        let loss = match lost_snapshot {
             Some(lost) if snapshots::newest(directory).map_err(refused)? < Some(lost) => {
                 Some("its log ends before its damaged snapshot".to_owned())
             }
@@ -102,7 +110,7 @@ impl Database {
         };
         let identity = Identity::of(&log).map_err(refused)?;
         let database = Self { db, config, log, directory: directory.to_owned(), meter, identity };
-        Ok((database, shorter))
+        Ok(OpenedDatabase { database, loss, has_lost_snapshot: lost_snapshot.is_some() })
     }
 
     /// Create a database in `directory` with `records` and `state`, and make it durable. The state is written last.
@@ -112,10 +120,11 @@ impl Database {
         state: &State,
         meter: Arc<Meter>,
     ) -> Result<Self, StoreError> {
-        let (database, _) = Self::open(directory, meter).map_err(|error| match error {
+        let opened = Self::open(directory, meter).map_err(|error| match error {
             LoadError::Damaged(how) => StoreError::new("create a database in", directory, how),
             LoadError::Unusable(error) => error,
         })?;
+        let database = opened.database;
         match database.fill(records, state).and_then(|()| sync_files(directory).map_err(database.failed())) {
             Ok(()) => Ok(database),
             Err(error) => {
@@ -230,7 +239,7 @@ fn sync_files(directory: &Path) -> io::Result<()> {
 }
 
 /// Distinguish damage, which a new database cures, from errors that would hit a new database too.
-fn load_error(path: &Path, error: sled::Error) -> LoadError {
+pub(super) fn load_error(path: &Path, error: sled::Error) -> LoadError {
     use io::ErrorKind::{OutOfMemory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull, WouldBlock};
     match error {
         sled::Error::Io(error)

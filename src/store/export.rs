@@ -54,6 +54,8 @@ pub(super) struct Scan {
     plain: u32,
     /// Number of unreadable lines.
     pub(super) unreadable: u32,
+    /// Whether a line has a correct checksum and an unknown content: a later version wrote it.
+    pub(super) is_of_a_later_version: bool,
 }
 
 impl Scan {
@@ -153,6 +155,8 @@ impl Scan {
         } else if let Some(entry) = parse_entry(text) {
             *(if sealed.is_some() { &mut self.sealed } else { &mut self.plain }) += 1;
             each(entry, sealed.is_some());
+        } else if sealed.is_some() {
+            self.is_of_a_later_version = true;
         } else {
             self.unreadable += 1;
         }

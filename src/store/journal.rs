@@ -29,8 +29,9 @@ const HEADER: &str = "\
 /// Size in bytes up to which the journal grows before a new export replaces it, if the export is smaller.
 const SMALL_OCTETS: u64 = 64 * 1024;
 
-/// Longest line in bytes: the removal of all entries.
-const LONGEST_LINE_OCTETS: u64 = 65_536 * 50;
+/// Longest line in bytes: the removal of about a thousand entries. Changes come in batches of at most 256. A line of
+/// garbage must not take all memory.
+const LONGEST_LINE_OCTETS: u64 = 64 * 1024;
 
 /// A change of the whitelist.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +65,9 @@ impl Numbered {
         line
     }
 
+    /// Parse a line without its checksum.
     fn parse(line: &str) -> Option<Self> {
-        let mut parts = unseal(line)?.splitn(4, ' ');
+        let mut parts = line.splitn(4, ' ');
         let (number, entries) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         let change = match (parts.next()?, parts.next()?) {
             ("put", entry) => Change::Put(export::parse_entry(entry)?),
@@ -83,6 +85,8 @@ impl Numbered {
 pub(super) struct Scan {
     /// Number of unreadable lines. A last line without its end does not count: its change was not acknowledged.
     pub(super) unreadable: u32,
+    /// Whether a line has a correct checksum and an unknown content: a later version wrote it.
+    pub(super) is_of_a_later_version: bool,
     /// Length in bytes of all lines that have their end.
     pub(super) octets: u64,
 }
@@ -96,7 +100,6 @@ pub(super) fn read(path: &Path, mut each: impl FnMut(Numbered)) -> io::Result<Op
     let (mut scan, mut line, mut from) = (Scan::default(), Vec::new(), BufReader::new(file));
     loop {
         line.clear();
-        // A line of garbage must not take all memory.
         let octets = from.by_ref().take(LONGEST_LINE_OCTETS).read_until(b'\n', &mut line)?;
         if octets == 0 {
             return Ok(Some(scan));
@@ -108,8 +111,9 @@ pub(super) fn read(path: &Path, mut each: impl FnMut(Numbered)) -> io::Result<Op
         scan.octets += octets as u64;
         match std::str::from_utf8(text).ok() {
             Some(text) if text.starts_with('#') => {}
-            text => match text.and_then(Numbered::parse) {
-                Some(change) => each(change),
+            text => match text.and_then(unseal).map(Numbered::parse) {
+                Some(Some(change)) => each(change),
+                Some(None) => scan.is_of_a_later_version = true,
                 None => scan.unreadable += 1,
             },
         }
@@ -168,6 +172,9 @@ impl Journal {
         }
         let line = change.line();
         let octets = line.len() as u64;
+        if octets > LONGEST_LINE_OCTETS {
+            return Err(StoreError::new("write", &self.path, "too many entries are removed at once"));
+        }
         self.file.write_all_at(line.as_bytes(), self.octets).map_err(failed)?;
         self.file.sync_data().map_err(failed)?;
         self.octets += octets;
@@ -216,7 +223,7 @@ mod tests {
         assert!(lines[1].starts_with("7 1 put 192.0.2.7/32 last-seen=0 #"), "{text}");
         assert!(lines[3].starts_with("9 0 remove 192.0.2.7/32 2001:db8:1:2::/64 #"), "{text}");
         let (scan, found) = read_all(&data_dir);
-        assert_eq!((scan, found), (Scan { unreadable: 0, octets: text.len() as u64 }, changes()));
+        assert_eq!((scan, found), (Scan { octets: text.len() as u64, ..Scan::default() }, changes()));
     }
 
     #[test]

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::StoreError;
+use super::conf;
 use super::data_dir::DataDir;
-use super::database::{Database, LoadError, Meter, Record};
+use super::database::{Database, LoadError, Meter, OpenedDatabase, Record, load_error};
 use super::record::{self, State};
 use crate::access::Entry;
 use crate::clock::Running;
@@ -37,6 +39,8 @@ pub(super) struct Loaded {
     pub(super) database: Database,
     pub(super) found: Found,
     pub(super) condition: Condition,
+    /// Description of damage that was mended without loss.
+    pub(super) mended: Option<&'static str>,
 }
 
 /// The condition of a database.
@@ -51,12 +55,21 @@ pub(super) enum Condition {
 
 /// Open the database and read all of it.
 pub(super) fn load(data_dir: &DataDir, meter: Arc<Meter>) -> Result<Loaded, LoadError> {
-    let (database, shorter) = Database::open(&data_dir.database(), meter)?;
+    let directory = data_dir.database();
+    let conf = conf::mend(&directory).map_err(|error| load_error(&directory, error.into()))?;
+    if conf == conf::Condition::OfAnotherVersion {
+        return Err(LoadError::Unusable(StoreError::later_version(&directory)));
+    }
+    let OpenedDatabase { database, loss, has_lost_snapshot } = Database::open(&directory, meter)?;
     let (found, mut condition) = read_records(&database);
-    if let Some(how) = shorter {
+    if let Some(how) = loss {
         condition = Condition::Damaged(how);
     }
-    Ok(Loaded { database, found, condition })
+    let mended = match conf {
+        conf::Condition::Mended => Some("its file conf was damaged, and was written again"),
+        _ => has_lost_snapshot.then_some("its snapshot was damaged, and was made anew from its log"),
+    };
+    Ok(Loaded { database, found, condition, mended })
 }
 
 /// Read every record, and so check every page.

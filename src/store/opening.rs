@@ -39,11 +39,16 @@ pub(super) fn read_text(data_dir: &DataDir) -> (Found, Option<String>) {
 /// Open the database, or create one from the text files.
 ///
 /// # Errors
-/// When the disk takes no writes. It is not touched then if the text files have the list.
+/// When the disk takes no writes; it is not touched then if the text files have the list. When a later version wrote the
+/// data, which stays unchanged.
 pub(super) fn open(data_dir: &DataDir, meter: &Arc<Meter>, health: &Noted) -> Result<Ready, StoreError> {
+    let summary = Summary::read(data_dir);
+    if summary.is_of_a_later_version {
+        return Err(StoreError::later_version(data_dir.path()));
+    }
+    data_dir.settle().map_err(StoreError::of("write in", data_dir.path()))?;
     let opening = Opening { data_dir, meter, health };
     let panics = Panics::counted_in(data_dir.panics());
-    let summary = Summary::read(data_dir);
     if summary.is_kept_up() && !summary.is_damaged() {
         data_dir.check_room(0).map_err(StoreError::of("write in", data_dir.path()))?;
     }
@@ -73,7 +78,12 @@ struct Opening<'a> {
 impl Opening<'_> {
     /// Use the database if it is complete and has all changes that the text files have.
     fn compare(&self, loaded: Loaded, summary: Summary) -> Result<Ready, StoreError> {
-        let Loaded { database, mut found, condition } = loaded;
+        let Loaded { database, mut found, condition, mended } = loaded;
+        if let Some(how) = mended
+            && matches!(condition, Condition::Whole(_))
+        {
+            self.health.recovered(&format!("the database of the whitelist was damaged: {how}; no change is lost"));
+        }
         match condition {
             Condition::Whole(state)
                 if state.changes + 1 == summary.changes && !summary.is_damaged() && !found.unreadable_state =>

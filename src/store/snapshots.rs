@@ -41,7 +41,7 @@ pub(super) fn settle(database: &Path) -> io::Result<Option<Lsn>> {
     for path in snapshots(database)? {
         let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
         let unfinished = name.strip_suffix(UNFINISHED);
-        let is_whole = position(unfinished.unwrap_or(name)).is_some() && is_whole(&read(&path)?);
+        let is_whole = position(unfinished.unwrap_or(name)).is_some() && is_whole(&path)?;
         match unfinished {
             None if is_whole => continue,
             Some(finished) if is_whole => fs::rename(&path, database.join(finished))?,
@@ -62,12 +62,6 @@ pub(super) fn settle(database: &Path) -> io::Result<Option<Lsn>> {
 /// its log.
 pub(super) fn newest(database: &Path) -> io::Result<Option<Lsn>> {
     Ok(snapshots(database)?.iter().filter_map(|path| position(path.file_name()?.to_str()?)).max())
-}
-
-fn read(snapshot: &Path) -> io::Result<Vec<u8>> {
-    let mut content = Vec::new();
-    no_links::open(snapshot)?.read_to_end(&mut content)?;
-    Ok(content)
 }
 
 fn snapshots(database: &Path) -> io::Result<Vec<PathBuf>> {
@@ -94,11 +88,24 @@ fn position(name: &str) -> Option<Lsn> {
     is_position.then(|| Lsn::from_str_radix(digits, 16).ok()).flatten()
 }
 
-fn is_whole(snapshot: &[u8]) -> bool {
-    let Some((content, trailer)) = snapshot.split_last_chunk::<TRAILER_BYTES>() else { return false };
-    let [.., a, b, c, d] = *trailer;
+/// Check a snapshot's checksum. It is read in parts: a file of garbage may be long.
+fn is_whole(snapshot: &Path) -> io::Result<bool> {
+    let mut file = no_links::open(snapshot)?;
+    let content = file.metadata()?.len().saturating_sub(TRAILER_BYTES as u64);
+    let (mut hasher, mut buffer, mut trailer) = (crc32fast::Hasher::new(), [0; 4096], Vec::new());
+    let mut left = content;
+    while left > 0 {
+        let part = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let read = file.read(&mut buffer[..part])?;
+        if read == 0 {
+            return Ok(false);
+        }
+        hasher.update(&buffer[..read]);
+        left -= read as u64;
+    }
+    file.take(TRAILER_BYTES as u64).read_to_end(&mut trailer)?;
     // The library refuses an empty snapshot.
-    !content.is_empty() && crc32fast::hash(content) == u32::from_le_bytes([a, b, c, d])
+    Ok(content > 0 && trailer.last_chunk().is_some_and(|crc| hasher.finalize() == u32::from_le_bytes(*crc)))
 }
 
 #[cfg(test)]

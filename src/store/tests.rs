@@ -4,6 +4,7 @@
 
 mod failing_disk;
 mod faults;
+mod formats;
 mod removed;
 mod restarts;
 

@@ -29,6 +29,8 @@ pub(super) struct Summary {
     /// Whether only lines with a checksum count: the export is neither from a person nor from a version without a
     /// journal.
     is_sealed: bool,
+    /// Whether a later version wrote a file.
+    pub(super) is_of_a_later_version: bool,
     /// Descriptions of the damage of each file.
     pub(super) export_damage: Option<String>,
     pub(super) journal_damage: Option<String>,
@@ -129,6 +131,7 @@ fn read(data_dir: &DataDir, each_entry: impl FnMut(Entry, bool), mut each_change
             (summary.exported, summary.changes, summary.entries) = (scan.date, scan.date.changes, scan.entries());
             summary.export_damage = scan.damage();
             summary.is_sealed = !scan.accepts_plain();
+            summary.is_of_a_later_version = scan.is_of_a_later_version;
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => {
@@ -142,6 +145,7 @@ fn read(data_dir: &DataDir, each_entry: impl FnMut(Entry, bool), mut each_change
         }
     });
     summary.journal_octets = scan.as_ref().ok().and_then(|scan| Some(scan.as_ref()?.octets));
+    summary.is_of_a_later_version |= matches!(&scan, Ok(Some(scan)) if scan.is_of_a_later_version);
     summary.journal_damage = match scan {
         Ok(Some(scan)) if scan.unreadable > 0 => Some(format!("{} of its lines cannot be read", scan.unreadable)),
         Ok(_) if !summary.gaps.is_empty() => Some("it does not continue the export".to_owned()),

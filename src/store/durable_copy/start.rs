@@ -88,10 +88,8 @@ impl DurableCopy {
     }
 
     fn open_both(&mut self) -> Result<Found, StoreError> {
-        let data_dir = &self.data_dir;
-        data_dir.settle().map_err(StoreError::of("write in", data_dir.path()))?;
         let Ready { database, state, found, summary, is_text_current } =
-            opening::open(data_dir, &self.meter, &self.health)?;
+            opening::open(&self.data_dir, &self.meter, &self.health)?;
         let running = Running::from_millis(self.state.running.max(state.running));
         self.database = Some(database);
         self.state = State { running: running.millis(), ..state };

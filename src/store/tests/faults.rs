@@ -7,31 +7,36 @@ use super::*;
 /// Number of faults in the short run. `NAKODO_FAULTS=3000` selects a long run.
 const FAULTS: u32 = 300;
 
-/// A fault in a file.
-type Fault = fn(&Path, &mut fastrand::Rng);
+/// The part of a file that a fault hits.
+const PARTS: [&str; 3] = ["begin", "middle", "end"];
 
-const KINDS: [(&str, Fault); 9] = [
-    ("one bit flipped", |path, rng| {
+/// A fault in a file, at an offset.
+type Fault = fn(&Path, u64, &mut fastrand::Rng);
+
+/// The kinds of faults, and whether they have an offset.
+const KINDS: [(&str, bool, Fault); 9] = [
+    ("one bit flipped", true, |path, at, rng| {
         let mut bytes = fs::read(path).expect("a file");
-        let at = rng.usize(..bytes.len());
-        bytes[at] ^= 1 << rng.u8(..8);
+        bytes[at as usize] ^= 1 << rng.u8(..8);
         fs::write(path, bytes).expect("written");
     }),
-    ("cut short", |path, rng| cut(path, rng.u64(..length(path)))),
-    ("a sector of zeros", |path, rng| fill_sector(path, rng, |_| 0)),
-    ("a sector of ones", |path, rng| fill_sector(path, rng, |_| 0xff)),
-    ("a sector of garbage", |path, rng| fill_sector(path, rng, |rng| rng.u8(..))),
-    ("all of it garbage", |path, rng| overwrite(path, 0, length(path), rng.u64(..))),
-    ("missing", |path, _| fs::remove_file(path).expect("removed")),
-    ("a folder", |path, _| fs::remove_file(path).and_then(|()| fs::create_dir(path)).expect("a folder")),
-    ("a link", |path, _| {
+    ("cut short", true, |path, at, _| cut(path, at)),
+    ("a sector of zeros", true, |path, at, rng| fill_sector(path, at, rng, |_| 0)),
+    ("a sector of ones", true, |path, at, rng| fill_sector(path, at, rng, |_| 0xff)),
+    ("a sector of garbage", true, |path, at, rng| fill_sector(path, at, rng, |rng| rng.u8(..))),
+    ("all of it garbage", false, |path, _, rng| overwrite(path, 0, length(path), rng.u64(..))),
+    ("missing", false, |path, _, _| fs::remove_file(path).expect("removed")),
+    ("a folder", false, |path, _, _| {
+        fs::remove_file(path).and_then(|()| fs::create_dir(path)).expect("a folder");
+    }),
+    ("a link", false, |path, _, _| {
         fs::remove_file(path).and_then(|()| symlink("/dev/null", path)).expect("a link");
     }),
 ];
 
-/// Overwrite one of the 512-byte sectors of a file.
-fn fill_sector(path: &Path, rng: &mut fastrand::Rng, byte: fn(&mut fastrand::Rng) -> u8) {
-    let at = rng.u64(..length(path).div_ceil(512)) * 512;
+/// Overwrite the 512-byte sector of a file at an offset.
+fn fill_sector(path: &Path, at: u64, rng: &mut fastrand::Rng, byte: fn(&mut fastrand::Rng) -> u8) {
+    let at = at / 512 * 512;
     let bytes: Vec<u8> = (at..length(path).min(at + 512)).map(|_| byte(rng)).collect();
     File::options().write(true).open(path).and_then(|file| file.write_all_at(&bytes, at)).expect("written");
 }
@@ -78,10 +83,11 @@ fn one_fault_in_any_file_loses_nothing() {
     );
     let faults = std::env::var("NAKODO_FAULTS").map_or(FAULTS, |faults| faults.parse().expect("a number"));
     let mut rng = fastrand::Rng::with_seed(14);
-    let mut table = std::collections::BTreeMap::<(String, &str), [u32; 3]>::new();
+    let mut table = std::collections::BTreeMap::<(String, &str, &str), [u32; 4]>::new();
     for fault in 0..faults {
         let file = &files[fault as usize % files.len()];
-        let (kind, damage) = KINDS[fault as usize / files.len() % KINDS.len()];
+        let (kind, has_offset, damage) = KINDS[fault as usize / files.len() % KINDS.len()];
+        let part = rng.usize(..PARTS.len());
         let context = format!("fault {fault}, {}: {kind}", file.display());
         let dir = TempDir::new();
         copy(intact.path(), dir.path());
@@ -89,7 +95,8 @@ fn one_fault_in_any_file_loses_nothing() {
         if length(&path) == 0 && !matches!(kind, "missing" | "a folder") {
             continue;
         }
-        damage(&path, &mut rng);
+        let third = length(&path) / PARTS.len() as u64;
+        damage(&path, part as u64 * third + rng.u64(..third.max(1)), &mut rng);
         if file.ends_with("lock") && matches!(kind, "a folder" | "a link") {
             let refused = Store::open(dir.path()).expect_err("the lock is unusable").to_string();
             assert!(refused.contains("/lock: "), "{context}: {refused}");
@@ -97,19 +104,23 @@ fn one_fault_in_any_file_loses_nothing() {
         }
         let (panics, is_reported) = start(&dir, &context);
         let again = open(&dir);
-        assert_eq!(sorted(again.entries), expected, "{context}");
+        let found = sorted(again.entries);
+        let lost = expected.iter().filter(|entry| !found.contains(entry)).count() as u32;
+        assert_eq!(found, expected, "{context}");
         assert_eq!(again.store.health().recovered, None, "{context}: both copies are whole again");
         let name =
             if file.to_string_lossy().contains("snap.") { "whitelist/snap".into() } else { file.display().to_string() };
-        let row = table.entry((name, kind)).or_default();
-        row[0] += 1;
-        row[1] += u32::from(is_reported);
-        row[2] += panics;
+        let row = table.entry((name, kind, if has_offset { PARTS[part] } else { "all" })).or_default();
+        for (sum, more) in row.iter_mut().zip([1, u32::from(is_reported), panics, lost]) {
+            *sum += more;
+        }
     }
-    println!("{:20} {:20} tries  reported  panics  lost", "file", "fault");
-    for ((file, kind), [tries, reported, panics]) in table {
-        println!("{file:20} {kind:20} {tries:5}  {reported:8}  {panics:6}     0");
+    println!("{:18} {:20} {:6} tries  reported  panics  lost", "file", "fault", "part");
+    for ((file, kind, part), [tries, reported, panics, lost]) in &table {
+        println!("{file:18} {kind:20} {part:6} {tries:5}  {reported:8}  {panics:6} {lost:5}");
     }
+    let sum = |column: usize| table.values().map(|row| row[column]).sum::<u32>();
+    println!("{} faults, {} reported, {} panics of the library: {} entries lost", sum(0), sum(1), sum(2), sum(3));
 }
 
 fn recovered(opened: &Opened) -> String {
@@ -197,4 +208,45 @@ fn a_list_from_a_person_makes_nobody_idle() {
     fs::write(dir.file("whitelist.export"), "running=99999999 changes=3\n192.0.2.7 last-seen=5\n").expect("written");
     let opened = open(&dir);
     assert_eq!((opened.entries.len(), opened.running), (1, Running::from_seconds(5)));
+}
+
+/// Return the content of every file below a directory.
+fn contents(dir: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = std::collections::BTreeMap::new();
+    for entry in fs::read_dir(dir).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else {
+            found.insert(path.clone(), fs::read(&path).expect("a file"));
+        }
+    }
+    found
+}
+
+#[test]
+fn the_data_of_a_later_version_is_refused_and_stays_unchanged() {
+    let append = |path: PathBuf| {
+        let mut line = "format=2 and its words".to_owned();
+        super::checked_line::seal(&mut line);
+        let text = fs::read_to_string(&path).expect("text") + &line;
+        fs::write(path, text).expect("written");
+    };
+    let later_conf = |path: PathBuf| {
+        let text = b"segment_size: 65536\nuse_compression: false\nversion: 1.0\n";
+        fs::write(path, [&text[..], &crc32fast::hash(text).to_le_bytes()].concat()).expect("written");
+    };
+    let changes: [(&str, &dyn Fn(PathBuf)); 3] =
+        [("whitelist.export", &append), ("whitelist.journal", &append), ("whitelist/conf", &later_conf)];
+    for (file, change) in changes {
+        let (dir, _) = intact();
+        change(dir.file(file));
+        let before = contents(dir.path());
+        let refused = Store::open(dir.path()).expect_err(file).to_string();
+        assert!(
+            refused.ends_with("a later version of nakodo wrote it; use that version, or move the data away"),
+            "{file}: {refused}"
+        );
+        assert_eq!(contents(dir.path()), before, "{file}");
+    }
 }

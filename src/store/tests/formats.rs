@@ -1,0 +1,58 @@
+//! Data directories of every format since 0.1.0, in `tests/data`, each with the list that it has in `expected`:
+//!
+//! | directory | format |
+//! |---|---|
+//! | `database` | the database, and an export of an earlier time without checksums |
+//! | `two-copies` | the database, and the second copy: an export and a journal with checksums |
+
+use super::*;
+
+/// Copy the data directory of a format, and return the copy and the lines of its list.
+fn of_format(name: &str) -> (TempDir, Vec<String>) {
+    let (dir, original) = (TempDir::new(), Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name));
+    copy(&original, dir.path());
+    let expected = fs::read_to_string(dir.file("expected")).expect("text");
+    (dir, expected.lines().map(String::from).collect())
+}
+
+/// Open a data directory, and return the lines of its list.
+fn lines(dir: &TempDir) -> Vec<String> {
+    let opened = open(dir);
+    let mut lines: Vec<String> = opened
+        .entries
+        .iter()
+        .map(|entry| {
+            let mut line = String::new();
+            export::write_entry(&mut line, entry).expect("memory");
+            line
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn the_data_of_every_format_opens_without_loss() {
+    for name in ["database", "two-copies"] {
+        let (dir, expected) = of_format(name);
+        for start in 0..3 {
+            assert_eq!(lines(&dir), expected, "{name}, start {start}");
+            assert_eq!(open(&dir).store.health().recovered, None, "{name}, start {start}");
+        }
+        // The start has made a second copy of the first format too.
+        fs::remove_dir_all(dir.file("whitelist")).expect("removed");
+        assert_eq!(lines(&dir), expected, "{name}, from the text");
+    }
+}
+
+#[test]
+fn each_copy_of_the_second_format_is_enough() {
+    let (dir, expected) = of_format("two-copies");
+    fs::remove_dir_all(dir.file("whitelist")).expect("removed");
+    assert_eq!(lines(&dir), expected);
+    let (dir, expected) = of_format("two-copies");
+    fs::remove_file(dir.file("whitelist.export"))
+        .and_then(|()| fs::remove_file(dir.file("whitelist.journal")))
+        .expect("removed");
+    assert_eq!(lines(&dir), expected);
+}
