@@ -128,7 +128,7 @@
 //! | beside the code | `src/**` | one concept, in tables and both directions; the pool against a slow twin |
 //! | the core through bytes | `tests/rules.rs`, `random_bytes.rs`, `allocations.rs` | the rules; no panic, no allocation |
 //! | simulated clients | `tests/simulated_clients.rs` | days on a bad network, each reply against a model |
-//! | the binary | `tests/command_line.rs`, `daemon.rs`, `failing_disk.rs`, `kills.rs` | output, exit codes, signals, `kill -9`, bad disks |
+//! | the binary | `tests/command_line.rs`, `daemon.rs`, `failing_disk.rs`, `kills.rs`, `check_data.rs` | output, exit codes, signals, `kill -9`, bad disks |
 //! | real sockets | `tests/sockets.rs`, `socket_allocations.rs` | slow, greedy and garbled clients; floods; no allocation |
 //! | the shape | `tests/layering.rs`, `architecture.rs` | purity, arrows, lengths of functions and files, the walks of the documents |
 //! | real clients | `tests/real-clients` | aria2 and transmission move a file |

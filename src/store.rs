@@ -18,9 +18,11 @@
 
 mod build;
 mod checked_line;
+mod checking;
 mod conf;
 mod data_dir;
 mod database;
+mod digest;
 mod durable_copy;
 mod export;
 mod health;
@@ -48,6 +50,7 @@ use smol::lock::Mutex;
 
 use crate::access::{Entry, Seen};
 use crate::clock::Running;
+pub use checking::{Checked, check_database, check_text, remove_copy};
 use data_dir::DataDir;
 use database::Meter;
 use durable_copy::DurableCopy;

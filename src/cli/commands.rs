@@ -10,6 +10,7 @@ pub(super) enum Name {
     Until,
     Permanent,
     Json,
+    Data,
     Config,
     DataDir,
     Help,
@@ -91,6 +92,14 @@ pub(super) const FLAGS: &[Flag] = &[
         replaces: None,
     },
     Flag {
+        id: Name::Data,
+        name: "--data",
+        value: "",
+        repeatable: false,
+        meaning: "also check both copies of the whitelist, without changing them",
+        replaces: None,
+    },
+    Flag {
         id: Name::Config,
         name: "--config",
         value: "FILE",
@@ -165,8 +174,9 @@ pub(super) const VERBS: &[Verb] = &[
         name: "check",
         operand: "",
         summary: "read the configuration and print the resulting settings",
-        details: "Exits with code 78 and a message of one line if the configuration is wrong.",
-        flags: &[Name::Listen, Name::Memory],
+        details: "Exits with code 78 and a message of one line if the configuration is wrong, and with code 65 if \
+                  --data finds damage.",
+        flags: &[Name::Listen, Name::Memory, Name::Data],
     },
     Verb {
         action: Action::Allow,

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 pub use parse::parse;
 
 use crate::client;
-use crate::config::{Source, is_daemons, quote};
+use crate::config::{Config, Source, is_daemons, quote};
 use crate::exit::{self, Failure};
 use crate::run;
 
@@ -23,7 +23,12 @@ pub enum Command {
     /// Run the tracker.
     Serve(Source),
     /// Read the configuration, and print the result.
-    Check(Source),
+    Check {
+        /// Source of the configuration.
+        source: Source,
+        /// Whether to check the data directory too.
+        data: bool,
+    },
     /// Send a request to the running tracker.
     Ask(Source, client::Request),
 }
@@ -40,12 +45,33 @@ pub fn run(command: Command) -> ExitCode {
             }
             Err(error) => Failure::new(exit::CONFIG, error).report(),
         },
-        Command::Check(source) => match source.load() {
-            Ok(loaded) => print(&format!("{}configuration from {}\n", run::check(&loaded.config), loaded.origin)),
+        Command::Check { source, data } => match source.load() {
+            Ok(loaded) => {
+                let text = format!("{}configuration from {}\n", run::check(&loaded.config), loaded.origin);
+                if data { check_data(&loaded.config, text) } else { print(&text) }
+            }
             Err(error) => Failure::new(exit::CONFIG, error).report(),
         },
         Command::Ask(source, request) => ask(&source, &request),
     }
+}
+
+/// Print `text`, and check the data directory.
+fn check_data(config: &Config, text: String) -> ExitCode {
+    let mut is_damaged = false;
+    print(&text);
+    // Each part is printed at once: the next may fail.
+    for part in run::check_data(config) {
+        match part {
+            Ok(part) => {
+                is_damaged |= part.is_damaged;
+                let lines: String = part.lines.iter().map(|line| format!("{line}\n")).collect();
+                print(&lines);
+            }
+            Err(failure) => return failure.report(),
+        }
+    }
+    ExitCode::from(if is_damaged { exit::DATAERR } else { exit::OK })
 }
 
 fn ask(source: &Source, request: &client::Request) -> ExitCode {

@@ -61,7 +61,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, M
     let json = given.has(Name::Json);
     match verb.action {
         Action::Serve => Ok(Command::Serve(source)),
-        Action::Check => Ok(Command::Check(source)),
+        Action::Check => Ok(Command::Check { source, data: given.has(Name::Data) }),
         Action::Allow => Ok(Command::Ask(source, Request::Allow(allow(&given, operands)?))),
         Action::Revoke => Ok(Command::Ask(source, Request::Revoke(revoke(&given, operands)?))),
         Action::List => Ok(Command::Ask(source, Request::List { json })),

@@ -50,7 +50,11 @@ fn valid_command_lines_are_parsed() {
             "serve --config f --data-dir d --listen 127.0.0.1:0 --memory 1MiB --listen [::1]:0",
             Command::Serve(all.clone()),
         ),
-        ("check --config f --data-dir d --listen 127.0.0.1:0 --memory 1MiB --listen [::1]:0", Command::Check(all)),
+        (
+            "check --config f --data-dir d --listen 127.0.0.1:0 --memory 1MiB --listen [::1]:0",
+            Command::Check { source: all, data: false },
+        ),
+        ("check --data", Command::Check { source: Source::default(), data: true }),
         ("list", Command::Ask(Source::default(), Request::List { json: false })),
         ("list --json --config /home/n.toml", Command::Ask(home(), Request::List { json: true })),
         ("--config /home/n.toml status", Command::Ask(home(), Request::Status { json: false })),

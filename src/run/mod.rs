@@ -40,7 +40,7 @@ use nix::sys::stat::{Mode, umask};
 use smol::LocalExecutor;
 use smol::stream::StreamExt;
 
-pub use report::check;
+pub use report::{check, check_data};
 
 use crate::config::{Config, Source, is_writable};
 use crate::exit::{self, Failure};

@@ -3,15 +3,37 @@
 use core::fmt::Write;
 
 use super::{housekeeping, interfaces};
-use crate::config::Config;
 use crate::config::units::brief_octets;
+use crate::config::{Config, is_daemons};
+use crate::exit::{self, Failure};
 use crate::net::http::CONNECTION_OCTETS;
 use crate::net::udp;
+use crate::store::{self, Checked};
 use crate::tracker::{Capacity, WHITELIST_ENTRY_OCTETS};
 
 /// Memory of the running program itself, the database included: measured as the RSS of an idle tracker minus the parts
 /// below (`benches/memory.rs`), and rounded up.
 const PROGRAM_OCTETS: u64 = 6 << 20;
+
+/// Check the data directory, without a change of it: first the text copy, then the database.
+pub fn check_data(config: &Config) -> impl Iterator<Item = Result<Checked, Failure>> {
+    // A panic of the library is damage.
+    std::panic::set_hook(Box::new(|_| {
+        store::remove_copy();
+        let message = "the database is damaged: its library panicked on it; the next start uses the text copy";
+        let _ = Failure::new(exit::DATAERR, message).report();
+        std::process::exit(exit::DATAERR.into());
+    }));
+    let data_dir = config.paths(is_daemons).data_dir;
+    let head = Checked { lines: vec![format!("data in {}", data_dir.display())], is_damaged: false };
+    let path = data_dir.clone();
+    let text = core::iter::once_with(move || Ok(store::check_text(&path)));
+    let database = core::iter::once_with(move || {
+        store::check_database(&data_dir)
+            .map_err(|error| Failure::new(exit::IOERR, format_args!("cannot copy the database for the check: {error}")))
+    });
+    core::iter::once(Ok(head)).chain(text).chain(database)
+}
 
 /// Describe a valid configuration.
 pub fn check(config: &Config) -> String {

@@ -237,7 +237,7 @@ impl DataDir {
     }
 
     /// Return the databases that were moved aside with their times or numbers, the oldest first.
-    fn aside(&self) -> Vec<(u64, PathBuf)> {
+    pub(super) fn aside(&self) -> Vec<(u64, PathBuf)> {
         let Ok(names) = fs::read_dir(&self.0) else { return Vec::new() };
         let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix(ASIDE)?.parse::<u64>().ok();
         let mut aside: Vec<_> = names.flatten().filter_map(|name| Some((number(&name.path())?, name.path()))).collect();

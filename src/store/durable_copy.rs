@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::build::{Records, build, record_of, with_records_of};
 use super::data_dir::DataDir;
 use super::database::{Batch, Database, Meter};
+use super::digest::Digest;
 use super::export;
 use super::health::Noted;
 use super::journal::{Change, Journal, Numbered};
@@ -54,6 +55,8 @@ pub(super) struct DurableCopy {
     pub(super) lock: Option<Lock>,
     /// The state, as in the database.
     state: State,
+    /// Digest of the entries in the database, without records of other versions.
+    digest: Digest,
     /// Records of other versions in the database. They stay unchanged.
     unreadable: Records,
     /// Records that the whitelist has no room for.
@@ -65,6 +68,12 @@ pub(super) struct DurableCopy {
     exported_octets: u64,
     meter: Arc<Meter>,
     health: Arc<Noted>,
+}
+
+/// The list after a change: the number of records, and the digest of the entries.
+struct After {
+    entries: u32,
+    digest: Digest,
 }
 
 impl DurableCopy {
@@ -82,30 +91,35 @@ impl DurableCopy {
 
     pub(super) fn put(&mut self, entry: &Entry) -> Result<(), StoreError> {
         let (key, value) = record_of(&self.data_dir, entry)?;
-        let is_new = self.attempt(Outcome::Unchanged, |database| database.get(&key))?.is_none();
+        let replaced = self.attempt(Outcome::Unchanged, |database| database.get(&key))?;
+        let mut after = After { entries: self.state.entries + u32::from(replaced.is_none()), digest: self.digest };
+        after.digest.add(entry);
+        if let Some(replaced) = replaced.and_then(|value| record::entry(&key, &value)) {
+            after.digest.subtract(&replaced);
+        }
         let mut batch = Batch::default();
         batch.insert(&*key, &*value);
-        let entries = self.state.entries + u32::from(is_new);
-        self.change(batch, entries, &[&key], Change::Put(entry.clone()))
+        self.change(batch, after, &[&key], Change::Put(entry.clone()))
     }
 
     pub(super) fn remove(&mut self, keys: &[record::Key]) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         // A key counts once, even if it is listed more than once.
-        let mut removed = BTreeSet::new();
+        let (mut removed, mut digest) = (BTreeSet::new(), self.digest);
         for key in keys {
-            let is_there = self.attempt(Outcome::Unchanged, |database| database.get(key))?.is_some();
-            if is_there && removed.insert(key) {
+            let there = self.attempt(Outcome::Unchanged, |database| database.get(key))?;
+            if let Some(value) = there.filter(|_| removed.insert(key)) {
                 batch.remove(&**key);
+                record::entry(key, &value).iter().for_each(|entry| digest.subtract(entry));
             }
         }
         if removed.is_empty() {
             return Ok(());
         }
-        let entries = self.state.entries.saturating_sub(removed.len() as u32);
+        let after = After { entries: self.state.entries.saturating_sub(removed.len() as u32), digest };
         let prefixes = removed.iter().filter_map(|key| record::prefix_of(key)).collect();
         let removed: Vec<&[u8]> = removed.into_iter().map(|key| &**key).collect();
-        self.change(batch, entries, &removed, Change::Remove(prefixes))
+        self.change(batch, after, &removed, Change::Remove(prefixes))
     }
 
     /// Abandon the database if it is no longer at its place.
@@ -176,31 +190,36 @@ impl DurableCopy {
         let changes = self.state.changes + 2;
         let running = self.state.running.max(running.millis());
         let state = State { running, entries: records.len() as u32, changes };
+        let mut digest = Digest::default();
+        records.iter().filter_map(|(key, value)| record::entry(key, value)).for_each(|entry| digest.add(&entry));
         let (database, failed) = build(&self.data_dir, records.into_iter(), &state, &self.meter)?;
         if let Some(failed) = failed {
             self.data_dir.discard(&failed);
         }
-        (self.database, self.state) = (Some(database), state);
+        (self.database, self.state, self.digest) = (Some(database), state, digest);
         // The journal may have a change that was refused.
         self.renew_text(Running::from_millis(running))?;
         self.health.works_again();
         Ok(())
     }
 
-    /// Make a change of the records with these keys durable in both copies. Afterwards there are `entries` records.
-    fn change(&mut self, batch: Batch, entries: u32, keys: &[&[u8]], change: Change) -> Result<(), StoreError> {
+    /// Make a change of the records with these keys durable in both copies.
+    fn change(&mut self, batch: Batch, after: After, keys: &[&[u8]], change: Change) -> Result<(), StoreError> {
+        let After { entries, digest } = after;
         let state = State { entries, changes: self.state.changes + 1, ..self.state };
         let unreadable = self.unreadable.keys().filter(|key| !keys.contains(&&***key)).count() as u32;
         self.prepare(keys.len())?;
         let journaled = match &mut self.journal {
             Some(journal) => {
-                journal.append(&Numbered { number: state.changes, entries: entries.saturating_sub(unreadable), change })
+                let entries = entries.saturating_sub(unreadable);
+                journal.append(&Numbered { number: state.changes, entries, digest: Some(digest), change })
             }
             None => Err(StoreError::new("write", self.data_dir.journal(), "it could not be started")),
         };
         let octets = self.attempt(Outcome::Unknown, |_| journaled)?;
         self.meter.written.fetch_add(octets, Ordering::Relaxed);
         self.commit(batch, state)?;
+        self.digest = digest;
         for &key in keys {
             self.unreadable.remove(key);
             self.left_out.remove(key);
@@ -282,7 +301,7 @@ impl DurableCopy {
 
     fn export(&mut self, running: Running) -> Result<(), StoreError> {
         let (path, data_dir) = (self.data_dir.export(), self.data_dir.clone());
-        let date = export::Date { running, changes: self.state.changes };
+        let date = export::Date { running, changes: self.state.changes, digest: Some(self.digest) };
         let Some(database) = &self.database else { return Err(self.still_failing()) };
         let count = self.state.entries.saturating_sub(self.unreadable.len() as u32);
         // A record that cannot be read ends the export, and the old file stays: a complete old list is better than half

@@ -2,7 +2,7 @@
 //! [`super::journal`], it is the second copy of the whitelist. A person may write such a list, too.
 //!
 //! ```text
-//! running=864000 changes=12 entries=1 #0b0d7a3c
+//! running=864000 changes=12 entries=1 digest=5b1f0a77 #0b0d7a3c
 //! 192.0.2.7/32 last-seen=860000 added=1793500000 until=1796000000 retire=2592000 user=ann #5f2c1e07
 //! ```
 //! Each line ends with a checksum ([`super::checked_line`]). A list in which no line has one was written by a person or
@@ -18,6 +18,7 @@ use std::io::{self, BufRead, Read as _, Write};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use super::checked_line::{seal, unseal};
+use super::digest::Digest;
 use crate::access::{Entry, Retire, User, prefix};
 use crate::clock::{Running, UnixSeconds};
 
@@ -40,6 +41,8 @@ pub(super) struct Date {
     pub(super) running: Running,
     /// Number of additions and removals of entries.
     pub(super) changes: u64,
+    /// Digest of the list; `None` in older formats.
+    pub(super) digest: Option<Digest>,
 }
 
 /// The result of reading an export.
@@ -91,6 +94,10 @@ pub(super) fn write(
     entries: impl Iterator<Item = io::Result<Entry>>,
 ) -> io::Result<u64> {
     let mut line = format!("running={} changes={} entries={count}", date.running.seconds(), date.changes);
+    if let Some(digest) = date.digest {
+        // A write to a string cannot fail.
+        let _ = write!(line, " digest={digest}");
+    }
     seal(&mut line);
     to.write_all(HEADER.as_bytes())?;
     to.write_all(line.as_bytes())?;
@@ -166,11 +173,15 @@ impl Scan {
 /// Parse the date and the number of entries, which older versions did not write.
 fn parse_date_and_count(text: &str) -> Option<(Date, Option<u32>)> {
     let (running, rest) = text.strip_prefix("running=")?.split_once(" changes=")?;
+    let (rest, digest) = match rest.split_once(" digest=") {
+        Some((rest, digest)) => (rest, Some(Digest::parse(digest)?)),
+        None => (rest, None),
+    };
     let (changes, said) = match rest.split_once(" entries=") {
         Some((changes, said)) => (changes, Some(said.parse().ok()?)),
         None => (rest.trim(), None),
     };
-    Some((Date { running: parse_running(running)?, changes: changes.parse().ok()? }, said))
+    Some((Date { running: parse_running(running)?, changes: changes.parse().ok()?, digest }, said))
 }
 
 /// Longest running time that a text may claim: a hundred years.
@@ -226,12 +237,13 @@ mod tests {
             entry("2001:db8:1:2::", "a b%20=\n#ö", Retire::Never),
             entry("10.0.0.0/8", "", Retire::Default),
         ];
-        let date = Date { running: Running::from_seconds(864_000), changes: 12 };
+        let digest = Some(Digest::of(&entries));
+        let date = Date { running: Running::from_seconds(864_000), changes: 12, digest };
         let mut text = Vec::new();
         let octets = write(&mut text, date, 3, entries.iter().cloned().map(Ok)).expect("memory");
         assert_eq!(octets, text.len() as u64);
         let lines: String = [
-            "running=864000 changes=12 entries=3",
+            "running=864000 changes=12 entries=3 digest=8127235c",
             "192.0.2.7/32 last-seen=860000 added=1793500000 until=1796000000 retire=60 user=ann",
             "2001:db8:1:2::/64 last-seen=0 retire=never user=a%20b%2520=%0A#%C3%B6",
             "10.0.0.0/8 last-seen=0",

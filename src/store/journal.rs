@@ -2,11 +2,11 @@
 //! export before it, it is the second copy of the whitelist.
 //!
 //! ```text
-//! 13 41 put 192.0.2.7/32 last-seen=860000 user=ann #1f0c9a5e
-//! 14 39 remove 192.0.2.7/32 2001:db8:1:2::/64 #7d40c2b1
+//! 13 41 5b1f0a77 put 192.0.2.7/32 last-seen=860000 user=ann #1f0c9a5e
+//! 14 39 90d2e3c8 remove 192.0.2.7/32 2001:db8:1:2::/64 #7d40c2b1
 //! ```
-//! A line has the number of the change, the number of entries after it, the change, and a checksum
-//! ([`super::checked_line`]).
+//! A line has the number of the change, the number of entries after it, their digest ([`super::digest`]; a short-lived
+//! format had none), the change, and a checksum ([`super::checked_line`]).
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -18,6 +18,7 @@ use ipnet::IpNet;
 
 use super::checked_line::{seal, unseal};
 use super::data_dir::DataDir;
+use super::digest::Digest;
 use super::no_links::{self, Identity};
 use super::{StoreError, export};
 use crate::access::{Entry, prefix};
@@ -48,6 +49,8 @@ pub(super) struct Numbered {
     pub(super) number: u64,
     /// Number of entries after the change.
     pub(super) entries: u32,
+    /// Digest of the list after the change; `None` if the line has none.
+    pub(super) digest: Option<Digest>,
     pub(super) change: Change,
 }
 
@@ -55,6 +58,7 @@ impl Numbered {
     fn line(&self) -> String {
         let mut line = format!("{} {} ", self.number, self.entries);
         // A write to a string cannot fail.
+        let _ = self.digest.map_or(Ok(()), |digest| write!(line, "{digest} "));
         let _ = match &self.change {
             Change::Put(entry) => line.write_str("put ").and_then(|()| export::write_entry(&mut line, entry)),
             Change::Remove(prefixes) => {
@@ -67,16 +71,19 @@ impl Numbered {
 
     /// Parse a line without its checksum.
     fn parse(line: &str) -> Option<Self> {
-        let mut parts = line.splitn(4, ' ');
-        let (number, entries) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-        let change = match (parts.next()?, parts.next()?) {
+        let (number, rest) = line.split_once(' ')?;
+        let (entries, rest) = rest.split_once(' ')?;
+        let (number, entries) = (number.parse().ok()?, entries.parse().ok()?);
+        let (first, after_first) = rest.split_once(' ')?;
+        let digest = Digest::parse(first);
+        let change = match (if digest.is_some() { after_first } else { rest }).split_once(' ')? {
             ("put", entry) => Change::Put(export::parse_entry(entry)?),
             ("remove", prefixes) => {
                 Change::Remove(prefixes.split(' ').map(|text| prefix::parse(text).ok()).collect::<Option<_>>()?)
             }
             _ => return None,
         };
-        Some(Self { number, entries, change })
+        Some(Self { number, entries, digest, change })
     }
 }
 
@@ -195,7 +202,7 @@ mod tests {
         [(1, Change::Put(v4.clone())), (2, Change::Put(v6.clone())), (0, Change::Remove(vec![v4.prefix, v6.prefix]))]
             .into_iter()
             .zip(7..)
-            .map(|((entries, change), number)| Numbered { number, entries, change })
+            .map(|((entries, change), number)| Numbered { number, entries, digest: Some(Digest::default()), change })
             .collect()
     }
 
@@ -220,8 +227,8 @@ mod tests {
         let (_dir, data_dir) = written();
         let text = fs::read_to_string(data_dir.journal()).expect("text");
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[1].starts_with("7 1 put 192.0.2.7/32 last-seen=0 #"), "{text}");
-        assert!(lines[3].starts_with("9 0 remove 192.0.2.7/32 2001:db8:1:2::/64 #"), "{text}");
+        assert!(lines[1].starts_with("7 1 00000000 put 192.0.2.7/32 last-seen=0 #"), "{text}");
+        assert!(lines[3].starts_with("9 0 00000000 remove 192.0.2.7/32 2001:db8:1:2::/64 #"), "{text}");
         let (scan, found) = read_all(&data_dir);
         assert_eq!((scan, found), (Scan { octets: text.len() as u64, ..Scan::default() }, changes()));
     }

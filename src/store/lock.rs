@@ -14,6 +14,12 @@ use super::no_links::{self, Identity};
 #[derive(Debug)]
 pub(super) struct Lock(Flock<File>);
 
+/// Return whether a tracker has locked the directory.
+pub(super) fn is_taken(data_dir: &DataDir) -> bool {
+    let locked = no_links::open(&data_dir.lock()).map(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock));
+    matches!(locked, Ok(Err((_, Errno::EWOULDBLOCK))))
+}
+
 /// The reason why a data directory cannot be locked.
 #[derive(Debug)]
 pub(super) enum LockError {

@@ -89,14 +89,17 @@ impl Opening<'_> {
                 if state.changes + 1 == summary.changes && !summary.is_damaged() && !found.unreadable_state =>
             {
                 let state = self.catch_up(&database, state, &mut found)?;
-                Ok(Ready { database, state, found, summary, is_text_current: true })
+                let is_text_current = summary.has(&found);
+                Ok(Ready { database, state, found, summary, is_text_current })
             }
             Condition::Whole(state) if state.changes >= summary.changes || found.unreadable_state => {
                 let entries = state.entries - found.unreadable.len() as u32;
-                let is_same = (state.changes, entries) == (summary.changes, summary.entries);
+                let is_same = state.changes == summary.changes && summary.has(&found);
                 let is_text_current = is_same && !summary.is_damaged() && !found.unreadable_state;
                 if summary.is_damaged() {
                     self.keep_text_aside(&summary.damage(), entries)?;
+                } else if summary.is_kept_up() && summary.changes == state.changes && !is_same {
+                    self.keep_text_aside("its list is another one", entries)?;
                 } else if summary.is_kept_up() && summary.changes < state.changes {
                     let how = format!("it ends with change {}, the database with {}", summary.changes, state.changes);
                     self.keep_text_aside(&how, entries)?;
@@ -206,7 +209,7 @@ fn by_prefix(entries: impl Iterator<Item = Entry>) -> BTreeMap<IpNet, Entry> {
 /// - A database that has lost only its end is complete up to its last change: the later changes follow from the journal.
 /// - Otherwise the export and the journal are the list, if they are whole.
 /// - Otherwise the entries of all are kept, except those that a later change in the journal removes.
-fn merge(found: &mut Found, text: TextCopy) -> Option<String> {
+pub(super) fn merge(found: &mut Found, text: TextCopy) -> Option<String> {
     let TextCopy { summary, exported, changes } = text;
     let (in_database, database_ends) = (found.entries.len(), found.changes);
     let last = summary.changes.max(database_ends);

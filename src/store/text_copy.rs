@@ -6,8 +6,10 @@ use std::io::{self, BufReader};
 use ipnet::IpNet;
 
 use super::data_dir::DataDir;
+use super::digest::Digest;
 use super::export;
 use super::journal::{self, Change, Numbered};
+use super::load::Found;
 use super::no_links;
 use crate::access::Entry;
 
@@ -24,6 +26,8 @@ pub(super) struct Summary {
     pub(super) changes: u64,
     /// Number of entries after that change.
     pub(super) entries: u32,
+    /// Digest of the list after that change, if the files have one.
+    pub(super) digest: Option<Digest>,
     /// Length in bytes of the readable journal; `None` without one.
     pub(super) journal_octets: Option<u64>,
     /// Whether only lines with a checksum count: the export is neither from a person nor from a version without a
@@ -60,6 +64,12 @@ impl Summary {
         damage.collect::<Vec<_>>().join("; ")
     }
 
+    /// Return whether the list has the same entries as `found`, by their number and digest.
+    pub(super) fn has(&self, found: &Found) -> bool {
+        let is_same = self.digest.is_none_or(|digest| digest == Digest::of(&found.entries));
+        is_same && self.entries == found.entries.len() as u32
+    }
+
     /// Return the numbers of the changes after `number` that are in neither file.
     pub(super) fn missing_after(&self, number: u64) -> Vec<(u64, u64)> {
         let gaps = self.gaps.iter().filter(|(_, last)| *last > number);
@@ -79,7 +89,7 @@ impl Summary {
                 described.1 = last;
             }
         }
-        (self.changes, self.entries) = (change.number, change.entries);
+        (self.changes, self.entries, self.digest) = (change.number, change.entries, change.digest);
         true
     }
 }
@@ -129,6 +139,7 @@ fn read(data_dir: &DataDir, each_entry: impl FnMut(Entry, bool), mut each_change
     }) {
         Ok(scan) => {
             (summary.exported, summary.changes, summary.entries) = (scan.date, scan.date.changes, scan.entries());
+            summary.digest = scan.date.digest;
             summary.export_damage = scan.damage();
             summary.is_sealed = !scan.accepts_plain();
             summary.is_of_a_later_version = scan.is_of_a_later_version;

@@ -6,6 +6,7 @@ use super::super::StoreError;
 use super::super::build::Records;
 use super::super::data_dir::DataDir;
 use super::super::database::Meter;
+use super::super::digest::Digest;
 use super::super::export;
 use super::super::health::Noted;
 use super::super::journal::Journal;
@@ -77,6 +78,7 @@ impl DurableCopy {
             data_dir: data_dir.clone(),
             lock: None,
             state: State::default(),
+            digest: Digest::default(),
             unreadable: Records::new(),
             left_out: Records::new(),
             opened_at: Running::default(),
@@ -92,6 +94,7 @@ impl DurableCopy {
             opening::open(&self.data_dir, &self.meter, &self.health)?;
         let running = Running::from_millis(self.state.running.max(state.running));
         self.database = Some(database);
+        self.digest = Digest::of(&found.entries);
         self.state = State { running: running.millis(), ..state };
         self.unreadable = found.unreadable.iter().cloned().collect();
         (self.exported, self.exported_octets) = (summary.exported, summary.export_octets);

@@ -134,7 +134,7 @@ fn journal(dir: &TempDir, change: journal::Change, entries: u32) {
     let scan = journal::read(&data_dir.journal(), |change| number = change.number).expect("a journal");
     let octets = scan.expect("a journal").octets;
     let mut journal = journal::Journal::continued(&data_dir, octets).expect("a journal");
-    journal.append(&journal::Numbered { number: number + 1, entries, change }).expect("written");
+    journal.append(&journal::Numbered { number: number + 1, entries, digest: None, change }).expect("written");
 }
 
 #[test]
@@ -151,6 +151,23 @@ fn a_change_that_is_only_in_the_journal_is_made_in_the_database() {
     let opened = open(&dir);
     assert_eq!((recovered(&opened).as_str(), opened.entries.len()), ("", 68));
     put(&opened.store, &numbered(82));
+}
+
+#[test]
+fn a_text_copy_with_another_list_is_made_anew_and_reported() {
+    let (dir, entries) = intact();
+    let text = fs::read_to_string(dir.file("whitelist.journal")).expect("a journal");
+    let (earlier, last) = text.trim_end().rsplit_once('\n').expect("lines");
+    let last = super::checked_line::unseal(last).expect("a checksum");
+    let digest = last.split(' ').nth(2).expect("a digest");
+    let mut other = last.replacen(digest, "12345678", 1);
+    super::checked_line::seal(&mut other);
+    fs::write(dir.file("whitelist.journal"), format!("{earlier}\n{other}")).expect("written");
+    let opened = open(&dir);
+    assert!(recovered(&opened).contains("its list is another one"), "{}", recovered(&opened));
+    assert_eq!(sorted(opened.entries), entries);
+    drop(opened.store);
+    assert_eq!(recovered(&open(&dir)), "");
 }
 
 #[test]
