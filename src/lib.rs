@@ -132,7 +132,7 @@
 //! | real sockets | `tests/sockets.rs`, `socket_allocations.rs` | slow, greedy and garbled clients; floods; no allocation |
 //! | the shape | `tests/layering.rs`, `architecture.rs` | purity, arrows, lengths of functions and files, the walks of the documents |
 //! | real clients | `tests/real-clients` | aria2 and transmission move a file |
-//! | boards | `tests/board` | emulated ARM boards, and power cuts |
+//! | boards | `tests/board`, `board-power-cuts` | emulated ARM boards; power cuts at any write to an ext4 or f2fs disk |
 //! | sides | `tests/sides`, `sides-clients` | clients of every side, family and setting, in network namespaces |
 //! | power cuts | `tests/power-cuts` | states that a disk could have after a cut, between any two writes |
 //! | full disks | `tests/full-disk` | a tmpfs and an ext4 that run full |

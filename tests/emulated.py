@@ -11,7 +11,8 @@ BUILT = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target")).resolve
 CACHE = BUILT / "boards"
 # Kernel modules in load order; some of them are built into some kernels.
 MODULES = """virtio_ring virtio failover net_failover virtio_mmio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci
-             virtio_blk virtio_net crc16 crc32c_generic mbcache jbd2 ext4""".split()
+             virtio_blk virtio_net crc16 crc32_generic crc32c_generic mbcache jbd2 ext4 lz4_compress
+             lz4hc_compress zstd_compress f2fs""".split()
 TROUBLE = (Failed, OSError, ValueError)  # the last two: a client got no answer, or a wrong one
 
 
@@ -30,7 +31,8 @@ class Kind:
 def fetch_system(kind):
     """Return the folder with kernel, modules and busybox; get them from Debian's packages the first time."""
     cache = CACHE / kind.arch
-    if not (cache / "complete").exists():
+    complete = cache / "complete"
+    if not complete.exists() or complete.read_text() != " ".join(MODULES):
         shutil.rmtree(cache, ignore_errors=True)
         (cache / "modules").mkdir(parents=True)
         with tempfile.TemporaryDirectory() as unpacked:
@@ -44,7 +46,7 @@ def fetch_system(kind):
             for name in order:
                 shutil.copy(found[name], cache / "modules")
             (cache / "modules/order").write_text("\n".join(order) + "\n")
-        (cache / "complete").touch()
+        complete.write_text(" ".join(MODULES))
     return cache
 
 
@@ -68,12 +70,15 @@ def pack_ram_disk(root):
 class Emulated:
     """A running machine. `run` types a line on its console and returns the output. Port 6969 is forwarded."""
 
-    def __init__(self, kind, system, ram_disk, command_line, drives, **process):
-        """`drives`: {name: options of the image}."""
+    def __init__(self, kind, system, ram_disk, command_line, drives, blockdevs=(), **process):
+        """`drives`: {name: options of the image}. `blockdevs`: [(name, options of `-blockdev`)]."""
         self.port, self.unread, self.seen = free_port(), b"", b""
         forwards = ",".join(f"hostfwd={p}:127.0.0.1:{self.port}-:6969" for p in ("tcp", "udp"))
         attached = [word for name, options in drives.items() for word in (
-            "-drive", f"format=raw,if=none,id={name},{options}", "-device", f"virtio-blk-{kind.bus},drive={name}")]
+            "-drive", f"format=raw,if=none,id={name},{options}",
+            "-device", f"virtio-blk-{kind.bus},drive={name},serial={name}")]
+        attached += [word for name, options in blockdevs for word in (
+            "-blockdev", f"node-name={name},{options}", "-device", f"virtio-blk-{kind.bus},drive={name}")]
         self.emulator = subprocess.Popen([
             *kind.emulator, "-m", f"{kind.megabytes}M", "-rtc", f"base={kind.clock}", "-no-reboot",
             "-display", "none", "-monitor", "none", "-serial", "stdio", "-kernel", system / "vmlinuz",
