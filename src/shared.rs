@@ -55,8 +55,8 @@ impl Shared {
     ///
     /// # Errors
     /// When the store cannot keep the entries for which the whitelist has no room.
-    pub async fn load(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
-        loading::load(&self.tracker, &self.store, entries).await
+    pub fn load(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        loading::load(&mut self.tracker.borrow_mut(), &self.store, entries)
     }
 
     /// Write the whole whitelist to a new database after a disk failure; do nothing while the disk works. If the disk
@@ -70,7 +70,7 @@ impl Shared {
         }
         let entries = self.tracker.borrow().whitelisted().entries().cloned().collect();
         match self.store.rebuild(self.now(), entries).await? {
-            Some(found) => self.load(found).await,
+            Some(found) => self.load(found),
             None => Ok(()),
         }
     }

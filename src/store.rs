@@ -27,6 +27,7 @@ mod durable_copy;
 mod export;
 mod health;
 mod journal;
+mod list;
 mod load;
 mod lock;
 mod no_links;
@@ -41,8 +42,8 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use ipnet::IpNet;
 use rustix::process::setpriority_process;
@@ -243,12 +244,12 @@ impl Store {
     }
 
     /// Keep entries on the disk that the whitelist in memory has no room for, also through a [`Self::rebuild`]. Call it
-    /// after opening.
+    /// after opening. It blocks while a change is written.
     ///
     /// # Errors
     /// When an entry cannot be written as a record.
-    pub async fn keep(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
-        self.work(move |disk| disk.keep(&entries)).await
+    pub fn keep(&self, entries: &[Entry]) -> Result<(), StoreError> {
+        self.disk.lock_blocking().keep(entries)
     }
 
     /// Write an entry, in place of one with the same prefix. It is durable when this returns.
@@ -332,15 +333,28 @@ impl Store {
         self.disk.lock_blocking().break_log();
     }
 
-    /// Do one piece of work at a time, off the tracker's thread. The lock moves into the work, so that even if the
-    /// caller is dropped meanwhile, only one thread works on the database.
+    /// Do one piece of work at a time, off the tracker's thread.
     async fn work<T: Send + 'static>(&self, work: impl FnOnce(&mut DurableCopy) -> T + Send + 'static) -> T {
+        let result = Arc::new(std::sync::Mutex::new(None));
+        let to = Arc::clone(&result);
+        self.run(Box::new(move |disk| {
+            let done = work(disk);
+            *to.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
+        }))
+        .await;
+        let done = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        done.unwrap_or_else(|| unreachable!("the work was done"))
+    }
+
+    /// Run boxed work, so that the binary has the code of the thread pool once and not for each kind of work. The lock
+    /// moves into the work, so that even if the caller is dropped meanwhile, only one thread works on the database.
+    async fn run(&self, work: Box<dyn FnOnce(&mut DurableCopy) + Send>) {
         let mut disk = self.disk.lock_arc().await;
         smol::unblock(move || {
             yield_to_the_tracker();
-            work(&mut disk)
+            work(&mut disk);
         })
-        .await
+        .await;
     }
 }
 

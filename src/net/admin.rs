@@ -15,6 +15,7 @@ mod token;
 use core::fmt;
 use core::future::Future;
 use core::net::SocketAddr;
+use core::pin::Pin;
 use core::time::Duration;
 use std::io;
 use std::path::Path;
@@ -80,8 +81,10 @@ impl UnixServer {
 
     /// Serve until dropped.
     pub async fn serve(self, shared: Rc<Shared>) {
-        let accept = async || self.listener.accept().await.map(|(stream, _)| stream);
-        serve(accept, "the control socket", &shared, None, self.limits).await;
+        let accept = || -> Accepting<'_> {
+            Box::pin(async { self.listener.accept().await.map(|(stream, _)| Box::new(stream) as Connection) })
+        };
+        serve(&accept, "the control socket", &shared, None, self.limits).await;
     }
 }
 
@@ -139,16 +142,29 @@ impl TcpServer {
 
     /// Serve until dropped.
     pub async fn serve(self, shared: Rc<Shared>) {
-        let accept = async || self.listener.accept().await.map(|(stream, _)| stream);
-        serve(accept, "admin.listen", &shared, Some(&self.token), self.limits).await;
+        let accept = || -> Accepting<'_> {
+            Box::pin(async { self.listener.accept().await.map(|(stream, _)| Box::new(stream) as Connection) })
+        };
+        serve(&accept, "admin.listen", &shared, Some(&self.token), self.limits).await;
     }
 }
+
+/// A connection of either kind. It is boxed, so that the binary has the code of the API once and not for each kind.
+pub(super) type Connection = Box<dyn Stream>;
+
+/// A stream of bytes in both directions.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
+/// The wait for the next connection.
+type Accepting<'a> = Pin<Box<dyn Future<Output = io::Result<Connection>> + 'a>>;
 
 /// Accept connections, and serve as many at the same time as the limits allow.
 ///
 /// The connections run in an executor of their own, which this future owns: they end with it.
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    accept: impl AsyncFn() -> io::Result<S>,
+async fn serve<'a>(
+    accept: &dyn Fn() -> Accepting<'a>,
     place: &str,
     shared: &Shared,
     token: Option<&BearerToken>,

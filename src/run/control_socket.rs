@@ -9,6 +9,7 @@ use async_io::Timer;
 use log::{error, warn};
 use smol::LocalExecutor;
 
+use super::tasks;
 use crate::net::admin::{Limits, SocketError, SocketFile, UnixServer};
 use crate::shared::Shared;
 
@@ -58,7 +59,7 @@ impl ControlSocket {
                 socket.renew();
             }
         };
-        self.executor.spawn(watching).detach();
+        tasks::spawn(&self.executor, watching);
     }
 
     fn renew(&self) {
@@ -82,6 +83,6 @@ impl ControlSocket {
 
 fn spawn(path: &Path, shared: &Rc<Shared>, executor: &LocalExecutor<'static>) -> Result<SocketFile, SocketError> {
     let (server, file) = UnixServer::bind(path, Limits::default())?;
-    executor.spawn(server.serve(Rc::clone(shared))).detach();
+    tasks::spawn(executor, server.serve(Rc::clone(shared)));
     Ok(file)
 }

@@ -10,6 +10,7 @@ use log::{error, info, warn};
 use smol::LocalExecutor;
 
 use super::suspension::Suspension;
+use super::tasks::spawn;
 use super::{interfaces, retiring, settings};
 use crate::access::{SLOTS_A_CALL, Seen};
 use crate::config::{Config, Source};
@@ -65,21 +66,21 @@ impl Housekeeping {
 
     pub(super) fn spawn(self: &Rc<Self>, executor: &LocalExecutor<'static>) {
         let housekeeping = Rc::clone(self);
-        executor.spawn(async move { housekeeping.sweep().await }).detach();
+        spawn(executor, async move { housekeeping.sweep().await });
         let housekeeping = Rc::clone(self);
-        executor.spawn(async move { housekeeping.keep_house().await }).detach();
+        spawn(executor, async move { housekeeping.keep_house().await });
         let housekeeping = Rc::clone(self);
-        executor.spawn(async move { housekeeping.retire_now_and_then().await }).detach();
+        spawn(executor, async move { housekeeping.retire_now_and_then().await });
         let housekeeping = Rc::clone(self);
-        executor.spawn(async move { housekeeping.save_now_and_then().await }).detach();
+        spawn(executor, async move { housekeeping.save_now_and_then().await });
         let housekeeping = Rc::clone(self);
-        executor.spawn(async move { housekeeping.mend_disk().await }).detach();
+        spawn(executor, async move { housekeeping.mend_disk().await });
         let housekeeping = Rc::clone(self);
-        executor.spawn(async move { housekeeping.watch_database().await }).detach();
+        spawn(executor, async move { housekeeping.watch_database().await });
         // At once, before the first client.
         self.read_interfaces();
         let housekeeping = Rc::clone(self);
-        executor.spawn(async move { housekeeping.watch_interfaces().await }).detach();
+        spawn(executor, async move { housekeeping.watch_interfaces().await });
     }
 
     async fn sweep(&self) {

@@ -26,6 +26,7 @@ mod retiring;
 mod settings;
 mod supervisor;
 mod suspension;
+mod tasks;
 
 use core::net::SocketAddr;
 use std::cell::RefCell;
@@ -101,7 +102,7 @@ fn run(config: &Config, source: &Source) -> Result<(), Failure> {
     let mut server = Server::new(udp, Rc::clone(&http), Rc::clone(&shared)).map_err(unwatched)?;
     let housekeeping = Rc::new(housekeeping::Housekeeping::new(shared, http, config.clone()));
     housekeeping.spawn(&executor);
-    executor.spawn(supervisor::keep_reporting()).detach();
+    tasks::spawn(&executor, supervisor::keep_reporting());
     greet(config, &urls);
     supervisor::notify(State::Ready);
     let until_stopped = async {
@@ -170,7 +171,7 @@ fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Shared, Fa
         );
     }
     let shared = Shared::new(tracker, opened.store, opened.running);
-    smol::block_on(shared.load(opened.entries)).map_err(|error| Failure::new(exit::IOERR, error))?;
+    shared.load(opened.entries).map_err(|error| Failure::new(exit::IOERR, error))?;
     Ok(shared)
 }
 
@@ -190,7 +191,7 @@ fn spawn_tcp_administration(
     if let (Some(address), Some(token_file)) = (config.admin.listen, &config.admin.token_file) {
         let tcp = TcpServer::bind(address, token_file, Limits::default())
             .map_err(|error| Failure::new(exit::OSERR, error))?;
-        executor.spawn(tcp.serve(Rc::clone(shared))).detach();
+        tasks::spawn(executor, tcp.serve(Rc::clone(shared)));
     }
     Ok(())
 }

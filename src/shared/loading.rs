@@ -1,7 +1,5 @@
 //! Loading of entries from the disk into the tracker's whitelist.
 
-use std::collections::BTreeMap;
-
 use ipnet::IpNet;
 use log::error;
 
@@ -14,36 +12,30 @@ use crate::tracker::Tracker;
 ///
 /// # Errors
 /// When the disk cannot keep entries.
-pub(super) async fn load(
-    tracker: &core::cell::RefCell<Tracker>,
-    store: &Store,
-    mut entries: Vec<Entry>,
-) -> Result<(), StoreError> {
-    let (stored, room) = (entries.len(), tracker.borrow().whitelisted().capacity());
+pub(super) fn load(tracker: &mut Tracker, store: &Store, mut entries: Vec<Entry>) -> Result<(), StoreError> {
+    let (stored, room) = (entries.len(), tracker.whitelisted().capacity());
     let left_out = entries.split_off(stored.min(room));
     if !left_out.is_empty() {
         error!(
             "the whitelist on disk has {stored} entries, `access.capacity` is {room}: {} are left out; raise it and restart",
             left_out.len()
         );
-        store.keep(left_out).await?;
+        store.keep(&left_out)?;
     }
-    let mut tracker = tracker.borrow_mut();
-    let earlier: BTreeMap<IpNet, Entry> =
-        tracker.whitelisted().entries().map(|entry| (entry.prefix, entry.clone())).collect();
-    let mut gone = earlier.clone();
-    entries.iter().for_each(|entry| drop(gone.remove(&entry.prefix)));
-    let gone: Vec<IpNet> = gone.into_keys().collect();
+    entries.sort_unstable_by_key(|entry| entry.prefix);
+    let is_gone = |prefix: &IpNet| entries.binary_search_by_key(prefix, |entry| entry.prefix).is_err();
+    let gone: Vec<IpNet> = tracker.whitelisted().entries().map(|entry| entry.prefix).filter(is_gone).collect();
     for some in gone.chunks(REMOVALS_A_CALL) {
         tracker.revoke(some);
     }
-    for entry in entries {
-        let newer = earlier.get(&entry.prefix).map(|there| there.last_seen).filter(|seen| *seen > entry.last_seen);
-        let (prefix, last_seen) = (entry.prefix, newer.unwrap_or(entry.last_seen));
+    for mut entry in entries {
+        let (prefix, saved) = (entry.prefix, entry.last_seen);
+        let there = tracker.whitelisted().get(&prefix).map_or(saved, |there| there.last_seen);
+        entry.last_seen = saved.max(there);
         // This cannot fail: the entries fit, and each prefix occurs once.
-        let _ = tracker.whitelist().put(Entry { last_seen, ..entry });
-        if newer.is_some() {
-            tracker.whitelist().not_saved(&[Seen { prefix, last_seen }]);
+        let _ = tracker.whitelist().put(entry);
+        if there > saved {
+            tracker.whitelist().not_saved(&[Seen { prefix, last_seen: there }]);
         }
     }
     Ok(())

@@ -1,9 +1,6 @@
 //! Opening of both copies of the whitelist: they are compared, and a damaged one is restored from the other.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-
-use ipnet::IpNet;
 
 use super::StoreError;
 use super::build::{build, record_of, with_records_of};
@@ -11,10 +8,11 @@ use super::data_dir::DataDir;
 use super::database::{Batch, Database, LoadError, Meter};
 use super::health::Noted;
 use super::journal::{self, Change};
+use super::list::List;
 use super::load::{Condition, Found, Loaded, load};
 use super::panics::Panics;
 use super::record::{self, State};
-use super::text_copy::{Summary, TextCopy, replay};
+use super::text_copy::{Summary, TextCopy};
 use crate::access::Entry;
 
 /// A database in use, its state, the data that it was made from, and the text files beside it.
@@ -146,7 +144,7 @@ impl Opening<'_> {
             }
         });
         read.map_err(StoreError::of("read", &path))?;
-        let mut entries = by_prefix(found.entries.drain(..));
+        let mut list = List::of(found.entries.drain(..));
         let mut batch = Batch::default();
         for change in last {
             match &change {
@@ -156,9 +154,9 @@ impl Opening<'_> {
                 }
                 Change::Remove(prefixes) => prefixes.iter().for_each(|prefix| batch.remove(&*record::key(prefix))),
             }
-            replay(&mut entries, change);
+            list.replay(&change);
         }
-        found.entries = entries.into_values().collect();
+        found.entries = list.entries().collect();
         let state = State { entries: found.count(), changes: state.changes + 1, ..state };
         database.commit(batch, &state)?;
         Ok(state)
@@ -200,10 +198,6 @@ impl Opening<'_> {
     }
 }
 
-fn by_prefix(entries: impl Iterator<Item = Entry>) -> BTreeMap<IpNet, Entry> {
-    entries.map(|entry| (entry.prefix, entry)).collect()
-}
-
 /// Merge the text files into the readable data of a database. Return a description of the loss, if any.
 ///
 /// - A database that has lost only its end is complete up to its last change: the later changes follow from the journal.
@@ -217,35 +211,34 @@ pub(super) fn merge(found: &mut Found, text: TextCopy) -> Option<String> {
     let is_text_whole = !summary.is_damaged() && summary.changes >= database_ends;
     let running = found.running.max(summary.exported.running);
     let since = running.since(summary.exported.running);
-    let mut entries = by_prefix(found.entries.drain(..));
+    let mut list = List::of(found.entries.drain(..));
     let mut missing = Vec::new();
     if has_lost_only_its_end {
-        changes.into_iter().filter(|change| change.number > database_ends).for_each(|change| {
-            replay(&mut entries, change.change);
-        });
+        let later = changes.iter().filter(|change| change.number > database_ends);
+        later.for_each(|change| list.replay(&change.change));
         missing = summary.missing_after(database_ends);
     } else {
         // An entry that only the text has keeps the idle time that it had: nothing is known of the time since then.
-        let last_seen = |entry: &Entry| match entries.get(&entry.prefix) {
+        let last_seen = |entry: &Entry| match list.get(&entry.prefix) {
             Some(there) => there.last_seen.max(entry.last_seen),
             None => entry.last_seen.after(since).min(running.max(entry.last_seen)),
         };
-        let exported = exported.into_values();
-        let mut listed = by_prefix(exported.map(|entry| Entry { last_seen: last_seen(&entry), ..entry }));
+        let exported = exported.entries();
+        let mut merged = List::of(exported.map(|entry| Entry { last_seen: last_seen(&entry), ..entry }));
         if !is_text_whole {
-            for (prefix, entry) in entries {
-                listed.entry(prefix).or_insert(entry);
-            }
+            let others: Vec<Entry> = list.entries().filter(|entry| merged.get(&entry.prefix).is_none()).collect();
+            others.iter().for_each(|entry| merged.put(entry));
             missing = summary.missing_after(summary.exported.changes);
             if database_ends > summary.changes {
                 missing.push((summary.changes + 1, database_ends));
             }
         }
-        changes.into_iter().for_each(|change| replay(&mut listed, change.change));
-        entries = listed;
+        changes.iter().for_each(|change| merged.replay(&change.change));
+        list = merged;
     }
-    let is_lost = !missing.is_empty() || (!has_lost_only_its_end && !is_text_whole && in_database + entries.len() > 0);
-    found.entries = entries.into_values().collect();
+    let is_lost =
+        !missing.is_empty() || (!has_lost_only_its_end && !is_text_whole && (in_database > 0 || !list.is_empty()));
+    found.entries = list.entries().collect();
     found.running = running;
     // The list now differs from both copies, so it counts as a change.
     found.changes = last + u64::from(is_lost);

@@ -1,17 +1,16 @@
 //! The second copy of the whitelist: the export, and the changes after it in the journal.
 
-use std::collections::BTreeMap;
 use std::io::{self, BufReader};
-
-use ipnet::IpNet;
 
 use super::data_dir::DataDir;
 use super::digest::Digest;
 use super::export;
-use super::journal::{self, Change, Numbered};
+use super::journal::{self, Numbered};
+use super::list::List;
 use super::load::Found;
 use super::no_links;
 use crate::access::Entry;
+use crate::clock::Running;
 
 /// Maximum number of gaps that are described.
 const GAPS: usize = 8;
@@ -99,7 +98,7 @@ impl Summary {
 pub(super) struct TextCopy {
     pub(super) summary: Summary,
     /// The entries of the export.
-    pub(super) exported: BTreeMap<IpNet, Entry>,
+    pub(super) exported: List,
     /// The changes after the export.
     pub(super) changes: Vec<Numbered>,
 }
@@ -107,27 +106,20 @@ pub(super) struct TextCopy {
 impl TextCopy {
     /// Read both files.
     pub(super) fn read(data_dir: &DataDir) -> Self {
-        let (mut sealed, mut plain, mut changes) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        let (mut sealed, mut plain, mut changes) = (List::default(), List::default(), Vec::new());
+        let mut newest = Running::default();
         // A list from a person may have a prefix twice; the later line counts.
         let each_entry = |entry: Entry, is_sealed: bool| {
+            newest = newest.max(entry.last_seen);
             let list = if is_sealed { &mut sealed } else { &mut plain };
-            list.insert(entry.prefix, entry);
+            list.put(&entry);
         };
         let mut summary = read(data_dir, each_entry, |change| changes.push(change));
         if !summary.is_sealed {
             // Nothing checks the claim of a person: a late running time would make all entries idle.
-            let newest = plain.values().map(|entry: &Entry| entry.last_seen).max();
-            summary.exported.running = newest.unwrap_or_default();
+            summary.exported.running = newest;
         }
         Self { exported: if summary.is_sealed { sealed } else { plain }, summary, changes }
-    }
-}
-
-/// Make a change in `entries`.
-pub(super) fn replay(entries: &mut BTreeMap<IpNet, Entry>, change: Change) {
-    match change {
-        Change::Put(entry) => drop(entries.insert(entry.prefix, entry)),
-        Change::Remove(prefixes) => prefixes.iter().for_each(|prefix| drop(entries.remove(prefix))),
     }
 }
 

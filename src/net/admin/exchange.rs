@@ -12,8 +12,9 @@ use serde::Serialize;
 use smol::Timer;
 use smol::channel::Receiver;
 use smol::future::FutureExt as _;
-use smol::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::Connection;
 use super::token::BearerToken;
 use crate::admin::{self, Answer, Because, Listing, Refused};
 use crate::http::{Body, Head, HeadStatus, Status, parse_head};
@@ -37,8 +38,8 @@ enum Trouble {
 
 /// Serve one request on `stream`. If `token` is set, the request must have it. Until the request has arrived, and while
 /// a refusal is sent, `give_way` closes the connection.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
+pub(super) async fn serve(
+    mut stream: Connection,
     shared: &Shared,
     token: Option<&BearerToken>,
     give_way: Receiver<()>,
@@ -61,7 +62,7 @@ pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// Read a request, and return its length in bytes; `None` if it was refused.
 async fn admit(
-    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    stream: &mut Connection,
     buffer: &mut [u8],
     shared: &Shared,
     token: Option<&BearerToken>,
@@ -90,7 +91,7 @@ async fn within<T>(patience: Duration, work: impl Future<Output = io::Result<T>>
 
 /// Read a request to its end, and return its length in bytes.
 async fn receive(
-    stream: &mut (impl AsyncRead + Unpin),
+    stream: &mut Connection,
     buffer: &mut [u8],
     token: Option<&BearerToken>,
     patience: Duration,
@@ -169,7 +170,7 @@ async fn answer(shared: &Shared, received: &[u8]) -> Result<Answer, Refused> {
 }
 
 async fn send(
-    stream: &mut (impl AsyncWrite + Unpin),
+    stream: &mut Connection,
     shared: &Shared,
     answer: Result<Answer, Refused>,
     patience: Duration,
@@ -204,7 +205,7 @@ fn response(status: Status, header: Option<(&str, &str)>, body: &str) -> String 
 /// Send the whitelist. Its length is unknown at the start, so the end of the connection is the end of the body. The
 /// client knows from the JSON whether it is complete.
 async fn send_list(
-    stream: &mut (impl AsyncWrite + Unpin),
+    stream: &mut Connection,
     shared: &Shared,
     mut listing: Listing,
     patience: Duration,
@@ -220,7 +221,7 @@ async fn send_list(
     Ok(())
 }
 
-async fn read_the_rest(stream: &mut (impl AsyncRead + Unpin), buffer: &mut [u8]) -> io::Result<()> {
+async fn read_the_rest(stream: &mut Connection, buffer: &mut [u8]) -> io::Result<()> {
     let mut octets = 0;
     while octets < UNREAD_OCTETS {
         match stream.read(buffer).await? {

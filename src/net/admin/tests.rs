@@ -465,15 +465,17 @@ fn the_server_survives_accept_errors() {
     let shared = testing::shared(&dir, testing::settings(1));
     let (mut client, server) = async_net::unix::UnixStream::pair().expect("two sockets");
     let coming = std::cell::RefCell::new(vec![Ok(server), Err(std::io::ErrorKind::ConnectionAborted.into())]);
-    let accept = async || {
-        let next = coming.borrow_mut().pop();
-        match next {
-            Some(accepted) => accepted,
-            None => core::future::pending().await,
-        }
+    let accept = || -> Accepting<'_> {
+        let next: Option<std::io::Result<async_net::unix::UnixStream>> = coming.borrow_mut().pop();
+        Box::pin(async {
+            match next {
+                Some(accepted) => accepted.map(|stream| Box::new(stream) as Connection),
+                None => core::future::pending().await,
+            }
+        })
     };
     let serving = async {
-        serve(accept, "a test", &shared, None, Limits::default()).await;
+        serve(&accept, "a test", &shared, None, Limits::default()).await;
         Err(std::io::ErrorKind::BrokenPipe.into())
     };
     let asking = async {
