@@ -2,6 +2,7 @@
 
 mod clocks;
 mod removal;
+mod saving;
 
 #[cfg(test)]
 use core::cmp::Ordering;
@@ -15,6 +16,7 @@ use ipnet::IpNet;
 
 use clocks::Clocks;
 pub use removal::{REMOVALS_A_CALL, Retired};
+pub use saving::{Moved, Seen};
 
 use super::prefix;
 use super::prefix_lengths::PrefixLengths;
@@ -34,6 +36,17 @@ pub enum Retire {
     After(u32),
     /// The entry is never retired for being idle.
     Never,
+}
+
+impl Retire {
+    /// Return the idle time; `None` for never.
+    fn idle_time(self, default: Duration) -> Option<Duration> {
+        match self {
+            Self::Default => Some(default),
+            Self::After(seconds) => Some(Duration::from_secs(u64::from(seconds))),
+            Self::Never => None,
+        }
+    }
 }
 
 /// Entry of the whitelist: a prefix that may announce.
@@ -95,28 +108,17 @@ impl fmt::Display for Full {
 
 impl core::error::Error for Full {}
 
-/// Time of the last announce for an entry, to be written to disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// Prefix of the entry.
-    pub prefix: IpNet,
-    /// Time of its last announce, on the running clock.
-    pub last_seen: Running,
-}
-
 /// Entry, and its `last_seen` on disk.
 #[derive(Clone, Debug)]
 struct Slot {
     entry: Entry,
     saved_last_seen: Running,
-    /// Whether `retire` has reported that the entry is past its end.
-    is_suspended: bool,
 }
 
 impl Slot {
     /// Take an entry that is on disk.
     const fn new(entry: Entry) -> Self {
-        Self { saved_last_seen: entry.last_seen, entry, is_suspended: false }
+        Self { saved_last_seen: entry.last_seen, entry }
     }
 }
 
@@ -129,6 +131,8 @@ struct Place {
     slot: u32,
     /// Address family and prefix length: both sort before the address.
     kind: u16,
+    /// Whether `retire` has reported that the entry is past its end.
+    is_suspended: bool,
 }
 
 const _: () = assert!(size_of::<Place>() == 16);
@@ -234,7 +238,9 @@ impl Whitelist {
         entry.prefix = prefix::canonical(&entry.prefix);
         match self.position(&entry.prefix) {
             Ok(position) => {
-                let old = core::mem::replace(&mut self.slots[self.order[position].slot as usize], Slot::new(entry));
+                let place = &mut self.order[position];
+                place.is_suspended = false;
+                let old = core::mem::replace(&mut self.slots[place.slot as usize], Slot::new(entry));
                 Ok(Put::Replaced(old.entry))
             }
             Err(_) if self.len() >= self.capacity => Err(Full { capacity: self.capacity }),
@@ -287,37 +293,7 @@ impl Whitelist {
 
     /// Return the idle time after which an entry is retired, in running time; `None` for never.
     pub fn retirement(&self, entry: &Entry) -> Option<Duration> {
-        match entry.retire {
-            Retire::Default => Some(self.retire_after),
-            Retire::After(seconds) => Some(Duration::from_secs(u64::from(seconds))),
-            Retire::Never => None,
-        }
-    }
-
-    /// Return the entries in these `slots` that are more than `least` newer than their `last_seen` on disk, and mark
-    /// each returned entry as saved.
-    ///
-    /// If saving them fails, [`Self::not_saved`] undoes the mark. Idle entries are never returned, because the disk is
-    /// up to date for them. All slots are `0..len()`. A removal moves the last entry to another slot, so a caller that
-    /// continues after a removal may miss that entry.
-    pub fn take_moved(&mut self, least: Duration, slots: Range<usize>) -> impl Iterator<Item = Seen> + '_ {
-        let moved = move |slot: &&mut Slot| slot.entry.last_seen.since(slot.saved_last_seen) > least;
-        let end = slots.end.min(self.len());
-        let slots = self.slots.get_mut(slots.start..end).unwrap_or_default();
-        slots.iter_mut().filter(moved).map(|slot| {
-            slot.saved_last_seen = slot.entry.last_seen;
-            Seen { prefix: slot.entry.prefix, last_seen: slot.entry.last_seen }
-        })
-    }
-
-    /// Mark these entries as not saved, so that the next [`Self::take_moved`] returns them again.
-    pub fn not_saved(&mut self, moved: &[Seen]) {
-        for seen in moved {
-            if let Ok(position) = self.position(&seen.prefix) {
-                let slot = self.order[position].slot as usize;
-                self.slots[slot].saved_last_seen = Running::default();
-            }
-        }
+        entry.retire.idle_time(self.retire_after)
     }
 
     /// Return the longest live entry that covers all addresses of `prefix`.
@@ -390,7 +366,7 @@ impl Whitelist {
         assert!(self.slots.len() <= self.capacity);
         assert!(self.slots.capacity() >= self.capacity && self.order.capacity() >= self.capacity);
         let mut seen = vec![false; self.slots.len()];
-        for &Place { slot, head, kind } in &self.order {
+        for &Place { slot, head, kind, .. } in &self.order {
             let expected = Place::new(&self.slots[slot as usize].entry.prefix, slot);
             assert_eq!((head, kind), (expected.head, expected.kind));
             assert!(!core::mem::replace(&mut seen[slot as usize], true), "slot {slot} occurs twice");
@@ -429,7 +405,7 @@ impl Place {
             IpAddr::V4(address) => (4, u64::from(address.to_bits()) << 32),
             IpAddr::V6(address) => (6, (address.to_bits() >> 64) as u64),
         };
-        Self { head, slot, kind: u16::from_be_bytes([family, prefix.prefix_len()]) }
+        Self { head, slot, kind: u16::from_be_bytes([family, prefix.prefix_len()]), is_suspended: false }
     }
 }
 

@@ -161,7 +161,7 @@ impl Default for Config {
                 wan: Admission::Whitelist,
                 retire_after: days(30),
                 capacity: 1024,
-                save_every: minutes(10),
+                save_every: minutes(60),
                 retry_in: minutes(30),
             },
             network: Network {

@@ -12,7 +12,7 @@ use smol::LocalExecutor;
 use super::suspension::Suspension;
 use super::tasks::spawn;
 use super::{interfaces, retiring, settings};
-use crate::access::{SLOTS_A_CALL, Seen};
+use crate::access::{Moved, SLOTS_A_CALL, Seen};
 use crate::config::{Config, Source};
 use crate::net::http::HttpServer;
 use crate::shared::Shared;
@@ -29,8 +29,8 @@ const INTERFACES: Duration = Duration::from_secs(60);
 /// Time between two looks at the files of the database.
 const DATABASE: Duration = Duration::from_secs(10);
 
-/// Smallest change of an entry's last announce that is worth a write to the flash.
-const WORTH_SAVING: Duration = Duration::from_secs(3600);
+/// Longest time between two looks at the data to save: the running clock is written in shorter intervals at first.
+const SAVING: Duration = Duration::from_secs(600);
 
 /// Longest time between two attempts to rewrite the whitelist on a failing disk.
 const MEND_AT_LEAST: Duration = Duration::from_secs(600);
@@ -111,10 +111,15 @@ impl Housekeeping {
     }
 
     async fn save_now_and_then(&self) {
+        let mut saved = self.shared.now();
         loop {
-            let wait = self.config.borrow().access.save_every;
-            Timer::after(wait).await;
-            let moved = self.moved(WORTH_SAVING).await;
+            let save_every = self.config.borrow().access.save_every;
+            Timer::after(save_every.min(SAVING)).await;
+            let mut moved = Vec::new();
+            if self.shared.now().since(saved) >= save_every {
+                saved = self.shared.now();
+                moved = self.moved().await;
+            }
             let Err(failure) = self.shared.store.save(self.shared.now(), moved.clone()).await else { continue };
             report_unsaved(&failure);
             if failure.idle_times.is_some() {
@@ -147,11 +152,13 @@ impl Housekeeping {
         }
     }
 
-    /// Return the entries with a last announce that has moved by more than `least`, collected in bounded steps.
-    async fn moved(&self, least: Duration) -> Vec<Seen> {
+    /// Return the entries with a last announce that is worth a write, collected in bounded steps.
+    async fn moved(&self) -> Vec<Seen> {
         let (mut moved, mut slot) = (Vec::new(), 0);
         while slot < self.shared.tracker.borrow().whitelisted().len() {
-            moved.extend(self.shared.tracker.borrow_mut().whitelist().take_moved(least, slot..slot + SLOTS_A_CALL));
+            moved.extend(
+                self.shared.tracker.borrow_mut().whitelist().take_moved(Moved::WorthAWrite, slot..slot + SLOTS_A_CALL),
+            );
             slot += SLOTS_A_CALL;
             self.shared.turns.next().await;
         }
@@ -169,7 +176,7 @@ impl Housekeeping {
             error!("{error}; the latest changes of the whitelist are not saved");
             return Err(Unsaved);
         }
-        let moved = self.shared.tracker.borrow_mut().whitelist().take_moved(Duration::ZERO, 0..usize::MAX).collect();
+        let moved = self.shared.tracker.borrow_mut().whitelist().take_moved(Moved::AtAll, 0..usize::MAX).collect();
         self.shared.store.close(self.shared.now(), moved).await.map_err(|failure| {
             report_unsaved(&failure);
             Unsaved

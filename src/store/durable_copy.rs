@@ -281,11 +281,11 @@ impl DurableCopy {
     }
 
     /// Return whether to write the running clock: in the first hour of a run after 10, 20 and 40 minutes, then every
-    /// hour. So time also passes on a device that runs only for a film now and then.
+    /// hour. So time also passes on a device that runs only for a film now and then. Without entries, nothing depends on it.
     fn running_is_due(&self, running: Running) -> bool {
         let saved = Running::from_millis(self.state.running);
         let since = running.since(saved);
-        !since.is_zero() && since >= saved.since(self.opened_at).min(RUNNING_AT_LEAST)
+        self.state.entries > 0 && !since.is_zero() && since >= saved.since(self.opened_at).min(RUNNING_AT_LEAST)
     }
 
     fn is_changed(&self) -> bool {

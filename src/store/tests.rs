@@ -7,6 +7,7 @@ mod faults;
 mod formats;
 mod removed;
 mod restarts;
+mod wear;
 
 use std::fs::File;
 use std::process::{Command, Output};

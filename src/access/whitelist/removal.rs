@@ -70,12 +70,16 @@ impl Whitelist {
     /// Pass the entry in `slot` to `each` if it has just passed its end, and return whether it has.
     fn suspend_if_ended(&mut self, slot: usize, each: &mut impl FnMut(Retired)) -> bool {
         let entry = &self.slots[slot].entry;
+        if entry.until.is_none() {
+            return false;
+        }
+        let Ok(position) = self.position(&entry.prefix) else { return false };
         let has_ended = self.has_ended(entry);
-        let is_new = has_ended && !self.slots[slot].is_suspended && !self.is_due(entry);
+        let is_new = has_ended && !self.order[position].is_suspended && !self.is_due(entry);
         if is_new {
             each(Retired::Suspended(entry.clone()));
         }
-        self.slots[slot].is_suspended = has_ended;
+        self.order[position].is_suspended = has_ended;
         is_new
     }
 

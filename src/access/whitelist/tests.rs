@@ -1,6 +1,7 @@
 //! Table-driven tests, and a comparison with a slow twin that scans its whole list.
 
 use super::removal::RETIRE_STEPS;
+use super::saving::least_worth_a_write;
 use super::*;
 
 const DAY: u64 = 86_400;
@@ -336,14 +337,13 @@ fn the_entries_of_a_user_are_found() {
     assert_eq!(of(""), [""; 0]);
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
-
 #[test]
 fn only_entries_with_newer_announces_are_saved_and_only_once() {
-    let mut list = list_of(&[entry("192.0.2.1"), entry("192.0.2.2"), entry("192.0.2.3")]);
+    let a_day = |text| Entry { retire: Retire::After(DAY as u32), ..entry(text) };
+    let mut list = list_of(&[a_day("192.0.2.1"), a_day("192.0.2.2"), a_day("192.0.2.3")]);
     list.touch(ip("192.0.2.1"), Running::from_seconds(3600));
     list.touch(ip("192.0.2.2"), Running::from_seconds(3601));
-    let moved = |list: &mut Whitelist| list.take_moved(HOUR, 0..usize::MAX).collect::<Vec<_>>();
+    let moved = |list: &mut Whitelist| list.take_moved(Moved::WorthAWrite, 0..usize::MAX).collect::<Vec<_>>();
     assert_eq!(moved(&mut list), [Seen { prefix: net("192.0.2.2"), last_seen: Running::from_seconds(3601) }]);
     assert_eq!(moved(&mut list), []);
     list.touch(ip("192.0.2.2"), Running::from_seconds(7201));
@@ -351,25 +351,39 @@ fn only_entries_with_newer_announces_are_saved_and_only_once() {
     list.touch(ip("192.0.2.2"), Running::from_seconds(7202));
     assert_eq!(moved(&mut list).len(), 1);
     assert_eq!(
-        list.take_moved(Duration::ZERO, 0..usize::MAX).count(),
+        list.take_moved(Moved::AtAll, 0..usize::MAX).count(),
         1,
         "at shutdown: the entry that is newer by exactly one hour"
     );
 }
 
 #[test]
+fn a_change_is_worth_a_write_by_its_share_of_the_idle_time() {
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    for (idle_time, expected) in [
+        (Some(hours(1)), hours(1)),
+        (Some(hours(24)), hours(1)),
+        (Some(hours(30 * 24)), hours(30 * 24) / 32),
+        (Some(hours(365 * 24)), hours(24)),
+        (None, hours(24)),
+    ] {
+        assert_eq!(least_worth_a_write(idle_time), expected, "{idle_time:?}");
+    }
+}
+
+#[test]
 fn entries_that_could_not_be_saved_are_returned_again() {
     let mut list = list_of(&[entry("192.0.2.1"), entry("192.0.2.2")]);
-    list.touch(ip("192.0.2.2"), Running::from_seconds(3601));
-    let moved: Vec<Seen> = list.take_moved(HOUR, 0..usize::MAX).collect();
+    list.touch(ip("192.0.2.2"), Running::from_seconds(DAY));
+    let moved: Vec<Seen> = list.take_moved(Moved::WorthAWrite, 0..usize::MAX).collect();
     assert_eq!(moved.len(), 1);
     list.not_saved(&moved);
-    assert_eq!(list.take_moved(HOUR, 0..usize::MAX).collect::<Vec<_>>(), moved);
-    assert_eq!(list.take_moved(HOUR, 0..usize::MAX).count(), 0);
+    assert_eq!(list.take_moved(Moved::WorthAWrite, 0..usize::MAX).collect::<Vec<_>>(), moved);
+    assert_eq!(list.take_moved(Moved::WorthAWrite, 0..usize::MAX).count(), 0);
     // An entry removed meanwhile is not returned.
     list.remove(&net("192.0.2.2"));
     list.not_saved(&moved);
-    assert_eq!(list.take_moved(HOUR, 0..usize::MAX).count(), 0);
+    assert_eq!(list.take_moved(Moved::WorthAWrite, 0..usize::MAX).count(), 0);
 }
 
 /// Simple model of the whitelist: a list without an index.
@@ -515,11 +529,15 @@ fn step(list: &mut Whitelist, twin: &mut Twin, rng: &mut fastrand::Rng) {
             assert!(twin.entries.iter().all(|(entry, _)| !twin.is_idle(entry) && !twin.has_ended_for(entry, 3)));
         }
         _ => {
-            let least = Duration::from_secs(rng.u64(..30));
-            let mut moved: Vec<Seen> = list.take_moved(least, 0..usize::MAX).collect();
+            let (kind, least) =
+                [(Moved::AtAll, Duration::ZERO), (Moved::WorthAWrite, least_worth_a_write(Some(twin.retire_after)))]
+                    [rng.usize(..2)];
+            let mut moved: Vec<Seen> = list.take_moved(kind, 0..usize::MAX).collect();
             moved.sort_by(|left, right| compare(&left.prefix, &right.prefix));
             let mut expected = Vec::new();
             for (entry, saved) in &mut twin.entries {
+                let is_permanent = kind == Moved::WorthAWrite && entry.retire == Retire::Never;
+                let least = if is_permanent { least_worth_a_write(None) } else { least };
                 if entry.last_seen.since(*saved) > least {
                     *saved = entry.last_seen;
                     expected.push(Seen { prefix: entry.prefix, last_seen: entry.last_seen });
