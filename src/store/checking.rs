@@ -37,7 +37,8 @@ impl Checked {
 /// Check the text copy in a data directory, and whether a tracker could use the directory.
 pub fn check_text(data_dir: &Path) -> Checked {
     let (data_dir, mut checked) = (DataDir::new(data_dir), Checked::default());
-    if let Err(why) = data_dir.check_owner() {
+    // The tracker may run as another user than this command.
+    if let Err(why) = data_dir.check_others() {
         checked.damaged(format!("nakodo would not start: {why}"));
     }
     let summary = Summary::read(&data_dir);

@@ -55,6 +55,15 @@ impl DataDir {
         self.check_access(directory.uid(), geteuid().as_raw(), directory.mode())
     }
 
+    /// Check that no other user can change the data, for the user to whom the directory belongs.
+    ///
+    /// # Errors
+    /// As with [`Self::check_owner`].
+    pub(super) fn check_others(&self) -> Result<(), String> {
+        let Ok(directory) = fs::metadata(&self.0) else { return Ok(()) };
+        self.check_access(directory.uid(), directory.uid(), directory.mode())
+    }
+
     fn check_access(&self, owner: u32, own: u32, mode: u32) -> Result<(), String> {
         let path = self.0.display();
         if owner != own {

@@ -66,7 +66,10 @@ impl Noted {
     /// Record and log a recovery at the start.
     pub(super) fn recovered(&self, report: &str) {
         log::error!("{report}");
-        self.note(|health| health.recovered = Some(report.to_owned()));
+        self.note(|health| match &mut health.recovered {
+            Some(earlier) => earlier.extend(["; ", report]),
+            None => health.recovered = Some(report.to_owned()),
+        });
     }
 
     /// Record the result of an export.

@@ -15,6 +15,9 @@ use super::record::{self, State};
 use super::text_copy::{Summary, TextCopy};
 use crate::access::Entry;
 
+/// Description of a text copy that is whole, and whose list differs from the database's.
+const OTHER_LIST: &str = "its list is another one";
+
 /// A database in use, its state, the data that it was made from, and the text files beside it.
 pub(super) struct Ready {
     pub(super) database: Database,
@@ -88,6 +91,9 @@ impl Opening<'_> {
             {
                 let state = self.catch_up(&database, state, &mut found)?;
                 let is_text_current = summary.has(&found);
+                if !is_text_current {
+                    self.keep_text_aside(OTHER_LIST, state.entries)?;
+                }
                 Ok(Ready { database, state, found, summary, is_text_current })
             }
             Condition::Whole(state) if state.changes >= summary.changes || found.unreadable_state => {
@@ -97,7 +103,7 @@ impl Opening<'_> {
                 if summary.is_damaged() {
                     self.keep_text_aside(&summary.damage(), entries)?;
                 } else if summary.is_kept_up() && summary.changes == state.changes && !is_same {
-                    self.keep_text_aside("its list is another one", entries)?;
+                    self.keep_text_aside(OTHER_LIST, entries)?;
                 } else if summary.is_kept_up() && summary.changes < state.changes {
                     let how = format!("it ends with change {}, the database with {}", summary.changes, state.changes);
                     self.keep_text_aside(&how, entries)?;
