@@ -11,8 +11,8 @@ BUILT = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target")).resolve
 CACHE = BUILT / "boards"
 # Kernel modules in load order; some of them are built into some kernels.
 MODULES = """virtio_ring virtio failover net_failover virtio_mmio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci
-             virtio_blk virtio_net crc16 crc32_generic crc32c_generic mbcache jbd2 ext4 lz4_compress
-             lz4hc_compress zstd_compress f2fs""".split()
+             virtio_blk virtio_net crc16 crc32c_generic mbcache jbd2 ext4""".split()
+F2FS = "crc32_generic lz4_compress lz4hc_compress zstd_compress f2fs".split()  # takes much memory: only where it is tested
 TROUBLE = (Failed, OSError, ValueError)  # the last two: a client got no answer, or a wrong one
 
 
@@ -32,7 +32,7 @@ def fetch_system(kind):
     """Return the folder with kernel, modules and busybox; get them from Debian's packages the first time."""
     cache = CACHE / kind.arch
     complete = cache / "complete"
-    if not complete.exists() or complete.read_text() != " ".join(MODULES):
+    if not complete.exists() or complete.read_text() != " ".join(MODULES + F2FS):
         shutil.rmtree(cache, ignore_errors=True)
         (cache / "modules").mkdir(parents=True)
         with tempfile.TemporaryDirectory() as unpacked:
@@ -42,20 +42,22 @@ def fetch_system(kind):
             shutil.copy(next(top.glob("boot/vmlinuz-*")), cache / "vmlinuz")
             shutil.copy(next(top.glob("*bin/busybox"), None) or next(top.glob("usr/bin/busybox")), cache / "busybox")
             found = {path.name: path for path in top.glob("lib/modules/*/kernel/**/*.ko")}
-            order = [f"{name}.ko" for name in MODULES if f"{name}.ko" in found]
-            for name in order:
-                shutil.copy(found[name], cache / "modules")
-            (cache / "modules/order").write_text("\n".join(order) + "\n")
-        complete.write_text(" ".join(MODULES))
+            for name in MODULES + F2FS:
+                if f"{name}.ko" in found:
+                    shutil.copy(found[f"{name}.ko"], cache / "modules")
+        complete.write_text(" ".join(MODULES + F2FS))
     return cache
 
 
-def make_ram_disk(system, init, root, folders):
-    """Fill the folder `root` with busybox, the kernel's modules and `init`, the program that the kernel starts."""
-    for folder in ("bin", "proc", "sys", "dev", *folders):
+def make_ram_disk(system, init, root, folders, modules=MODULES):
+    """Fill the folder `root` with busybox, modules of the kernel and `init`, the program that the kernel starts."""
+    for folder in ("bin", "proc", "sys", "dev", "modules", *folders):
         (root / folder).mkdir(parents=True)
     shutil.copy(system / "busybox", root / "bin/busybox")
-    shutil.copytree(system / "modules", root / "modules")
+    order = [f"{name}.ko" for name in modules if (system / f"modules/{name}.ko").exists()]
+    for name in order:
+        shutil.copy(system / "modules" / name, root / "modules")
+    (root / "modules/order").write_text("\n".join(order) + "\n")
     shutil.copy(init, root / "init")
     for program in ("bin/busybox", "init"):
         (root / program).chmod(0o755)

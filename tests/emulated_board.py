@@ -3,7 +3,7 @@ import contextlib, re, tarfile, time
 
 from arm_clock import clock_setter
 from checks import Failed
-from emulated import HERE, Emulated, Kind, make_ram_disk, pack_ram_disk
+from emulated import HERE, MODULES, Emulated, Kind, make_ram_disk, pack_ram_disk
 from tracker_client import Udp
 
 IN_2040 = 2_214_000_000
@@ -17,10 +17,10 @@ KINDS = {
 }
 
 
-def pack_root(system, archive, into):
+def pack_root(system, archive, into, modules=MODULES):
     """Build the initial RAM disk: the unpacked archive, and an init that runs commands from the console."""
     root = into / "root"
-    make_ram_disk(system, HERE / "board-init", root, ("etc", "tmp", "var/lib/nakodo", "var/run/nakodo"))
+    make_ram_disk(system, HERE / "board-init", root, ("etc", "tmp", "var/lib/nakodo", "var/run/nakodo"), modules)
     with tarfile.open(archive) as files:
         files.extractall(root)
     (root / "bin/set-clock").write_bytes(clock_setter(IN_2040))

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `database` | the database, and an export of an earlier time without checksums |
 //! | `two-copies` | the database, and the second copy: an export and a journal with checksums |
+//! | `digests` | the same, with digests of the list in both text files |
 
 use super::*;
 
@@ -33,7 +34,7 @@ fn lines(dir: &TempDir) -> Vec<String> {
 
 #[test]
 fn the_data_of_every_format_opens_without_loss() {
-    for name in ["database", "two-copies"] {
+    for name in ["database", "two-copies", "digests"] {
         let (dir, expected) = of_format(name);
         for start in 0..3 {
             assert_eq!(lines(&dir), expected, "{name}, start {start}");
@@ -46,13 +47,15 @@ fn the_data_of_every_format_opens_without_loss() {
 }
 
 #[test]
-fn each_copy_of_the_second_format_is_enough() {
-    let (dir, expected) = of_format("two-copies");
-    fs::remove_dir_all(dir.file("whitelist")).expect("removed");
-    assert_eq!(lines(&dir), expected);
-    let (dir, expected) = of_format("two-copies");
-    fs::remove_file(dir.file("whitelist.export"))
-        .and_then(|()| fs::remove_file(dir.file("whitelist.journal")))
-        .expect("removed");
-    assert_eq!(lines(&dir), expected);
+fn each_of_two_copies_is_enough() {
+    for name in ["two-copies", "digests"] {
+        let (dir, expected) = of_format(name);
+        fs::remove_dir_all(dir.file("whitelist")).expect("removed");
+        assert_eq!(lines(&dir), expected, "{name}, the text");
+        let (dir, expected) = of_format(name);
+        for file in ["whitelist.export", "whitelist.journal"] {
+            fs::remove_file(dir.file(file)).expect("removed");
+        }
+        assert_eq!(lines(&dir), expected, "{name}, the database");
+    }
 }
