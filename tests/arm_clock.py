@@ -1,4 +1,4 @@
-"""A program for 32-bit ARM that sets the clock to a time after January 2038, which Debian's busybox for armhf cannot."""
+"""A program for 32-bit ARM that sets the clock to a time after January 2038, as Debian's busybox for armhf cannot."""
 import struct
 
 ORIGIN = 0x10000  # address of the file in memory

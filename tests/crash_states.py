@@ -1,8 +1,8 @@
 """Recording of a program's writes with strace, and the states that a power cut could leave of them.
 
 The model of the disk is weaker than that of any common file system:
-- Written data is safe after the `fsync` of its file. Before, each sector has any of its contents since the last `fsync`,
-  and the file any of its lengths.
+- Written data is safe after the `fsync` of its file. Before, each sector has any of its contents since the last
+  `fsync`, and the file any of its lengths.
 - A name is safe after the `fsync` of its folder. Before, either the first few of all changes of names have reached the
   disk, in their order (a journal, as in ext4), or of each folder any first few (as in f2fs).
 """
@@ -150,7 +150,8 @@ class Record:
         if isinstance(thing, File) and "O_TRUNC" in call.arguments and thing.length:
             self.cut(call, thing, 0)
         if thing is not None:
-            self.open[call.result] = [thing, path, thing.length if "O_APPEND" in call.arguments and isinstance(thing, File) else 0]
+            appends = "O_APPEND" in call.arguments and isinstance(thing, File)
+            self.open[call.result] = [thing, path, thing.length if appends else 0]
 
     def close(self, call):
         self.open.pop(int(call.arguments), None)
@@ -258,7 +259,8 @@ def contents(file, line, rng, loses):
         chosen = {sector: rng.choice([-1, *writes]) for sector, writes in sectors.items()}
         for number, version in enumerate(pending):
             for sector, last in chosen.items():
-                begin, end = max(version.offset, sector * SECTOR), min(version.offset + len(version.data), (sector + 1) * SECTOR)
+                begin = max(version.offset, sector * SECTOR)
+                end = min(version.offset + len(version.data), (sector + 1) * SECTOR)
                 if number <= last and begin < end:
                     apply(content, begin, version.data[begin - version.offset:end - version.offset])
     lengths = [len(file.first), *(version.length for version in versions)]

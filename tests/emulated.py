@@ -12,7 +12,8 @@ CACHE = BUILT / "boards"
 # Kernel modules in load order; some of them are built into some kernels.
 MODULES = """virtio_ring virtio failover net_failover virtio_mmio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci
              virtio_blk virtio_net crc16 crc32c_generic mbcache jbd2 ext4""".split()
-F2FS = "crc32_generic lz4_compress lz4hc_compress zstd_compress f2fs".split()  # takes much memory: only where it is tested
+# They take much memory, so they are loaded only where they are tested.
+F2FS = "crc32_generic lz4_compress lz4hc_compress zstd_compress f2fs".split()
 TROUBLE = (Failed, OSError, ValueError)  # the last two: a client got no answer, or a wrong one
 
 
