@@ -6,7 +6,8 @@
 //! 14 39 90d2e3c8 remove 192.0.2.7/32 2001:db8:1:2::/64 #7d40c2b1
 //! ```
 //! A line has the number of the change, the number of entries after it, their digest ([`super::digest`]; a short-lived
-//! format had none), the change, and a checksum ([`super::checked_line`]).
+//! format had none), the change, and a checksum ([`super::checked_line`]). After the last line follow zeros: the file grows
+//! in steps, because a change of its size would cost another write of the file system for each change.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -33,6 +34,9 @@ const SMALL_OCTETS: u64 = 64 * 1024;
 /// Longest line in bytes: the removal of about a thousand entries. Changes come in batches of at most 256. A line of
 /// garbage must not take all memory.
 const LONGEST_LINE_OCTETS: u64 = 64 * 1024;
+
+/// Size in bytes of the steps in which the file grows.
+const STEP_OCTETS: u64 = 4096;
 
 /// A change of the whitelist.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +98,7 @@ pub(super) struct Scan {
     pub(super) unreadable: u32,
     /// Whether a line has a correct checksum and an unknown content: a later version wrote it.
     pub(super) is_of_a_later_version: bool,
-    /// Length in bytes of all lines that have their end.
+    /// Length in bytes of all lines that have their end, without the zeros that follow.
     pub(super) octets: u64,
 }
 
@@ -133,7 +137,10 @@ pub(super) struct Journal {
     path: PathBuf,
     file: File,
     identity: Identity,
+    /// Number of bytes up to the end of the last line.
     octets: u64,
+    /// Size of the file in bytes, zeros included.
+    allocated: u64,
 }
 
 impl Journal {
@@ -159,7 +166,7 @@ impl Journal {
         let path = data_dir.journal();
         let opened = open(&path).and_then(|file| Ok((Identity::of(&file)?, file)));
         let (identity, file) = opened.map_err(StoreError::of("write", &path))?;
-        Ok(Self { path, file, identity, octets })
+        Ok(Self { path, file, identity, octets, allocated: octets })
     }
 
     /// Return whether a new export is due, given the size in bytes of the last one. So the exports write no more than
@@ -177,15 +184,20 @@ impl Journal {
         if !self.identity.is_at(&self.path) {
             return Err(StoreError::removed(&self.path));
         }
-        let line = change.line();
+        let mut line = change.line().into_bytes();
         let octets = line.len() as u64;
         if octets > LONGEST_LINE_OCTETS {
             return Err(StoreError::new("write", &self.path, "too many entries are removed at once"));
         }
-        self.file.write_all_at(line.as_bytes(), self.octets).map_err(failed)?;
+        let end = self.octets + octets;
+        let allocated = if end > self.allocated { end.next_multiple_of(STEP_OCTETS) } else { self.allocated };
+        if allocated > self.allocated {
+            line.resize((allocated - self.octets) as usize, 0);
+        }
+        self.file.write_all_at(&line, self.octets).map_err(failed)?;
         self.file.sync_data().map_err(failed)?;
-        self.octets += octets;
-        Ok(octets)
+        (self.octets, self.allocated) = (end, allocated);
+        Ok(line.len() as u64)
     }
 }
 
@@ -216,6 +228,13 @@ mod tests {
         (dir, data_dir)
     }
 
+    /// Return the lines, without the zeros that follow.
+    fn text_of(data_dir: &DataDir) -> String {
+        let text = fs::read_to_string(data_dir.journal()).expect("text");
+        assert!(text.len().is_multiple_of(STEP_OCTETS as usize), "it grows in steps");
+        text.trim_end_matches('\0').to_owned()
+    }
+
     fn read_all(data_dir: &DataDir) -> (Scan, Vec<Numbered>) {
         let mut found = Vec::new();
         let scan = read(&data_dir.journal(), |change| found.push(change)).expect("a file");
@@ -225,7 +244,7 @@ mod tests {
     #[test]
     fn a_written_journal_reads_back() {
         let (_dir, data_dir) = written();
-        let text = fs::read_to_string(data_dir.journal()).expect("text");
+        let text = text_of(&data_dir);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].starts_with("7 1 00000000 put 192.0.2.7/32 last-seen=0 #"), "{text}");
         assert!(lines[3].starts_with("9 0 00000000 remove 192.0.2.7/32 2001:db8:1:2::/64 #"), "{text}");
@@ -236,9 +255,9 @@ mod tests {
     #[test]
     fn a_journal_goes_on_after_its_last_whole_line() {
         let (_dir, data_dir) = written();
-        let text = fs::read(data_dir.journal()).expect("a file");
-        for torn in 1..20 {
-            fs::write(data_dir.journal(), &text[..text.len() - torn]).expect("written");
+        let text = text_of(&data_dir);
+        for (torn, zeros) in (1..20).flat_map(|torn| [(torn, 0), (torn, torn + 1000)]) {
+            fs::write(data_dir.journal(), text[..text.len() - torn].to_owned() + &"\0".repeat(zeros)).expect("written");
             let (scan, found) = read_all(&data_dir);
             assert_eq!((scan.unreadable, found), (0, changes()[..2].to_vec()), "the torn line was not acknowledged");
             let mut journal = Journal::continued(&data_dir, scan.octets).expect("a file");
@@ -250,7 +269,7 @@ mod tests {
     #[test]
     fn every_changed_bit_is_noticed() {
         let (_dir, data_dir) = written();
-        let text = fs::read(data_dir.journal()).expect("a file");
+        let text = text_of(&data_dir).into_bytes();
         for bit in HEADER.len() * 8..text.len() * 8 {
             let mut changed = text.clone();
             changed[bit / 8] ^= 1 << (bit % 8);

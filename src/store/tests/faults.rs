@@ -123,6 +123,11 @@ fn one_fault_in_any_file_loses_nothing() {
     println!("{} faults, {} reported, {} panics of the library: {} entries lost", sum(0), sum(1), sum(2), sum(3));
 }
 
+/// Return the text of a file, without the zeros after the journal's last line.
+fn text_of(path: &Path) -> String {
+    fs::read_to_string(path).expect("text").trim_end_matches('\0').to_owned()
+}
+
 fn recovered(opened: &Opened) -> String {
     opened.store.health().recovered.unwrap_or_default()
 }
@@ -156,7 +161,7 @@ fn a_change_that_is_only_in_the_journal_is_made_in_the_database() {
 #[test]
 fn a_text_copy_with_another_list_is_made_anew_and_reported() {
     let (dir, entries) = intact();
-    let text = fs::read_to_string(dir.file("whitelist.journal")).expect("a journal");
+    let text = text_of(&dir.file("whitelist.journal"));
     let (earlier, last) = text.trim_end().rsplit_once('\n').expect("lines");
     let last = super::checked_line::unseal(last).expect("a checksum");
     let digest = last.split(' ').nth(2).expect("a digest");
@@ -188,7 +193,7 @@ fn a_database_without_its_last_changes_gets_them_from_the_journal() {
 #[test]
 fn damage_of_both_copies_names_the_changes_that_are_lost() {
     let (dir, entries) = intact();
-    let text = fs::read_to_string(dir.file("whitelist.journal")).expect("a journal");
+    let text = text_of(&dir.file("whitelist.journal"));
     let without_two: Vec<&str> =
         text.lines().filter(|line| !line.starts_with("63 ") && !line.starts_with("64 ")).collect();
     fs::write(dir.file("whitelist.journal"), without_two.join("\n") + "\n").expect("written");
@@ -246,7 +251,7 @@ fn the_data_of_a_later_version_is_refused_and_stays_unchanged() {
     let append = |path: PathBuf| {
         let mut line = "format=2 and its words".to_owned();
         super::checked_line::seal(&mut line);
-        let text = fs::read_to_string(&path).expect("text") + &line;
+        let text = text_of(&path) + &line;
         fs::write(path, text).expect("written");
     };
     let later_conf = |path: PathBuf| {
