@@ -358,3 +358,6 @@ impl Tracker {
         self.pool.check_invariants()
     }
 }
+
+#[cfg(test)]
+mod tests;
