@@ -343,7 +343,11 @@ impl Store {
         }))
         .await;
         let done = result.lock().unwrap_or_else(PoisonError::into_inner).take();
-        done.unwrap_or_else(|| unreachable!("the work was done"))
+        match done {
+            Some(done) => done,
+            // This cannot happen: a panic of the work goes on in the caller of `run`, or has ended the process.
+            None => core::future::pending().await,
+        }
     }
 
     /// Run boxed work, so that the binary has the code of the thread pool once and not for each kind of work. The lock

@@ -92,6 +92,12 @@ class Naming:
     added: tuple | None
     safe: dict = field(default_factory=dict)  # the folder's id: the line from which its part is safe
 
+    def apply_to(self, names):
+        if self.removed:
+            names.pop(self.removed, None)
+        if self.added:
+            names[self.added] = self.thing
+
     def folders(self):
         return {id(place[0]) for place in (self.removed, self.added) if place}
 
@@ -196,11 +202,8 @@ class Record:
             self.cut(call, opened[0], numbers(call.arguments)[-1])
 
     def rename_to(self, call, thing, removed, added):
-        if removed:
-            self.names.pop(removed, None)
-        if added:
-            self.names[added] = thing
         self.namings.append(Naming(call.begin, thing, removed, added))
+        self.namings[-1].apply_to(self.names)
 
     def rename(self, call):
         removed, added = map(self.place, strings(call.arguments))
@@ -284,10 +287,7 @@ def names(record, line, rng, loses):
                          if any(is_safe(naming, folder) for folder in naming.folders())), default=0)
         kept = {"nothing": len(namings), "everything": last_safe}.get(loses)
         for naming in namings[:rng.randrange(last_safe, len(namings) + 1) if kept is None else kept]:
-            if naming.removed:
-                result.pop(naming.removed, None)
-            if naming.added:
-                result[naming.added] = naming.thing
+            naming.apply_to(result)
         return result
     folders = {folder for naming in namings for folder in naming.folders()}
     kept = {}
@@ -298,10 +298,7 @@ def names(record, line, rng, loses):
     for number, naming in enumerate(namings):
         # A move between two folders is one change of a journal.
         if all(number <= kept[folder] for folder in naming.folders()):
-            if naming.removed:
-                result.pop(naming.removed, None)
-            if naming.added:
-                result[naming.added] = naming.thing
+            naming.apply_to(result)
     return result
 
 

@@ -9,7 +9,7 @@
 //! | sweeping | removes expired peers, a few lines at a time |
 //! | housekeeping | every second: closes slow connections, notices suspensions of the system |
 //! | retiring | every second: removes idle and ended entries from the whitelist |
-//! | saving | every ten minutes: saves the time of each entry's last announce |
+//! | saving | every ten minutes: saves the running clock, and idle times every `access.save_every`, if due |
 //! | mending the disk | after a disk failure: rewrites the whitelist |
 //! | removed database | every ten seconds: looks for the database; if it was removed, mending the disk makes it anew |
 //! | removed socket | every ten seconds: looks for the control socket, and makes it anew |

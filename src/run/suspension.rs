@@ -1,7 +1,7 @@
 //! Suspension of the system: connection ids that were issued before it end with it.
 //!
-//! The running clock stands still meanwhile, so that no whitelist entry becomes idle. The age of a connection id would
-//! stand still too, and the id would be valid for hours or days.
+//! The running clock does not advance meanwhile, so that no whitelist entry becomes idle. A connection id would not age
+//! either, and would be valid for hours or days.
 
 use core::time::Duration;
 

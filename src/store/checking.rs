@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::data_dir::DataDir;
 use super::database::{LoadError, Meter};
+use super::digest::Digest;
 use super::load::{Condition, Found, Loaded, load};
 use super::lock;
 use super::opening::merge;
@@ -55,7 +56,8 @@ pub fn check_text(data_dir: &Path) -> Checked {
     checked
 }
 
-/// Check the database in a data directory, and compare it with the text copy. The library may panic on a damaged database.
+/// Check the database in a data directory, and compare it with the text copy. The library may panic on a damaged
+/// database.
 ///
 /// # Errors
 /// When the database cannot be copied.
@@ -95,10 +97,15 @@ fn compare(checked: &mut Checked, loaded: Loaded, text: TextCopy) {
         checked.damaged(format!("damaged    the database: {how}"));
     }
     let summary = &text.summary;
+    let is_same = |changes: u64| {
+        changes == summary.changes
+            && summary.has(found.entries.len(), Digest::of(&found.entries))
+            && !summary.is_damaged()
+    };
     match &condition {
         Condition::Damaged(how) => checked.damaged(format!("damaged    the database: {how}")),
         Condition::New => {}
-        Condition::Whole(state) if state.changes == summary.changes && summary.has(&found) && !summary.is_damaged() => {
+        Condition::Whole(state) if is_same(state.changes) => {
             return checked.say("both copies are whole, and the same");
         }
         // The text copy is written first.
@@ -119,7 +126,7 @@ fn compare(checked: &mut Checked, loaded: Loaded, text: TextCopy) {
     }
 }
 
-/// Say what a start would recover from the readable data of the database, and from the text copy.
+/// Add the result of a start, which would recover entries from the readable data of the database and the text copy.
 fn recover(checked: &mut Checked, mut found: Found, text: TextCopy) {
     let lost = merge(&mut found, text);
     recovered(checked, found.entries.len(), lost);

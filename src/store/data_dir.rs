@@ -55,7 +55,7 @@ impl DataDir {
         self.check_access(directory.uid(), geteuid().as_raw(), directory.mode())
     }
 
-    /// Check that no other user can change the data, for the user to whom the directory belongs.
+    /// Check that only the owner of the directory can change the data.
     ///
     /// # Errors
     /// As with [`Self::check_owner`].

@@ -27,7 +27,7 @@ impl Digest {
         self.0 = self.0.wrapping_sub(checksum(entry));
     }
 
-    /// Parse what `Display` wrote.
+    /// Parse the form of `Display`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let is_whole = text.len() == 8 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
         is_whole.then(|| u32::from_str_radix(text, 16).ok().map(Self)).flatten()

@@ -281,7 +281,8 @@ impl DurableCopy {
     }
 
     /// Return whether to write the running clock: in the first hour of a run after 10, 20 and 40 minutes, then every
-    /// hour. So time also passes on a device that runs only for a film now and then. Without entries, nothing depends on it.
+    /// hour. So time also passes on a device that runs only for a film now and then. Without
+    /// entries, nothing depends on it.
     fn running_is_due(&self, running: Running) -> bool {
         let saved = Running::from_millis(self.state.running);
         let since = running.since(saved);

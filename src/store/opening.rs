@@ -6,6 +6,7 @@ use super::StoreError;
 use super::build::{build, record_of, with_records_of};
 use super::data_dir::DataDir;
 use super::database::{Batch, Database, LoadError, Meter};
+use super::digest::Digest;
 use super::health::Noted;
 use super::journal::{self, Change};
 use super::list::List;
@@ -23,6 +24,8 @@ pub(super) struct Ready {
     pub(super) database: Database,
     pub(super) state: State,
     pub(super) found: Found,
+    /// Digest of the entries found.
+    pub(super) digest: Digest,
     pub(super) summary: Summary,
     /// Whether the text files have the same changes as the database.
     pub(super) is_text_current: bool,
@@ -40,8 +43,8 @@ pub(super) fn read_text(data_dir: &DataDir) -> (Found, Option<String>) {
 /// Open the database, or create one from the text files.
 ///
 /// # Errors
-/// When the disk takes no writes; it is not touched then if the text files have the list. When a later version wrote the
-/// data, which stays unchanged.
+/// When the disk takes no writes; it is not touched then if the text files have the list. When a later version wrote
+/// the data, which stays unchanged.
 pub(super) fn open(data_dir: &DataDir, meter: &Arc<Meter>, health: &Noted) -> Result<Ready, StoreError> {
     let summary = Summary::read(data_dir);
     if summary.is_of_a_later_version {
@@ -90,15 +93,17 @@ impl Opening<'_> {
                 if state.changes + 1 == summary.changes && !summary.is_damaged() && !found.unreadable_state =>
             {
                 let state = self.catch_up(&database, state, &mut found)?;
-                let is_text_current = summary.has(&found);
+                let digest = Digest::of(&found.entries);
+                let is_text_current = summary.has(found.entries.len(), digest);
                 if !is_text_current {
                     self.keep_text_aside(OTHER_LIST, state.entries)?;
                 }
-                Ok(Ready { database, state, found, summary, is_text_current })
+                Ok(Ready { database, state, found, digest, summary, is_text_current })
             }
             Condition::Whole(state) if state.changes >= summary.changes || found.unreadable_state => {
                 let entries = state.entries - found.unreadable.len() as u32;
-                let is_same = state.changes == summary.changes && summary.has(&found);
+                let digest = Digest::of(&found.entries);
+                let is_same = state.changes == summary.changes && summary.has(found.entries.len(), digest);
                 let is_text_current = is_same && !summary.is_damaged() && !found.unreadable_state;
                 if summary.is_damaged() {
                     self.keep_text_aside(&summary.damage(), entries)?;
@@ -108,11 +113,11 @@ impl Opening<'_> {
                     let how = format!("it ends with change {}, the database with {}", summary.changes, state.changes);
                     self.keep_text_aside(&how, entries)?;
                 }
-                Ok(Ready { database, state, found, summary, is_text_current })
+                Ok(Ready { database, state, found, digest, summary, is_text_current })
             }
             Condition::New if summary.changes == 0 && summary.entries == 0 && !summary.is_damaged() => {
                 let state = State::default();
-                Ok(Ready { database, state, found, summary, is_text_current: false })
+                Ok(Ready { database, state, found, digest: Digest::default(), summary, is_text_current: false })
             }
             condition => {
                 drop(database);
@@ -200,7 +205,8 @@ impl Opening<'_> {
             ));
         }
         found.moved_aside = aside;
-        Ok(Ready { database, state, found, summary: Summary::default(), is_text_current: false })
+        let digest = Digest::of(&found.entries);
+        Ok(Ready { database, state, found, digest, summary: Summary::default(), is_text_current: false })
     }
 }
 

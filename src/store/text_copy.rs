@@ -7,7 +7,6 @@ use super::digest::Digest;
 use super::export;
 use super::journal::{self, Numbered};
 use super::list::List;
-use super::load::Found;
 use super::no_links;
 use crate::access::Entry;
 use crate::clock::Running;
@@ -63,10 +62,9 @@ impl Summary {
         damage.collect::<Vec<_>>().join("; ")
     }
 
-    /// Return whether the list has the same entries as `found`, by their number and digest.
-    pub(super) fn has(&self, found: &Found) -> bool {
-        let is_same = self.digest.is_none_or(|digest| digest == Digest::of(&found.entries));
-        is_same && self.entries == found.entries.len() as u32
+    /// Return whether the list is the one with this number of entries and this digest.
+    pub(super) fn has(&self, entries: usize, digest: Digest) -> bool {
+        self.entries == entries as u32 && self.digest.is_none_or(|own| own == digest)
     }
 
     /// Return the numbers of the changes after `number` that are in neither file.

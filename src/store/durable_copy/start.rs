@@ -90,11 +90,11 @@ impl DurableCopy {
     }
 
     fn open_both(&mut self) -> Result<Found, StoreError> {
-        let Ready { database, state, found, summary, is_text_current } =
+        let Ready { database, state, found, digest, summary, is_text_current } =
             opening::open(&self.data_dir, &self.meter, &self.health)?;
         let running = Running::from_millis(self.state.running.max(state.running));
         self.database = Some(database);
-        self.digest = Digest::of(&found.entries);
+        self.digest = digest;
         self.state = State { running: running.millis(), ..state };
         self.unreadable = found.unreadable.iter().cloned().collect();
         (self.exported, self.exported_octets) = (summary.exported, summary.export_octets);

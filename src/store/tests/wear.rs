@@ -118,10 +118,9 @@ fn an_idle_tracker_without_a_list_writes_nothing() {
     assert_eq!(house.written(), before);
 }
 
-/// Let a list live: each day some customers join, as many go quiet, and all others announce every hour. Once a month the
-/// tracker is restarted. Compare the list with what it should be. Return the size of the data directory as a multiple of
-/// the list as text, at the end and at most.
-fn live(customers: u32, joining_a_day: u32) -> (f64, f64) {
+/// Let a list live: each day some customers join, as many go quiet, and all others announce every hour. Once a month
+/// the tracker is restarted. Compare the list with a model.
+fn live(customers: u32, joining_a_day: u32) {
     let days = std::env::var("NAKODO_DAYS").map_or(DAYS, |days| days.parse().expect("a number"));
     let mut house = House::new();
     let mut rng = fastrand::Rng::with_seed(u64::from(customers));
@@ -160,7 +159,6 @@ fn live(customers: u32, joining_a_day: u32) -> (f64, f64) {
         house.whitelist.len(),
         house.written() / days
     );
-    (directory as f64 / list as f64, largest)
 }
 
 #[test]
