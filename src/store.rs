@@ -10,6 +10,7 @@
 //! | `whitelist/` | the database |
 //! | `whitelist.export` | the list as text; seldom written |
 //! | `whitelist.journal` | the changes after the export as text: with it, the second copy of the list |
+//! | `whitelist.clock` | the history of the wall clock, while an ended entry waits for its removal |
 //! | `whitelist.broken-…` | the last three databases or text files that could not be read completely |
 //! | `whitelist.building/`, `whitelist.finished/` | for a moment, a database that replaces another |
 //! | `whitelist.probe` | for a moment, a page that tests the disk before a new database is written |
@@ -19,6 +20,7 @@
 mod build;
 mod checked_line;
 mod checking;
+mod clock_file;
 mod conf;
 mod data_dir;
 mod database;
@@ -49,7 +51,7 @@ use ipnet::IpNet;
 use rustix::process::setpriority_process;
 use smol::lock::Mutex;
 
-use crate::access::{Entry, Seen};
+use crate::access::{ClockHistory, Entry, Seen};
 use crate::clock::Running;
 pub use checking::{Checked, check_database, check_text, remove_copy};
 use data_dir::DataDir;
@@ -83,6 +85,8 @@ pub struct Opened {
     pub entries: Vec<Entry>,
     /// The running clock at the last save.
     pub running: Running,
+    /// The history of the wall clock, if an ended entry waits for its removal.
+    pub clock_history: Option<ClockHistory>,
     /// New path of a database that was moved aside because it could not be read, or only in part.
     #[cfg(test)]
     pub(crate) moved_aside: Option<PathBuf>,
@@ -235,6 +239,7 @@ impl Store {
         disk.lock = lock;
         Ok(Opened {
             running: found.running,
+            clock_history: disk.clock_history(found.running),
             store: Self { disk: Arc::new(Mutex::new(disk)), meter, health },
             unreadable_records: found.unreadable.len() as u32 + u32::from(found.unreadable_state),
             entries: found.entries,
@@ -303,6 +308,15 @@ impl Store {
     /// When a part was not written. The error names each such part; the others were written.
     pub async fn save(&self, running: Running, moved: Vec<Seen>) -> Result<(), SaveError> {
         self.work(move |disk| disk.save_what_is_due(running, &moved)).await
+    }
+
+    /// Save the history of the wall clock if it has changed. Remove it from the disk, sooner or later, if no entry
+    /// needs it.
+    ///
+    /// # Errors
+    /// When the disk fails. The next call tries again.
+    pub async fn save_clock_history(&self, history: ClockHistory, is_needed: bool) -> Result<(), StoreError> {
+        self.work(move |disk| disk.save_clock_history(history, is_needed)).await
     }
 
     /// Save everything that is not on the disk yet, at shutdown.

@@ -15,5 +15,6 @@ pub use admission::Admission;
 pub use prefix_filter::PrefixFilter;
 pub use user::{USER_OCTETS, User, UserError, parse_user};
 pub use whitelist::{
-    ENTRY_OCTETS, Entry, Full, Moved, Put, REMOVALS_A_CALL, Retire, Retired, SLOTS_A_CALL, Seen, Whitelist,
+    ClockHistory, ENTRY_OCTETS, Entry, Full, Moved, Put, REMOVALS_A_CALL, Retire, Retired, SLOTS_A_CALL, Seen,
+    Whitelist,
 };

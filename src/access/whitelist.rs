@@ -14,6 +14,7 @@ use std::collections::TryReserveError;
 
 use ipnet::IpNet;
 
+pub use clocks::ClockHistory;
 use clocks::Clocks;
 pub use removal::{REMOVALS_A_CALL, Retired};
 pub use saving::{Moved, Seen};
@@ -151,6 +152,7 @@ pub const ENTRY_OCTETS: usize = size_of::<Slot>() + size_of::<Place>();
 ///   address), so no prefix occurs twice; each place has the head and kind of its slot's prefix;
 /// - every prefix is canonical: its host bits are zero, and it is not v4-mapped;
 /// - `v4` and `v6` count the entries of their family by length;
+/// - `suspended` is the number of places with `is_suspended`;
 /// - `next` is the slot that `retire` visits next, or any number past the last slot.
 #[derive(Debug)]
 pub struct Whitelist {
@@ -162,6 +164,7 @@ pub struct Whitelist {
     retire_after: Duration,
     next: usize,
     clocks: Clocks,
+    suspended: usize,
 }
 
 impl Whitelist {
@@ -181,6 +184,7 @@ impl Whitelist {
             retire_after,
             next: 0,
             clocks: Clocks::default(),
+            suspended: 0,
         })
     }
 
@@ -239,7 +243,7 @@ impl Whitelist {
         match self.position(&entry.prefix) {
             Ok(position) => {
                 let place = &mut self.order[position];
-                place.is_suspended = false;
+                self.suspended -= usize::from(core::mem::take(&mut place.is_suspended));
                 let old = core::mem::replace(&mut self.slots[place.slot as usize], Slot::new(entry));
                 Ok(Put::Replaced(old.entry))
             }
@@ -257,8 +261,9 @@ impl Whitelist {
     #[cfg(test)]
     pub(crate) fn remove(&mut self, prefix: &IpNet) -> Option<Entry> {
         let position = self.position(&prefix::canonical(prefix)).ok()?;
-        let slot = self.order.remove(position).slot as usize;
-        Some(self.remove_slot(slot))
+        let place = self.order.remove(position);
+        self.suspended -= usize::from(place.is_suspended);
+        Some(self.remove_slot(place.slot as usize))
     }
 
     /// Iterate over the entries of a user in these `slots`, in no particular order. The empty name matches no entry.
@@ -381,6 +386,7 @@ impl Whitelist {
             if matches!(prefix, IpNet::V4(_)) { v4.add(prefix.prefix_len()) } else { v6.add(prefix.prefix_len()) }
         }
         assert_eq!((&v4, &v6), (&self.v4, &self.v6));
+        assert_eq!(self.suspended, self.order.iter().filter(|place| place.is_suspended).count());
     }
 }
 

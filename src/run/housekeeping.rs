@@ -115,6 +115,7 @@ impl Housekeeping {
         loop {
             let save_every = self.config.borrow().access.save_every;
             Timer::after(save_every.min(SAVING)).await;
+            self.save_clock_history().await;
             let mut moved = Vec::new();
             if self.shared.now().since(saved) >= save_every {
                 saved = self.shared.now();
@@ -125,6 +126,17 @@ impl Housekeeping {
             if failure.idle_times.is_some() {
                 self.shared.tracker.borrow_mut().whitelist().not_saved(&moved);
             }
+        }
+    }
+
+    async fn save_clock_history(&self) {
+        let (history, is_needed) = {
+            let tracker = self.shared.tracker.borrow();
+            (tracker.whitelisted().clock_history(), tracker.whitelisted().has_suspended())
+        };
+        let Some(history) = history else { return };
+        if let Err(error) = self.shared.store.save_clock_history(history, is_needed).await {
+            warn!("{error}; after a restart, ended entries stay suspended for another day");
         }
     }
 
@@ -176,6 +188,7 @@ impl Housekeeping {
             error!("{error}; the latest changes of the whitelist are not saved");
             return Err(Unsaved);
         }
+        self.save_clock_history().await;
         let moved = self.shared.tracker.borrow_mut().whitelist().take_moved(Moved::AtAll, 0..usize::MAX).collect();
         self.shared.store.close(self.shared.now(), moved).await.map_err(|failure| {
             report_unsaved(&failure);

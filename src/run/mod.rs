@@ -171,6 +171,9 @@ fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Shared, Fa
         );
     }
     let shared = Shared::new(tracker, opened.store, opened.running);
+    if let Some(history) = opened.clock_history {
+        shared.tracker.borrow_mut().whitelist().continue_clock_history(history);
+    }
     shared.load(opened.entries).map_err(|error| Failure::new(exit::IOERR, error))?;
     Ok(shared)
 }

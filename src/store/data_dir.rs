@@ -102,6 +102,11 @@ impl DataDir {
         self.0.join("whitelist.journal")
     }
 
+    /// Return the file with the history of the wall clock.
+    pub(super) fn clock(&self) -> PathBuf {
+        self.0.join("whitelist.clock")
+    }
+
     /// Return the file with the number of consecutive opens that ended in a panic.
     pub(super) fn panics(&self) -> PathBuf {
         self.0.join("opening-panics")
@@ -112,8 +117,9 @@ impl DataDir {
         File::open(directory)?.sync_all()
     }
 
-    /// Write a file atomically: after a power cut it has either its old or its new content.
-    pub(super) fn replace<T>(&self, path: &Path, write: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
+    /// Write a file atomically: after a power cut it has either its old or its new content. Return the result of
+    /// `write`, a size in bytes.
+    pub(super) fn replace(&self, path: &Path, write: &mut dyn FnMut(&mut File) -> io::Result<u64>) -> io::Result<u64> {
         let new = path.with_extension("new");
         let written = no_links::create_new(&new).and_then(|mut file| {
             let written = write(&mut file)?;

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::build::{Records, build, record_of, with_records_of};
+use super::clock_file::ClockFile;
 use super::data_dir::DataDir;
 use super::database::{Batch, Database, Meter};
 use super::digest::Digest;
@@ -20,7 +21,7 @@ use super::load::Found;
 use super::lock::Lock;
 use super::record::{self, State};
 use super::{Outcome, SaveError, StoreError};
-use crate::access::{Entry, Seen};
+use crate::access::{ClockHistory, Entry, Seen};
 use crate::clock::Running;
 
 /// Longest time between two writes of the running clock, and so the most of it that can be lost.
@@ -66,6 +67,7 @@ pub(super) struct DurableCopy {
     /// The date of the last export.
     exported: export::Date,
     exported_octets: u64,
+    clock_file: ClockFile,
     meter: Arc<Meter>,
     health: Arc<Noted>,
 }
@@ -141,6 +143,16 @@ impl DurableCopy {
     pub(super) fn save_all(&mut self, running: Running, moved: &[Seen]) -> Result<(), SaveError> {
         let exported = if self.is_changed() { self.export(running) } else { Ok(()) };
         both(exported, self.save(running, moved))
+    }
+
+    /// Return the history of the wall clock at the end of the last run, at the time `running`.
+    pub(super) fn clock_history(&self, running: Running) -> Option<ClockHistory> {
+        self.clock_file.history(running)
+    }
+
+    /// Write the history of the wall clock, if it has changed and is needed.
+    pub(super) fn save_clock_history(&mut self, history: ClockHistory, is_needed: bool) -> Result<(), StoreError> {
+        self.clock_file.save(&self.data_dir, history, is_needed)
     }
 
     /// Write the last-seen times into the current records on the disk: an entry may have been replaced or removed since
@@ -307,13 +319,13 @@ impl DurableCopy {
         let count = self.state.entries.saturating_sub(self.unreadable.len() as u32);
         // A record that cannot be read ends the export, and the old file stays: a complete old list is better than half
         // of a new one.
-        let entries = database.records().filter_map(|record| match record {
+        let mut entries = database.records().filter_map(|record| match record {
             Ok((key, value)) => record::entry(&key, &value).map(Ok),
             Err(error) => Some(Err(error)),
         });
-        let octets = data_dir.replace(&path, |file| {
+        let octets = data_dir.replace(&path, &mut |file| {
             let mut to = BufWriter::new(file);
-            let octets = export::write(&mut to, date, count, entries)?;
+            let octets = export::write(&mut to, date, count, entries.by_ref())?;
             to.flush()?;
             Ok(octets)
         });

@@ -153,7 +153,7 @@ impl Journal {
     /// Start a new journal, in the place of another one.
     pub(super) fn begin(data_dir: &DataDir) -> Result<Self, StoreError> {
         Self::opened(data_dir, HEADER.len() as u64, |path| {
-            data_dir.replace(path, |file| file.write_all(HEADER.as_bytes()))?;
+            data_dir.replace(path, &mut |file| file.write_all(HEADER.as_bytes()).map(|()| 0))?;
             no_links::open_or_create(path)
         })
     }

@@ -223,6 +223,23 @@ fn idle_times_and_the_running_clock_are_saved_in_batches() {
 }
 
 #[test]
+fn the_history_of_the_wall_clock_lasts_over_a_restart() {
+    let dir = TempDir::new();
+    let opened = open(&dir);
+    assert_eq!(opened.clock_history, None);
+    let hour = Running::from_seconds(3600);
+    let history = ClockHistory { since: hour, earliest: Some(UnixSeconds(1_800_000_000)), complete: None };
+    smol::block_on(opened.store.save_clock_history(history, true)).expect("on the disk");
+    drop(opened.store);
+    // The running clock was not saved, so the stretch begins with this run.
+    let opened = open(&dir);
+    assert_eq!(opened.clock_history, Some(ClockHistory { since: Running::default(), ..history }));
+    smol::block_on(opened.store.close(hour, Vec::new())).expect("on the disk");
+    drop(opened.store);
+    assert_eq!(open(&dir).clock_history, Some(history));
+}
+
+#[test]
 fn a_batch_with_nothing_due_writes_nothing() {
     let dir = TempDir::new();
     let opened = open(&dir);

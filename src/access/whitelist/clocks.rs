@@ -9,28 +9,48 @@
 
 use core::time::Duration;
 
+use super::Whitelist;
 use crate::clock::{Running, UnixSeconds};
 
 /// Running time for which the wall clock must have stood beyond an end date before the entry is removed.
 pub(super) const BEYOND: Duration = Duration::from_secs(86_400);
+
+impl Whitelist {
+    /// Return the times that the wall clock has shown; `None` before the first [`Self::retire`].
+    pub const fn clock_history(&self) -> Option<ClockHistory> {
+        self.clocks.history
+    }
+
+    /// Return whether an entry past its end waits for its removal. An entry counts when `retire` has visited it.
+    pub const fn has_suspended(&self) -> bool {
+        self.suspended > 0
+    }
+
+    /// Continue the history of an earlier run. Call it before the first [`Self::retire`].
+    pub const fn continue_clock_history(&mut self, history: ClockHistory) {
+        self.clocks.history = Some(history);
+    }
+}
 
 /// Latest times that callers passed to the table.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Clocks {
     pub(super) running: Running,
     pub(super) wall: Option<UnixSeconds>,
-    /// Earliest wall time in the last complete stretch; `None` before the first one, or if the clock was not sane.
-    complete: Option<UnixSeconds>,
-    /// The current stretch; `None` before the first.
-    current: Option<Stretch>,
+    /// The times shown until now; `None` before the first.
+    history: Option<ClockHistory>,
 }
 
-/// A stretch of running time.
-#[derive(Clone, Copy, Debug)]
-struct Stretch {
-    since: Running,
-    /// Earliest wall time in it; `None` if the clock was not sane.
-    earliest: Option<UnixSeconds>,
+/// The earliest times that the wall clock has shown in the last two stretches of running time. It may span several runs
+/// of the tracker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockHistory {
+    /// Beginning of the current stretch.
+    pub since: Running,
+    /// Earliest wall time in the current stretch; `None` if the clock was not sane.
+    pub earliest: Option<UnixSeconds>,
+    /// Earliest wall time in the last complete stretch; `None` before the first one, or if the clock was not sane.
+    pub complete: Option<UnixSeconds>,
 }
 
 impl Clocks {
@@ -38,13 +58,12 @@ impl Clocks {
     pub(super) fn advance(&mut self, running: Running, wall: Option<UnixSeconds>) {
         self.running = self.running.max(running);
         self.wall = wall.and_then(UnixSeconds::if_sane);
-        let new = Stretch { since: self.running, earliest: self.wall };
-        let current = self.current.get_or_insert(new);
+        let new = ClockHistory { since: self.running, earliest: self.wall, complete: None };
+        let history = self.history.get_or_insert(new);
         // A clock that is not sane (`None`) sorts before all times.
-        current.earliest = current.earliest.min(self.wall);
-        if self.running.since(current.since) >= BEYOND {
-            self.complete = current.earliest;
-            *current = new;
+        history.earliest = history.earliest.min(self.wall);
+        if self.running.since(history.since) >= BEYOND {
+            *history = ClockHistory { complete: history.earliest, ..new };
         }
     }
 
@@ -55,7 +74,7 @@ impl Clocks {
 
     /// Return whether the wall clock has been past `until` for a day of running time.
     pub(super) fn has_stood_beyond(&self, until: UnixSeconds) -> bool {
-        let earliest = self.current.and_then(|current| current.earliest.min(self.complete));
+        let earliest = self.history.and_then(|history| history.earliest.min(history.complete));
         earliest.is_some_and(|earliest| earliest >= until)
     }
 }

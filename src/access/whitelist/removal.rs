@@ -79,7 +79,8 @@ impl Whitelist {
         if is_new {
             each(Retired::Suspended(entry.clone()));
         }
-        self.order[position].is_suspended = has_ended;
+        let was_suspended = core::mem::replace(&mut self.order[position].is_suspended, has_ended);
+        self.suspended = self.suspended + usize::from(has_ended) - usize::from(was_suspended);
         is_new
     }
 
@@ -104,7 +105,9 @@ impl Whitelist {
             if next == position as usize {
                 continue;
             }
-            let _ = slots.push(self.order[position as usize].slot);
+            let place = self.order[position as usize];
+            self.suspended -= usize::from(place.is_suspended);
+            let _ = slots.push(place.slot);
             let kept = position as usize + 1..next;
             let kept_len = kept.len();
             self.order.copy_within(kept, end);

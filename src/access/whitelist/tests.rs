@@ -249,6 +249,31 @@ fn an_entry_past_its_end_is_suspended_at_once_and_removed_after_a_day() {
 }
 
 #[test]
+fn the_day_beyond_the_end_may_pass_in_several_runs() {
+    let ends = Entry { until: Some(SANE), retire: Retire::Never, ..entry("192.0.2.1") };
+    let mut history = None;
+    // Three hours each evening.
+    let removed_on = (0..30_u64).find(|evening| {
+        let mut list = list_of(std::slice::from_ref(&ends));
+        if let Some(history) = history {
+            list.continue_clock_history(history);
+        }
+        let removed = (0..=3 * 60).any(|minute| {
+            let now = Running::from_seconds((evening * 3 * 60 + minute) * 60);
+            let wall = UnixSeconds(SANE.0 + (evening * 24 * 60 + minute) * 60);
+            let (removed, suspended) = retire_both(&mut list, now, Some(wall));
+            assert_eq!(suspended.is_empty(), minute > 0 || !removed.is_empty(), "reported once in each run");
+            list.check_invariants();
+            !removed.is_empty()
+        });
+        assert_eq!(list.has_suspended(), !removed);
+        history = list.clock_history();
+        removed
+    });
+    assert_eq!(removed_on, Some(7), "eight evenings are a day");
+}
+
+#[test]
 fn an_entry_past_its_end_covers_nothing_before_its_removal() {
     let mut list = list_of(&[entry("192.0.2.1"), Entry { until: Some(SANE), ..entry("192.0.2.2") }]);
     assert_eq!(list.put(entry("192.0.2.1")), Ok(Put::Replaced(entry("192.0.2.1"))));

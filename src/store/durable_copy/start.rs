@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::StoreError;
 use super::super::build::Records;
+use super::super::clock_file::ClockFile;
 use super::super::data_dir::DataDir;
 use super::super::database::Meter;
 use super::super::digest::Digest;
@@ -84,6 +85,7 @@ impl DurableCopy {
             opened_at: Running::default(),
             exported: export::Date::default(),
             exported_octets: 0,
+            clock_file: ClockFile::read(data_dir),
             meter,
             health,
         }
