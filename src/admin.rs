@@ -158,6 +158,7 @@ fn entry(shared: &Shared, allow: &Allow) -> Result<Entry, Refused> {
         until: until(allow, wall)?,
         added: wall,
         last_seen: shared.now(),
+        ticket: None,
     })
 }
 

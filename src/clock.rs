@@ -4,6 +4,7 @@
 //! 1970, and its wall clock jumps by decades when NTP answers. The wall clock is used only for end dates, and only
 //! while it is sane.
 
+use core::fmt;
 use core::time::Duration;
 
 /// Time for which the tracker has been running, summed over all its runs, in milliseconds. It never goes back, and it
@@ -58,6 +59,22 @@ impl UnixSeconds {
     }
 }
 
+impl fmt::Display for UnixSeconds {
+    /// Write the date and the time to the minute, as `2027-01-31 18:00 UTC`. The calendar is the proleptic Gregorian one,
+    /// computed in eras of 400 years that begin with March.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, minutes) = (self.0 / 86_400 + 719_468, self.0 % 86_400 / 60);
+        let (era, day) = (days / 146_097, days % 146_097);
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let day = day - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        let year = year + era * 400 + u64::from(month <= 2);
+        write!(f, "{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +86,20 @@ mod tests {
         assert_eq!(late.since(early), Duration::from_millis(1500));
         assert_eq!(early.since(late), Duration::ZERO);
         assert_eq!(late.seconds(), 4);
+    }
+
+    #[test]
+    fn a_date_is_that_of_the_calendar() {
+        for (seconds, text) in [
+            (0, "1970-01-01 00:00 UTC"),
+            (951_782_400, "2000-02-29 00:00 UTC"),
+            (1_793_491_200, "2026-11-01 00:00 UTC"),
+            (1_801_418_399, "2027-01-31 17:59 UTC"),
+            (4_107_542_399, "2100-02-28 23:59 UTC"),
+            (4_107_542_400, "2100-03-01 00:00 UTC"),
+        ] {
+            assert_eq!(UnixSeconds(seconds).to_string(), text);
+        }
     }
 
     #[test]

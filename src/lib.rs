@@ -164,5 +164,6 @@ mod suggest;
 pub mod system_clock;
 #[cfg(test)]
 mod testing;
+pub mod ticket;
 pub mod tracker;
 pub mod wire;

@@ -51,7 +51,7 @@ use ipnet::IpNet;
 use rustix::process::setpriority_process;
 use smol::lock::Mutex;
 
-use crate::access::{ClockHistory, Entry, Seen};
+use crate::access::{ClockHistory, Entry, Seen, Unsaved};
 use crate::clock::Running;
 pub use checking::{Checked, check_database, check_text, remove_copy};
 use data_dir::DataDir;
@@ -265,6 +265,14 @@ impl Store {
     pub async fn put(&self, entry: &Entry) -> Result<(), StoreError> {
         let entry = entry.clone();
         self.work(move |disk| disk.put(&entry)).await
+    }
+
+    /// Remove and write entries of tickets, with as few writes as possible.
+    ///
+    /// # Errors
+    /// As with [`Self::put`]; some of the entries may be on the disk.
+    pub async fn save_brought(&self, unsaved: Unsaved) -> Result<(), StoreError> {
+        self.work(move |disk| disk.save_brought(&unsaved)).await
     }
 
     /// Remove the entries with exactly these prefixes, all or none of them. The removal is durable when this returns.

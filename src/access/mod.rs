@@ -8,13 +8,15 @@ mod admission;
 pub mod prefix;
 mod prefix_filter;
 mod prefix_lengths;
+mod ticket_number;
 mod user;
 pub mod whitelist;
 
 pub use admission::Admission;
 pub use prefix_filter::PrefixFilter;
+pub use ticket_number::{NumberError, TicketNumber, parse_base_36, write_base_36};
 pub use user::{USER_OCTETS, User, UserError, parse_user};
 pub use whitelist::{
-    ClockHistory, ENTRY_OCTETS, Entry, Full, Moved, Put, REMOVALS_A_CALL, Retire, Retired, SLOTS_A_CALL, Seen,
-    Whitelist,
+    Brought, ClockHistory, DEPARTED, Departing, ENTRY_OCTETS, Entry, Full, Moved, Put, REMOVALS_A_CALL, Retire,
+    Retired, SLOTS_A_CALL, Seen, Unsaved, Whitelist,
 };

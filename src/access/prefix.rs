@@ -119,6 +119,12 @@ pub(super) fn cut(address: IpAddr, length: u8) -> IpNet {
     }
 }
 
+/// Return the addresses that one client may have: its IPv4 address, or the /64 of its IPv6 address.
+pub fn of_client(address: IpAddr) -> IpNet {
+    let address = address.to_canonical();
+    cut(address, if address.is_ipv4() { 32 } else { 64 })
+}
+
 /// Return `prefix` in the form of the table and the disk: host bits cleared, a v4-mapped prefix converted to IPv4.
 pub fn canonical(prefix: &IpNet) -> IpNet {
     match with_length(prefix.addr(), u32::from(prefix.prefix_len())) {

@@ -1,5 +1,6 @@
 //! Table of the address prefixes that may announce, with the customer and the idle time of each.
 
+mod by_ticket;
 mod clocks;
 mod removal;
 mod saving;
@@ -14,6 +15,7 @@ use std::collections::TryReserveError;
 
 use ipnet::IpNet;
 
+pub use by_ticket::{Brought, DEPARTED, Departing, Unsaved};
 pub use clocks::ClockHistory;
 use clocks::Clocks;
 pub use removal::{REMOVALS_A_CALL, Retired};
@@ -21,6 +23,7 @@ pub use saving::{Moved, Seen};
 
 use super::prefix;
 use super::prefix_lengths::PrefixLengths;
+use super::ticket_number::TicketNumber;
 use super::user::User;
 use crate::clock::{Running, UnixSeconds};
 
@@ -65,6 +68,8 @@ pub struct Entry {
     pub added: Option<UnixSeconds>,
     /// Time of the last announce from the prefix, or of the addition of the entry.
     pub last_seen: Running,
+    /// Number of the ticket that brought the entry; `None` if a command added it.
+    pub ticket: Option<TicketNumber>,
 }
 
 impl Entry {
@@ -77,6 +82,7 @@ impl Entry {
             until: None,
             added: None,
             last_seen: Running::from_millis(0),
+            ticket: None,
         }
     }
 }
@@ -134,6 +140,8 @@ struct Place {
     kind: u16,
     /// Whether `retire` has reported that the entry is past its end.
     is_suspended: bool,
+    /// Whether the entry is in memory only.
+    is_unsaved: bool,
 }
 
 const _: () = assert!(size_of::<Place>() == 16);
@@ -152,7 +160,8 @@ pub const ENTRY_OCTETS: usize = size_of::<Slot>() + size_of::<Place>();
 ///   address), so no prefix occurs twice; each place has the head and kind of its slot's prefix;
 /// - every prefix is canonical: its host bits are zero, and it is not v4-mapped;
 /// - `v4` and `v6` count the entries of their family by length;
-/// - `suspended` is the number of places with `is_suspended`;
+/// - `suspended` and `unsaved` are the numbers of places with `is_suspended` and `is_unsaved`;
+/// - `departed` has no prefix of an entry in the list, and at most [`DEPARTED`];
 /// - `next` is the slot that `retire` visits next, or any number past the last slot.
 #[derive(Debug)]
 pub struct Whitelist {
@@ -165,6 +174,8 @@ pub struct Whitelist {
     next: usize,
     clocks: Clocks,
     suspended: usize,
+    unsaved: usize,
+    departed: Vec<IpNet>,
 }
 
 impl Whitelist {
@@ -185,6 +196,8 @@ impl Whitelist {
             next: 0,
             clocks: Clocks::default(),
             suspended: 0,
+            unsaved: 0,
+            departed: Vec::with_capacity(DEPARTED),
         })
     }
 
@@ -244,6 +257,7 @@ impl Whitelist {
             Ok(position) => {
                 let place = &mut self.order[position];
                 self.suspended -= usize::from(core::mem::take(&mut place.is_suspended));
+                self.unsaved -= usize::from(core::mem::take(&mut place.is_unsaved));
                 let old = core::mem::replace(&mut self.slots[place.slot as usize], Slot::new(entry));
                 Ok(Put::Replaced(old.entry))
             }
@@ -251,6 +265,7 @@ impl Whitelist {
             Err(position) => {
                 self.lengths_mut(&entry.prefix).add(entry.prefix.prefix_len());
                 self.order.insert(position, Place::new(&entry.prefix, self.slots.len() as u32));
+                self.departed.retain(|departed| *departed != entry.prefix);
                 self.slots.push(Slot::new(entry));
                 Ok(Put::Added)
             }
@@ -262,7 +277,7 @@ impl Whitelist {
     pub(crate) fn remove(&mut self, prefix: &IpNet) -> Option<Entry> {
         let position = self.position(&prefix::canonical(prefix)).ok()?;
         let place = self.order.remove(position);
-        self.suspended -= usize::from(place.is_suspended);
+        self.count_removed(place);
         Some(self.remove_slot(place.slot as usize))
     }
 
@@ -305,6 +320,11 @@ impl Whitelist {
     pub fn containing(&self, prefix: &IpNet) -> Option<&Entry> {
         let prefix = prefix::canonical(prefix);
         self.covering_all(prefix.addr(), prefix.prefix_len()).map(|slot| &self.slots[slot].entry)
+    }
+
+    /// Return the longest live entry that covers `address`.
+    pub fn covering_entry(&self, address: IpAddr) -> Option<&Entry> {
+        self.covering(address).map(|slot| &self.slots[slot].entry)
     }
 
     /// Return the slot of the longest live prefix that covers `address`.
@@ -387,6 +407,8 @@ impl Whitelist {
         }
         assert_eq!((&v4, &v6), (&self.v4, &self.v6));
         assert_eq!(self.suspended, self.order.iter().filter(|place| place.is_suspended).count());
+        assert_eq!(self.unsaved, self.order.iter().filter(|place| place.is_unsaved).count());
+        assert!(self.departed.len() <= DEPARTED && self.departed.iter().all(|prefix| self.get(prefix).is_none()));
     }
 }
 
@@ -411,7 +433,13 @@ impl Place {
             IpAddr::V4(address) => (4, u64::from(address.to_bits()) << 32),
             IpAddr::V6(address) => (6, (address.to_bits() >> 64) as u64),
         };
-        Self { head, slot, kind: u16::from_be_bytes([family, prefix.prefix_len()]), is_suspended: false }
+        Self {
+            head,
+            slot,
+            kind: u16::from_be_bytes([family, prefix.prefix_len()]),
+            is_suspended: false,
+            is_unsaved: false,
+        }
     }
 }
 

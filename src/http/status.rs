@@ -9,6 +9,8 @@ pub enum Status {
     BadRequest,
     /// 401: the token is wrong or missing.
     Unauthorized,
+    /// 403: the request is understood, and refused.
+    Forbidden,
     /// 404: unknown path, or unknown name.
     NotFound,
     /// 405: the path does not support this method.
@@ -34,6 +36,7 @@ impl Status {
             Self::Ok => "HTTP/1.1 200 OK\r\n",
             Self::BadRequest => "HTTP/1.1 400 Bad Request\r\n",
             Self::Unauthorized => "HTTP/1.1 401 Unauthorized\r\n",
+            Self::Forbidden => "HTTP/1.1 403 Forbidden\r\n",
             Self::NotFound => "HTTP/1.1 404 Not Found\r\n",
             Self::MethodNotAllowed => "HTTP/1.1 405 Method Not Allowed\r\n",
             Self::RequestTimeout => "HTTP/1.1 408 Request Timeout\r\n",

@@ -21,7 +21,7 @@ use super::load::Found;
 use super::lock::Lock;
 use super::record::{self, State};
 use super::{Outcome, SaveError, StoreError};
-use crate::access::{ClockHistory, Entry, Seen};
+use crate::access::{ClockHistory, Entry, Seen, Unsaved};
 use crate::clock::Running;
 
 /// Longest time between two writes of the running clock, and so the most of it that can be lost.
@@ -101,7 +101,35 @@ impl DurableCopy {
         }
         let mut batch = Batch::default();
         batch.insert(&*key, &*value);
-        self.change(batch, after, &[&key], Change::Put(entry.clone()))
+        self.change(batch, &[&key], vec![(after, Change::Put(entry.clone()))])
+    }
+
+    /// Remove entries, and put others, with as few writes as possible. After an error or a power cut some of the changes
+    /// may have been made.
+    pub(super) fn save_brought(&mut self, unsaved: &Unsaved) -> Result<(), StoreError> {
+        let departed: Vec<record::Key> = unsaved.departed.iter().map(record::key).collect();
+        if !departed.is_empty() {
+            self.remove(&departed)?;
+        }
+        if unsaved.entries.is_empty() {
+            return Ok(());
+        }
+        let (mut batch, mut changes, mut keys) = (Batch::default(), Vec::new(), Vec::new());
+        let (mut entries, mut digest) = (self.state.entries, self.digest);
+        for entry in &unsaved.entries {
+            let (key, value) = record_of(&self.data_dir, entry)?;
+            let replaced = self.attempt(Outcome::Unchanged, |database| database.get(&key))?;
+            entries += u32::from(replaced.is_none());
+            digest.add(entry);
+            if let Some(replaced) = replaced.and_then(|value| record::entry(&key, &value)) {
+                digest.subtract(&replaced);
+            }
+            changes.push((After { entries, digest }, Change::Put(entry.clone())));
+            batch.insert(&*key, &*value);
+            keys.push(key);
+        }
+        let keys: Vec<&[u8]> = keys.iter().map(|key| &**key).collect();
+        self.change(batch, &keys, changes)
     }
 
     pub(super) fn remove(&mut self, keys: &[record::Key]) -> Result<(), StoreError> {
@@ -121,7 +149,7 @@ impl DurableCopy {
         let after = After { entries: self.state.entries.saturating_sub(removed.len() as u32), digest };
         let prefixes = removed.iter().filter_map(|key| record::prefix_of(key)).collect();
         let removed: Vec<&[u8]> = removed.into_iter().map(|key| &**key).collect();
-        self.change(batch, after, &removed, Change::Remove(prefixes))
+        self.change(batch, &removed, vec![(after, Change::Remove(prefixes))])
     }
 
     /// Abandon the database if it is no longer at its place.
@@ -215,16 +243,22 @@ impl DurableCopy {
         Ok(())
     }
 
-    /// Make a change of the records with these keys durable in both copies.
-    fn change(&mut self, batch: Batch, after: After, keys: &[&[u8]], change: Change) -> Result<(), StoreError> {
-        let After { entries, digest } = after;
-        let state = State { entries, changes: self.state.changes + 1, ..self.state };
+    /// Make changes of the records with these keys durable in both copies, each with the list after it.
+    fn change(&mut self, batch: Batch, keys: &[&[u8]], changes: Vec<(After, Change)>) -> Result<(), StoreError> {
+        let Some(&(After { entries, digest }, _)) = changes.last() else { return Ok(()) };
+        let state = State { entries, changes: self.state.changes + changes.len() as u64, ..self.state };
         let unreadable = self.unreadable.keys().filter(|key| !keys.contains(&&***key)).count() as u32;
         self.prepare(keys.len())?;
         let journaled = match &mut self.journal {
             Some(journal) => {
-                let entries = entries.saturating_sub(unreadable);
-                journal.append(&Numbered { number: state.changes, entries, digest: Some(digest), change })
+                let numbered = |((After { entries, digest }, change), number)| Numbered {
+                    number,
+                    entries: u32::saturating_sub(entries, unreadable),
+                    digest: Some(digest),
+                    change,
+                };
+                let changes: Vec<Numbered> = changes.into_iter().zip(self.state.changes + 1..).map(numbered).collect();
+                journal.append(&changes)
             }
             None => Err(StoreError::new("write", self.data_dir.journal(), "it could not be started")),
         };

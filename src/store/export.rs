@@ -8,6 +8,7 @@
 //! Each line ends with a checksum ([`super::checked_line`]). A list in which no line has one was written by a person or
 //! by an older version, and is accepted.
 //!
+//! `ticket` is the number of the ticket that brought the entry.
 //! Times of the running clock and durations are in seconds; `added` and `until` in seconds since 1970. A missing field
 //! has its default. In `user`, each byte of a space, a `%`, a control character and a non-ASCII character is written as
 //! `%` and two hexadecimal digits.
@@ -19,7 +20,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use super::checked_line::{seal, unseal};
 use super::digest::Digest;
-use crate::access::{Entry, Retire, User, prefix};
+use crate::access::{Entry, Retire, TicketNumber, User, prefix};
 use crate::clock::{Running, UnixSeconds};
 
 const HEADER: &str = "\
@@ -127,6 +128,9 @@ pub(super) fn write_entry(line: &mut String, entry: &Entry) -> std::fmt::Result 
         Retire::After(seconds) => write!(line, " retire={seconds}")?,
         Retire::Never => write!(line, " retire=never")?,
     }
+    if let Some(ticket) = entry.ticket {
+        write!(line, " ticket={ticket}")?;
+    }
     if !entry.user.is_empty() {
         write!(line, " user={}", utf8_percent_encode(&entry.user, SPECIAL))?;
     }
@@ -203,6 +207,7 @@ pub(super) fn parse_entry(text: &str) -> Option<Entry> {
             ("until", seconds) => entry.until = Some(UnixSeconds(seconds.parse().ok()?)),
             ("retire", "never") => entry.retire = Retire::Never,
             ("retire", seconds) => entry.retire = Retire::After(seconds.parse().ok()?),
+            ("ticket", number) => entry.ticket = Some(TicketNumber::parse(number).ok()?),
             ("user", name) => entry.user = parse_user(name)?,
             _ => return None,
         }
@@ -235,7 +240,7 @@ mod tests {
                 ..entry("192.0.2.7", "ann", Retire::After(60))
             },
             entry("2001:db8:1:2::", "a b%20=\n#ö", Retire::Never),
-            entry("10.0.0.0/8", "", Retire::Default),
+            Entry { ticket: Some(TicketNumber(1296)), ..entry("10.0.0.0/8", "", Retire::Default) },
         ];
         let digest = Some(Digest::of(&entries));
         let date = Date { running: Running::from_seconds(864_000), changes: 12, digest };
@@ -243,10 +248,10 @@ mod tests {
         let octets = write(&mut text, date, 3, entries.iter().cloned().map(Ok)).expect("memory");
         assert_eq!(octets, text.len() as u64);
         let lines: String = [
-            "running=864000 changes=12 entries=3 digest=8127235c",
+            "running=864000 changes=12 entries=3 digest=a30d81db",
             "192.0.2.7/32 last-seen=860000 added=1793500000 until=1796000000 retire=60 user=ann",
             "2001:db8:1:2::/64 last-seen=0 retire=never user=a%20b%2520=%0A#%C3%B6",
-            "10.0.0.0/8 last-seen=0",
+            "10.0.0.0/8 last-seen=0 ticket=100",
         ]
         .map(|line| {
             let mut line = line.to_owned();

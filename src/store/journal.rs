@@ -175,29 +175,33 @@ impl Journal {
         self.octets > export_octets && self.octets > SMALL_OCTETS
     }
 
-    /// Write a change, and make it durable. Return the number of bytes.
+    /// Write changes, and make them durable. Return the number of bytes.
     ///
     /// # Errors
-    /// When the disk fails; the change may be in the file nevertheless.
-    pub(super) fn append(&mut self, change: &Numbered) -> Result<u64, StoreError> {
+    /// When the disk fails; the first ones may be in the file nevertheless.
+    pub(super) fn append(&mut self, changes: &[Numbered]) -> Result<u64, StoreError> {
         let failed = |cause: io::Error| StoreError::new("write", &self.path, cause);
         if !self.identity.is_at(&self.path) {
             return Err(StoreError::removed(&self.path));
         }
-        let mut line = change.line().into_bytes();
-        let octets = line.len() as u64;
-        if octets > LONGEST_LINE_OCTETS {
-            return Err(StoreError::new("write", &self.path, "too many entries are removed at once"));
+        let mut lines = Vec::new();
+        for change in changes {
+            let line = change.line();
+            if line.len() as u64 > LONGEST_LINE_OCTETS {
+                return Err(StoreError::new("write", &self.path, "too many entries are removed at once"));
+            }
+            lines.extend_from_slice(line.as_bytes());
         }
+        let octets = lines.len() as u64;
         let end = self.octets + octets;
         let allocated = if end > self.allocated { end.next_multiple_of(STEP_OCTETS) } else { self.allocated };
         if allocated > self.allocated {
-            line.resize((allocated - self.octets) as usize, 0);
+            lines.resize((allocated - self.octets) as usize, 0);
         }
-        self.file.write_all_at(&line, self.octets).map_err(failed)?;
+        self.file.write_all_at(&lines, self.octets).map_err(failed)?;
         self.file.sync_data().map_err(failed)?;
         (self.octets, self.allocated) = (end, allocated);
-        Ok(line.len() as u64)
+        Ok(lines.len() as u64)
     }
 }
 
@@ -223,7 +227,7 @@ mod tests {
         let data_dir = DataDir::new(dir.path());
         let mut journal = Journal::begin(&data_dir).expect("a file");
         for change in changes() {
-            journal.append(&change).expect("written");
+            journal.append(&[change]).expect("written");
         }
         (dir, data_dir)
     }
@@ -261,7 +265,7 @@ mod tests {
             let (scan, found) = read_all(&data_dir);
             assert_eq!((scan.unreadable, found), (0, changes()[..2].to_vec()), "the torn line was not acknowledged");
             let mut journal = Journal::continued(&data_dir, scan.octets).expect("a file");
-            journal.append(&changes()[2]).expect("written");
+            journal.append(&changes()[2..3]).expect("written");
             assert_eq!(read_all(&data_dir).1, changes());
         }
     }
@@ -286,7 +290,7 @@ mod tests {
         let (_dir, data_dir) = written();
         let mut journal = Journal::continued(&data_dir, 0).expect("a file");
         fs::remove_file(data_dir.journal()).expect("removed");
-        let error = journal.append(&changes()[0]).expect_err("it would be lost").to_string();
+        let error = journal.append(&changes()[..1]).expect_err("it would be lost").to_string();
         assert!(error.ends_with("whitelist.journal: the file was removed or replaced"), "{error}");
         assert_eq!(read_all(&data_dir), (Scan::default(), Vec::new()));
     }

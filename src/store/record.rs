@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | family (4 or 6), prefix length in bits, address (4 or 16 bytes) | version 1, then [`Stored`] in postcard |
+//! | family (4 or 6), prefix length in bits, address (4 or 16 bytes) | version 1, then [`Stored`] in postcard; or version 2, then [`Stored`] and the number of the ticket that brought the entry |
 //! | 0 | version 1, then [`State`] in postcard |
 
 use core::net::IpAddr;
@@ -10,17 +10,20 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::access::{Entry, Retire, User, prefix};
+use crate::access::{Entry, Retire, TicketNumber, User, prefix};
 use crate::clock::{Running, UnixSeconds};
 
 /// First byte of every value. A value with another number has another format, and this version leaves it unchanged.
 const VERSION: u8 = 1;
 
+/// First byte of the value of an entry that a ticket brought.
+const VERSION_WITH_TICKET: u8 = 2;
+
 /// Key of the one record that is not an entry.
 pub(super) const STATE_KEY: [u8; 1] = [0];
 
-/// Size in bytes of the longest value: version, name with its length, and the longest numbers.
-const VALUE_OCTETS: usize = 1 + 33 + 6 + 11 + 11 + 10;
+/// Size in bytes of the longest value: version, name with its length, the longest numbers, and a ticket's number.
+const VALUE_OCTETS: usize = 1 + 33 + 6 + 11 + 11 + 10 + 5;
 
 /// A key: family, length and up to 16 bytes of address.
 pub(super) type Key = heapless::Vec<u8, 18>;
@@ -87,7 +90,7 @@ pub(super) fn prefix_of(bytes: &[u8]) -> Option<IpNet> {
 
 /// Return the value of an entry.
 pub(super) fn value(entry: &Entry) -> Result<Value, postcard::Error> {
-    versioned(&Stored {
+    let stored = Stored {
         user: &entry.user,
         retire: match entry.retire {
             Retire::Default => StoredRetire::Default,
@@ -97,12 +100,19 @@ pub(super) fn value(entry: &Entry) -> Result<Value, postcard::Error> {
         until: entry.until.map(|until| until.0),
         added: entry.added.map(|added| added.0),
         last_seen: entry.last_seen.millis(),
-    })
+    };
+    match entry.ticket {
+        None => versioned(VERSION, &stored),
+        Some(number) => versioned(VERSION_WITH_TICKET, &(stored, number.0)),
+    }
 }
 
 /// Return the entry of a key and its value; `None` if they are of another version or incomplete.
 pub(super) fn entry(key: &[u8], value: &[u8]) -> Option<Entry> {
-    let stored: Stored<'_> = unversioned(value)?;
+    let (stored, ticket): (Stored<'_>, Option<u32>) = match unversioned(VERSION, value) {
+        Some(stored) => (stored, None),
+        None => unversioned(VERSION_WITH_TICKET, value).map(|(stored, number)| (stored, Some(number)))?,
+    };
     Some(Entry {
         prefix: prefix_of(key)?,
         user: User::try_from(stored.user).ok()?,
@@ -114,32 +124,33 @@ pub(super) fn entry(key: &[u8], value: &[u8]) -> Option<Entry> {
         until: stored.until.map(UnixSeconds),
         added: stored.added.map(UnixSeconds),
         last_seen: Running::from_millis(stored.last_seen),
+        ticket: ticket.map(TicketNumber),
     })
 }
 
 /// Return the value of the state.
 pub(super) fn state_value(state: &State) -> Result<Value, postcard::Error> {
-    versioned(state)
+    versioned(VERSION, state)
 }
 
 /// Return the state in a value; `None` if it is of another version or incomplete.
 pub(super) fn state(value: &[u8]) -> Option<State> {
-    unversioned(value)
+    unversioned(VERSION, value)
 }
 
-fn versioned(record: &impl Serialize) -> Result<Value, postcard::Error> {
+fn versioned(number: u8, record: &impl Serialize) -> Result<Value, postcard::Error> {
     let mut buffer = [0; VALUE_OCTETS];
     let (version, rest) = buffer.split_at_mut(1);
-    version.copy_from_slice(&[VERSION]);
+    version.copy_from_slice(&[number]);
     let octets = 1 + postcard::to_slice(record, rest)?.len();
     let used = buffer.get(..octets).ok_or(postcard::Error::SerializeBufferFull)?;
     Value::from_slice(used).map_err(|_| postcard::Error::SerializeBufferFull)
 }
 
-fn unversioned<'a, T: Deserialize<'a>>(value: &'a [u8]) -> Option<T> {
+fn unversioned<'a, T: Deserialize<'a>>(number: u8, value: &'a [u8]) -> Option<T> {
     let (&version, rest) = value.split_first()?;
     let (record, rest) = postcard::take_from_bytes(rest).ok()?;
-    (version == VERSION && rest.is_empty()).then_some(record)
+    (version == number && rest.is_empty()).then_some(record)
 }
 
 #[cfg(test)]
@@ -167,6 +178,9 @@ mod tests {
         let customer = Entry { until: None, ..entry_of("2001:db8:1:2:3::", "", Retire::Never) };
         assert_eq!(*key(&customer.prefix), [6, 64, 0x20, 1, 0xd, 0xb8, 0, 1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0]);
         assert_eq!(*value(&customer).expect("room"), [1, 0, 2, 0, 0, 0xac, 2]);
+        let brought = Entry { ticket: Some(TicketNumber(300)), ..customer.clone() };
+        assert_eq!(*value(&brought).expect("room"), [2, 0, 2, 0, 0, 0xac, 2, 0xac, 2]);
+        assert_eq!(super::entry(&key(&brought.prefix), &value(&brought).expect("room")), Some(brought));
         let state = State { running: 300, entries: 2, changes: 5 };
         assert_eq!(*state_value(&state).expect("room"), [1, 0xac, 2, 2, 5]);
         assert_eq!(super::state(&[1, 0xac, 2, 2, 5]), Some(state));
@@ -178,6 +192,7 @@ mod tests {
             until: Some(UnixSeconds(u64::MAX)),
             added: Some(UnixSeconds(u64::MAX)),
             last_seen: Running::from_millis(u64::MAX),
+            ticket: Some(TicketNumber(u32::MAX)),
             ..entry_of("2001:db8::/48", &"u".repeat(32), Retire::After(u32::MAX))
         };
         let bytes = value(&longest).expect("room");
@@ -196,7 +211,7 @@ mod tests {
         let whole = entry_of("192.0.2.7", "ann", Retire::Default);
         let (key, value) = (key(&whole.prefix), value(&whole).expect("room"));
         let mut other = value.clone();
-        other[0] = 2;
+        other[0] = 3;
         assert_eq!(entry(&key, &other), None, "another version");
         for length in 0..value.len() {
             assert_eq!(entry(&key, &value[..length]), None, "cut to {length} bytes");

@@ -2,6 +2,7 @@
 
 use super::Refusal;
 use super::announce::Outcome;
+use super::tickets::{Accepted, TicketRefusal};
 use crate::pool::Evicted;
 use crate::wire::{Announce, Event, Transport};
 
@@ -26,6 +27,23 @@ pub struct Counters {
     pub refused_wan_closed: u64,
     pub refused_port_zero: u64,
     pub refused_udp_from_proxy: u64,
+    pub tickets_known: u64,
+    pub tickets_added: u64,
+    pub tickets_moved: u64,
+    pub tickets_too_long: u64,
+    pub tickets_cut_short: u64,
+    pub tickets_escaped: u64,
+    pub tickets_wrong_case: u64,
+    pub tickets_malformed: u64,
+    pub tickets_expired: u64,
+    pub tickets_not_yet_valid: u64,
+    pub tickets_unknown_key: u64,
+    pub tickets_revoked: u64,
+    pub tickets_forged: u64,
+    pub tickets_over_limit: u64,
+    pub tickets_try_later: u64,
+    pub tickets_whitelist_full: u64,
+    pub tickets_wrong_side: u64,
     pub peers_added: u64,
     pub peers_not_stored: u64,
     pub peers_evicted_stale: u64,
@@ -49,7 +67,7 @@ pub struct Counters {
 
 impl Counters {
     /// Return every counter with its name, in an order that is easy to read.
-    pub fn named(&self) -> [(&'static str, u64); 36] {
+    pub fn named(&self) -> [(&'static str, u64); 53] {
         [
             ("announces_http", self.announces_http),
             ("announces_udp", self.announces_udp),
@@ -68,6 +86,23 @@ impl Counters {
             ("refused_wan_closed", self.refused_wan_closed),
             ("refused_port_zero", self.refused_port_zero),
             ("refused_udp_from_proxy", self.refused_udp_from_proxy),
+            ("tickets_known", self.tickets_known),
+            ("tickets_added", self.tickets_added),
+            ("tickets_moved", self.tickets_moved),
+            ("tickets_too_long", self.tickets_too_long),
+            ("tickets_cut_short", self.tickets_cut_short),
+            ("tickets_escaped", self.tickets_escaped),
+            ("tickets_wrong_case", self.tickets_wrong_case),
+            ("tickets_malformed", self.tickets_malformed),
+            ("tickets_expired", self.tickets_expired),
+            ("tickets_not_yet_valid", self.tickets_not_yet_valid),
+            ("tickets_unknown_key", self.tickets_unknown_key),
+            ("tickets_revoked", self.tickets_revoked),
+            ("tickets_forged", self.tickets_forged),
+            ("tickets_over_limit", self.tickets_over_limit),
+            ("tickets_try_later", self.tickets_try_later),
+            ("tickets_whitelist_full", self.tickets_whitelist_full),
+            ("tickets_wrong_side", self.tickets_wrong_side),
             ("peers_added", self.peers_added),
             ("peers_not_stored", self.peers_not_stored),
             ("peers_evicted_stale", self.peers_evicted_stale),
@@ -118,6 +153,30 @@ impl Counters {
             Outcome::Early => self.announces_early += 1,
             Outcome::Completed => self.downloads_completed += 1,
             Outcome::Refreshed | Outcome::Left => {}
+        }
+    }
+
+    /// Count a ticket that was shown.
+    pub(super) fn ticket(&mut self, shown: Result<Accepted, TicketRefusal>) {
+        match shown {
+            Ok(Accepted::NotNeeded) => {}
+            Ok(Accepted::Known) => self.tickets_known += 1,
+            Ok(Accepted::Added) => self.tickets_added += 1,
+            Ok(Accepted::Moved) => self.tickets_moved += 1,
+            Err(TicketRefusal::TooLong) => self.tickets_too_long += 1,
+            Err(TicketRefusal::CutShort) => self.tickets_cut_short += 1,
+            Err(TicketRefusal::Escaped) => self.tickets_escaped += 1,
+            Err(TicketRefusal::WrongCase) => self.tickets_wrong_case += 1,
+            Err(TicketRefusal::Malformed) => self.tickets_malformed += 1,
+            Err(TicketRefusal::Expired) => self.tickets_expired += 1,
+            Err(TicketRefusal::NotYetValid) => self.tickets_not_yet_valid += 1,
+            Err(TicketRefusal::UnknownKey) => self.tickets_unknown_key += 1,
+            Err(TicketRefusal::Revoked) => self.tickets_revoked += 1,
+            Err(TicketRefusal::Forged) => self.tickets_forged += 1,
+            Err(TicketRefusal::OverLimit) => self.tickets_over_limit += 1,
+            Err(TicketRefusal::TryLater) => self.tickets_try_later += 1,
+            Err(TicketRefusal::WhitelistFull) => self.tickets_whitelist_full += 1,
+            Err(TicketRefusal::WrongSide) => self.tickets_wrong_side += 1,
         }
     }
 

@@ -11,7 +11,7 @@ use crate::http::query::parameters;
 use crate::http::{
     ForwardingHeader, Head, HeadStatus, Method, NoClient, Status, all_forwarded, forwarded_client, parse_head,
 };
-use crate::wire::http::{self, Failure, RetryIn, Target};
+use crate::wire::http::{self, Failure, RetryIn, Target, Ticketed};
 use crate::wire::{Announce, Full, InfoHash, SwarmCounts, Transport};
 
 /// Size in bytes of the longest response: a scrape of 74 swarms.
@@ -34,7 +34,7 @@ const HOST_OCTETS: usize = 128;
 
 /// Reason why the client of a request is unknown.
 #[derive(Clone, Copy, Debug)]
-enum Hidden {
+pub(super) enum Hidden {
     /// A trusted proxy names no client.
     ByProxy(NoClient),
     /// A proxy that is not in the configuration names a client outside the local networks. Without this check, the
@@ -147,7 +147,13 @@ impl Tracker {
             self.counters.http_bad_requests += 1;
             return http::emit_plain(out, Status::MethodNotAllowed, BAD_METHOD, keep_alive);
         }
-        match Target::of(head.path) {
+        let target = Target::of(head.path);
+        if target == Target::Other
+            && let Some(ticketed) = Ticketed::of(head.path)
+        {
+            return self.answer_ticketed(now, self.client_behind(sender, head), ticketed, head, out);
+        }
+        match target {
             Target::Other if names_an_info_hash(head.query) => self.answer_at_wrong_path(head, out),
             Target::Other if is_front_page(head) => http::emit_plain(out, Status::Ok, FRONT_PAGE, keep_alive),
             Target::Other => {
@@ -202,7 +208,7 @@ impl Tracker {
 
     /// Refuse a request whose client is unknown.
     #[cold]
-    fn refuse_forwarded(&mut self, hidden: Hidden, keep_alive: bool, out: &mut [u8]) -> Result<usize, Full> {
+    pub(super) fn refuse_forwarded(&mut self, hidden: Hidden, keep_alive: bool, out: &mut [u8]) -> Result<usize, Full> {
         let header = self.policy.forwarded_header.name();
         let mut reason = heapless::String::<160>::new();
         // The texts fit: the longest is shorter by a quarter.
@@ -236,7 +242,7 @@ impl Tracker {
         Failure { reason, retry_in: RetryIn::Absent, interval_seconds: self.pace.interval_seconds }
     }
 
-    fn answer_http_announce(
+    pub(super) fn answer_http_announce(
         &mut self,
         now: Running,
         caller: &Caller,
@@ -264,7 +270,7 @@ impl Tracker {
         }
     }
 
-    fn answer_http_scrape(
+    pub(super) fn answer_http_scrape(
         &mut self,
         now: Running,
         caller: &Caller,
@@ -311,7 +317,10 @@ fn is_front_page(head: &Head<'_>) -> bool {
 
 /// Return whether the response to this request has a status of success.
 fn is_served(head: &Head<'_>) -> bool {
-    let is_page = Target::of(head.path) != Target::Other || is_front_page(head) || names_an_info_hash(head.query);
+    let is_page = Target::of(head.path) != Target::Other
+        || is_front_page(head)
+        || names_an_info_hash(head.query)
+        || Ticketed::of(head.path).is_some();
     head.method == Method::Options || is_answered(head.method) && is_page
 }
 

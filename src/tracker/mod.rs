@@ -9,10 +9,12 @@ mod announce;
 mod connection_id;
 mod counters;
 mod http;
+mod login;
 mod removal;
 mod scrape;
 mod settings;
 mod suspects;
+mod tickets;
 mod udp;
 
 use core::net::{IpAddr, SocketAddr};
@@ -21,6 +23,7 @@ use std::collections::TryReserveError;
 
 pub use connection_id::ConnectionIds;
 pub use counters::Counters;
+use http::Hidden;
 pub use http::{AnnounceRequest, Answer, MAX_RESPONSE_OCTETS};
 use settings::Pace;
 pub use settings::{Policy, Seeds, Settings};
@@ -37,6 +40,8 @@ use crate::pool::{PEERS4_PER_LINE, PEERS6_PER_LINE, Pool, SLACK, TickLength, Wal
 use crate::wire::udp::MAX_PEERS4;
 use suspects::Sources;
 pub use suspects::Suspect;
+use tickets::Tickets;
+pub use tickets::{TicketRefusal, TicketRules, Verified};
 
 /// Size in bytes of a whitelist entry, with its places in the lookup tables.
 pub const WHITELIST_ENTRY_OCTETS: usize = crate::access::ENTRY_OCTETS;
@@ -60,6 +65,7 @@ pub struct Tracker {
     pace: Pace,
     sources: Sources,
     connection_ids: ConnectionIds,
+    tickets: Tickets,
     /// Source of the jitter of the announce interval.
     random: fastrand::Rng,
     /// Numbers of events since the start. The shell counts its own events here too.
@@ -217,6 +223,7 @@ impl Tracker {
             policy: settings.policy,
             sources: Sources::default(),
             connection_ids: ConnectionIds::new(seeds.connection_ids),
+            tickets: Tickets::new(HashKey(random.u64(..), random.u64(..))),
             random,
             counters: Counters::default(),
             peers4: Box::new([[0; 6]; MAX_PEERS4 + SLACK]),

@@ -1,11 +1,15 @@
 //! UDP: one datagram in, at most one out (BEP 15).
 
-use super::{Caller, Refusal, Sender, Tracker};
+use super::{Caller, Refusal, Sender, TicketRefusal, Tracker};
 use crate::clock::Running;
+use crate::wire::http::Ticketed;
 use crate::wire::{Announce, Full, Transport, udp};
 
 /// Error message for an invalid connection id. The reply is cut to the length of the request (rule 14).
 const BAD_CONNECTION_ID: &str = "connection id expired or not yours: connect again";
+
+/// Maximum length in bytes of the URL data that is read: a path with the longest ticket has 150.
+const URL_OCTETS: usize = 255;
 
 impl Tracker {
     /// Answer a datagram from `sender`: write the reply to the start of `out`, and return its length, or 0 for no reply.
@@ -45,8 +49,11 @@ impl Tracker {
                 self.counters.refusal(Refusal::UdpFromProxy);
                 udp::emit_error(out, transaction_id, Refusal::UdpFromProxy.reason(), udp::MAX_REPLY_OCTETS)
             }
-            Ok(udp::Request::Announce { transaction_id, announce, .. }) => {
-                self.answer_udp_announce(now, &caller, transaction_id, &announce, out)
+            Ok(udp::Request::Announce { transaction_id, announce, options, .. }) => {
+                match if options.is_empty() { Ok(()) } else { self.show_ticket_in(now, &caller, options) } {
+                    Ok(()) => self.answer_udp_announce(now, &caller, transaction_id, &announce, out),
+                    Err(refusal) => udp::emit_error(out, transaction_id, refusal.reason(), udp::MAX_REPLY_OCTETS),
+                }
             }
             Ok(udp::Request::Scrape { transaction_id, info_hashes, .. }) => {
                 self.answer_udp_scrape(now, &caller, transaction_id, info_hashes, out)
@@ -57,6 +64,30 @@ impl Tracker {
             }
         };
         written.unwrap_or(0)
+    }
+
+    /// Show the ticket in the URL of a UDP announce, if it has one (BEP 41, "URLData").
+    #[cold]
+    fn show_ticket_in(
+        &mut self,
+        now: Running,
+        caller: &Caller,
+        options: udp::Options<'_>,
+    ) -> Result<(), TicketRefusal> {
+        let mut url = heapless::Vec::<u8, URL_OCTETS>::new();
+        for piece in options.url_data() {
+            if url.extend_from_slice(piece).is_err() {
+                // The path of a ticket is shorter, and its query is not needed.
+                let room = URL_OCTETS - url.len();
+                let _ = url.extend_from_slice(piece.get(..room).unwrap_or(piece));
+                break;
+            }
+        }
+        let path = url.split(|octet| *octet == b'?').next().unwrap_or_default();
+        match Ticketed::of(path) {
+            Some(Ticketed::Announce(text)) => self.show_ticket(now, caller, text).map(|_| ()),
+            _ => Ok(()),
+        }
     }
 
     fn answer_udp_announce(

@@ -13,6 +13,6 @@ mod scrape;
 mod target;
 
 pub use announce::{ANNOUNCE_REPLY_OVERHEAD_OCTETS, emit_announce, parse_announce};
-pub use response::{Failure, RetryIn, emit_failure, emit_options, emit_plain, without_body};
+pub use response::{Failure, RetryIn, emit_failure, emit_options, emit_page, emit_plain, without_body};
 pub use scrape::{MAX_SCRAPE_REPLY_OCTETS, emit_scrape, parse_scrape};
-pub use target::Target;
+pub use target::{Target, Ticketed};

@@ -194,6 +194,11 @@ impl<'a> Options<'a> {
     pub fn url_data(self) -> UrlData<'a> {
         UrlData(self.0)
     }
+
+    /// Return whether the client sent none.
+    pub const fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// Iterator over the pieces of [`Options::url_data`]. It ends at the end of the options, or at a truncated option.

@@ -49,6 +49,12 @@ impl<'a> Writer<'a> {
     }
 }
 
+impl core::fmt::Write for Writer<'_> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        self.raw(text.as_bytes()).map_err(|_| core::fmt::Error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,11 @@ impl Whitelist {
         self.clocks.history
     }
 
+    /// Return the wall clock, as it was last passed to [`Self::retire`]; `None` if it is not sane.
+    pub const fn wall(&self) -> Option<UnixSeconds> {
+        self.clocks.wall
+    }
+
     /// Return whether an entry past its end waits for its removal. An entry counts when `retire` has visited it.
     pub const fn has_suspended(&self) -> bool {
         self.suspended > 0

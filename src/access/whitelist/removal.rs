@@ -106,7 +106,7 @@ impl Whitelist {
                 continue;
             }
             let place = self.order[position as usize];
-            self.suspended -= usize::from(place.is_suspended);
+            self.count_removed(place);
             let _ = slots.push(place.slot);
             let kept = position as usize + 1..next;
             let kept_len = kept.len();
@@ -120,6 +120,11 @@ impl Whitelist {
         slots.sort_unstable_by(|left, right| right.cmp(left));
         slots.iter().for_each(|slot| each(self.remove_slot(*slot as usize)));
         slots.len()
+    }
+
+    pub(super) fn count_removed(&mut self, place: Place) {
+        self.suspended -= usize::from(place.is_suspended);
+        self.unsaved -= usize::from(place.is_unsaved);
     }
 
     /// Remove a slot that `order` no longer refers to, and return its entry. The last slot moves into the gap.

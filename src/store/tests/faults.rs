@@ -139,7 +139,7 @@ fn journal(dir: &TempDir, change: journal::Change, entries: u32) {
     let scan = journal::read(&data_dir.journal(), |change| number = change.number).expect("a journal");
     let octets = scan.expect("a journal").octets;
     let mut journal = journal::Journal::continued(&data_dir, octets).expect("a journal");
-    journal.append(&journal::Numbered { number: number + 1, entries, digest: None, change }).expect("written");
+    journal.append(&[journal::Numbered { number: number + 1, entries, digest: None, change }]).expect("written");
 }
 
 #[test]

@@ -1,11 +1,13 @@
-//! Head of every response, refusals, and plain text.
+//! Head of every response, refusals, plain text, and pages for a browser.
 //!
 //! | part | layout |
 //! |---|---|
 //! | status line | `HTTP/1.1`, the number, the reason |
-//! | headers | `Content-Type: text/plain`, `Content-Length`, `Connection`; with 405 also `Allow` |
+//! | headers | `Content-Type`, `Content-Length`, `Connection`; with 405 also `Allow`; of a page also its policies |
 //! | end | an empty line; then only the body |
 //! | refusal (BEP 3, BEP 31) | `failure reason`: string; `interval`, `min interval`: integers, seconds; `retry in`: integer, minutes, or the string `never` |
+
+use core::fmt;
 
 use crate::http::Status;
 use crate::wire::{Full, Writer};
@@ -33,6 +35,9 @@ pub struct Failure<'a> {
 }
 
 const BEFORE_LENGTH: &[u8] = b"Content-Type: text/plain\r\nContent-Length: ";
+const BEFORE_LENGTH_OF_PAGE: &[u8] = b"Content-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n\
+Referrer-Policy: no-referrer\r\nContent-Security-Policy: default-src 'none'; style-src 'unsafe-inline'\r\n\
+X-Content-Type-Options: nosniff\r\nContent-Length: ";
 const AFTER_LENGTH_KEEP: &[u8] = b"\r\nConnection: keep-alive\r\n\r\n";
 const AFTER_LENGTH_CLOSE: &[u8] = b"\r\nConnection: close\r\n\r\n";
 
@@ -64,10 +69,34 @@ pub(super) fn emit(
     keep_alive: bool,
     body: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
 ) -> Result<usize, Full> {
+    emit_as(BEFORE_LENGTH, out, status, keep_alive, body)
+}
+
+/// Write a page for a browser, and return its length in bytes. The browser neither keeps it nor loads anything for it,
+/// and names its address, which may have a ticket, to no other host.
+///
+/// # Errors
+/// [`Full`] when it does not fit `out`.
+pub fn emit_page(
+    out: &mut [u8],
+    status: Status,
+    keep_alive: bool,
+    body: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result,
+) -> Result<usize, Full> {
+    emit_as(BEFORE_LENGTH_OF_PAGE, out, status, keep_alive, |writer| body(writer).map_err(|_| Full))
+}
+
+fn emit_as(
+    before_length: &[u8],
+    out: &mut [u8],
+    status: Status,
+    keep_alive: bool,
+    body: impl FnOnce(&mut Writer<'_>) -> Result<(), Full>,
+) -> Result<usize, Full> {
     let after_length = if keep_alive { AFTER_LENGTH_KEEP } else { AFTER_LENGTH_CLOSE };
     let mut head = Writer::new(out);
     head.raw(line_and_headers(status).as_bytes())?;
-    head.raw(BEFORE_LENGTH)?;
+    head.raw(before_length)?;
     let length_at = head.octets();
 
     // `Content-Length` is only known once the body is written. So write the body behind space for the longest length,

@@ -23,9 +23,55 @@ impl Target {
     }
 }
 
+/// A path with a ticket in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ticketed<'a> {
+    /// `/TICKET/announce`.
+    Announce(&'a [u8]),
+    /// `/TICKET/scrape`.
+    Scrape(&'a [u8]),
+    /// `/login/TICKET`.
+    Login(&'a [u8]),
+}
+
+impl<'a> Ticketed<'a> {
+    /// Return the endpoint of `path`, and the text that stands for the ticket: it begins as a ticket does, or has an
+    /// escape. A slash at the end changes nothing.
+    pub fn of(path: &'a [u8]) -> Option<Self> {
+        let path = path.strip_suffix(b"/").unwrap_or(path).strip_prefix(b"/")?;
+        if let Some(ticket) = path.strip_prefix(b"login/") {
+            return Some(Self::Login(ticket));
+        }
+        if !path.starts_with(b"1.") && !path.contains(&b'%') {
+            return None;
+        }
+        let announce = path.strip_suffix(b"/announce").map(Self::Announce);
+        announce.or_else(|| path.strip_suffix(b"/scrape").map(Self::Scrape))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ticket_stands_before_the_endpoint() {
+        let table: [(&[u8], Option<Ticketed<'_>>); 10] = [
+            (b"/1.a.b/announce", Some(Ticketed::Announce(b"1.a.b"))),
+            (b"/1.a.b/announce/", Some(Ticketed::Announce(b"1.a.b"))),
+            (b"/1.a.b/scrape", Some(Ticketed::Scrape(b"1.a.b"))),
+            (b"/1%2Ea%2Eb/announce", Some(Ticketed::Announce(b"1%2Ea%2Eb"))),
+            (b"/login/1.a.b", Some(Ticketed::Login(b"1.a.b"))),
+            (b"/login/x/", Some(Ticketed::Login(b"x"))),
+            (b"/passkey/announce", None),
+            (b"/1.a.b/announce.php", None),
+            (b"1.a.b/announce", None),
+            (b"/", None),
+        ];
+        for (path, expected) in table {
+            assert_eq!(Ticketed::of(path), expected, "{}", path.escape_ascii());
+        }
+    }
 
     #[test]
     fn rule_29_targets_are_exact_up_to_a_slash_at_the_end() {

@@ -1,0 +1,294 @@
+//! Admission by ticket: a client shows a ticket, and its address gets on the whitelist.
+//!
+//! Tests come in the order of their cost, so that a forged ticket costs little: its form, its key, its end, its
+//! revocation, the table of verified tickets, and the signature last, within a budget. An address that the same ticket
+//! has brought needs none of them.
+
+mod budget;
+mod verified;
+
+use core::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{Admission, Caller, Horizon, Tracker};
+use crate::access::{Entry, Retire, prefix};
+use crate::clock::{Running, UnixSeconds};
+use crate::hash_key::HashKey;
+use crate::ticket::{self, Fault, Parsed, PublicKey, Revocations, Ticket};
+use budget::Budget;
+pub use verified::Verified;
+use verified::VerifiedTickets;
+
+/// Time by which the clock of a signer may be ahead.
+const CLOCK_ERROR_SECONDS: u64 = 86_400;
+
+/// What decides about tickets, apart from the whitelist.
+#[derive(Clone, Debug, Default)]
+pub struct TicketRules {
+    /// The keys whose tickets are accepted.
+    pub keys: Vec<PublicKey>,
+    /// The audience for which tickets must be signed.
+    pub audience: String,
+    /// Tickets that are not accepted although they are signed.
+    pub revocations: Revocations,
+}
+
+/// Reason to refuse a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TicketRefusal {
+    /// Its text is longer than that of a ticket.
+    TooLong,
+    /// Its end is missing.
+    CutShort,
+    /// Its characters were escaped.
+    Escaped,
+    /// Letters have the wrong case.
+    WrongCase,
+    /// Its text has another form.
+    Malformed,
+    /// It has ended.
+    Expired,
+    /// It was signed in the future.
+    NotYetValid,
+    /// Its key is not known.
+    UnknownKey,
+    /// It is revoked.
+    Revoked,
+    /// Its signature is wrong.
+    Forged,
+    /// It is in use at as many addresses as it allows, and one of them was replaced a short time ago.
+    OverLimit,
+    /// Too many tickets are being verified.
+    TryLater,
+    /// The whitelist is full.
+    WhitelistFull,
+    /// The tracker admits nobody on this side.
+    WrongSide,
+}
+
+impl TicketRefusal {
+    /// Return the text that the user reads.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::TooLong => "the ticket is too long: copy the announce URL again, without other text",
+            Self::CutShort => "the end of the ticket is missing: copy the whole announce URL",
+            Self::Escaped => "the ticket has percent signs: copy the announce URL as it was given",
+            Self::WrongCase => "the ticket has wrong upper or lower case: copy it as it was given",
+            Self::Malformed => "this is not a ticket: copy the whole announce URL again",
+            Self::Expired => "the ticket has expired: ask for a new one",
+            Self::NotYetValid => "the ticket is not valid yet: its date is in the future",
+            Self::UnknownKey => "the ticket is signed with a key that this tracker does not know: ask for a new one",
+            Self::Revoked => "the ticket is revoked: ask for a new one",
+            Self::Forged => "the signature of the ticket is wrong: copy the whole announce URL again",
+            Self::OverLimit => "the ticket is in use at too many addresses: try again in a few minutes",
+            Self::TryLater => "too many tickets are being checked: try again in a minute",
+            Self::WhitelistFull => "the tracker's whitelist is full: its operator must make room",
+            Self::WrongSide => "this tracker serves its local network only: a ticket does not change that",
+        }
+    }
+
+    /// Return whether the client may succeed with the same ticket a little later.
+    pub(super) const fn is_temporary(self) -> bool {
+        matches!(self, Self::OverLimit | Self::TryLater | Self::WhitelistFull | Self::NotYetValid)
+    }
+}
+
+impl From<Fault> for TicketRefusal {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::TooLong => Self::TooLong,
+            Fault::CutShort => Self::CutShort,
+            Fault::Escaped => Self::Escaped,
+            Fault::WrongCase => Self::WrongCase,
+            Fault::Malformed => Self::Malformed,
+        }
+    }
+}
+
+/// The rules, the table and the budget of tickets.
+#[derive(Debug)]
+pub(super) struct Tickets {
+    rules: TicketRules,
+    verified: VerifiedTickets,
+    budget: Budget,
+}
+
+/// Effect of a ticket that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Accepted {
+    /// All clients on this side are admitted; the ticket was not read.
+    NotNeeded,
+    /// The address was on the whitelist already.
+    Known,
+    /// The address is on the whitelist now.
+    Added,
+    /// The address is on the whitelist now, in place of another.
+    Moved,
+}
+
+impl Tickets {
+    pub(super) fn new(key: HashKey) -> Self {
+        Self { rules: TicketRules::default(), verified: VerifiedTickets::new(key), budget: Budget::new(key) }
+    }
+
+    /// Check everything that costs no arithmetic, except the address.
+    fn check(&self, parsed: &Parsed<'_>, wall: Option<UnixSeconds>) -> Result<&PublicKey, TicketRefusal> {
+        let ticket = &parsed.ticket;
+        let Some(key) = self.rules.keys.iter().find(|key| key.id() == ticket.key) else {
+            let differs_in_case = self.rules.keys.iter().any(|key| key.id().differs_in_case(ticket.key));
+            return Err(if differs_in_case { TicketRefusal::WrongCase } else { TicketRefusal::UnknownKey });
+        };
+        if ticket.is_too_long() {
+            return Err(TicketRefusal::Malformed);
+        }
+        if wall.is_some_and(|wall| wall >= ticket.until) {
+            return Err(TicketRefusal::Expired);
+        }
+        if wall.is_some_and(|wall| wall.0 + CLOCK_ERROR_SECONDS < ticket.number.time().0) {
+            return Err(TicketRefusal::NotYetValid);
+        }
+        if self.rules.revocations.concern(ticket) { Err(TicketRefusal::Revoked) } else { Ok(key) }
+    }
+
+    /// Return the verified ticket with this text. Verify it if that was not done lately.
+    fn verify(
+        &mut self,
+        text: &[u8],
+        parsed: &Parsed<'_>,
+        wall: Option<UnixSeconds>,
+        address: IpAddr,
+        now: Running,
+    ) -> Result<&mut Verified, TicketRefusal> {
+        let key = *self.check(parsed, wall)?;
+        let signature = parsed.signature()?;
+        let hash = self.verified.hash(text);
+        if self.verified.get(hash, now).is_none() {
+            if !self.budget.take(address, now) {
+                return Err(TicketRefusal::TryLater);
+            }
+            if !key.has_signed(&self.rules.audience, parsed.unsigned, &signature) {
+                self.budget.failed(address, now);
+                return Err(parsed.wrong_signature().map_or(TicketRefusal::Forged, TicketRefusal::from));
+            }
+            self.verified.add(hash, &parsed.ticket, now);
+        }
+        self.verified.get(hash, now).ok_or(TicketRefusal::TryLater)
+    }
+}
+
+impl Tracker {
+    /// Replace the rules of tickets. Each ticket is verified again at its next use.
+    pub fn set_ticket_rules(&mut self, rules: TicketRules) {
+        self.tickets.rules = rules;
+        self.tickets.verified.clear();
+    }
+
+    /// Return the rules of tickets.
+    pub const fn ticket_rules(&self) -> &TicketRules {
+        &self.tickets.rules
+    }
+
+    /// Return the tickets that were shown lately.
+    pub fn tickets(&self) -> impl Iterator<Item = &Verified> {
+        self.tickets.verified.iter()
+    }
+
+    /// Judge a ticket without the address of a client, and without a change.
+    ///
+    /// # Errors
+    /// The reason why it would be refused.
+    pub fn judge_ticket(&self, text: &[u8]) -> Result<Ticket, (Option<Ticket>, TicketRefusal)> {
+        let parsed = ticket::parse(text).map_err(|fault| (None, fault.into()))?;
+        let judged = self.tickets.check(&parsed, self.whitelist.wall()).and_then(|key| {
+            let is_signed = key.has_signed(&self.tickets.rules.audience, parsed.unsigned, &parsed.signature()?);
+            if is_signed { Ok(()) } else { Err(TicketRefusal::Forged) }
+        });
+        match judged {
+            Ok(()) => Ok(parsed.ticket),
+            Err(refusal) => Err((Some(parsed.ticket), refusal)),
+        }
+    }
+
+    /// Admit a client by the ticket that it shows: its address gets on the whitelist.
+    ///
+    /// # Errors
+    /// When the ticket does not admit it. An address that is on the whitelist already stays there.
+    pub(super) fn show_ticket(
+        &mut self,
+        now: Running,
+        caller: &Caller,
+        text: &[u8],
+    ) -> Result<Accepted, TicketRefusal> {
+        let shown = self.admit_by_ticket(now, caller, text);
+        self.counters.ticket(shown);
+        shown
+    }
+
+    fn admit_by_ticket(&mut self, now: Running, caller: &Caller, text: &[u8]) -> Result<Accepted, TicketRefusal> {
+        match if caller.horizon == Horizon::Lan { self.policy.lan } else { self.policy.wan } {
+            Admission::Open => return Ok(Accepted::NotNeeded),
+            Admission::Closed => return Err(TicketRefusal::WrongSide),
+            Admission::Whitelist => {}
+        }
+        let parsed = ticket::parse(text)?;
+        let ticket = &parsed.ticket;
+        // Whatever admits the address already, the ticket is not needed, unless it does so for longer.
+        if self.whitelist.covering_entry(caller.address).is_some_and(|entry| !is_renewed(entry, ticket)) {
+            return Ok(Accepted::Known);
+        }
+        let Self { tickets, whitelist, policy, .. } = self;
+        let verified = tickets.verify(text, &parsed, whitelist.wall(), caller.address, now)?;
+        let entry = entry_of(ticket, caller.address, now, whitelist.wall());
+        if whitelist.get(&entry.prefix).is_some_and(|there| there.ticket.is_none() || there.user == entry.user) {
+            // The place of an entry that has ended or become idle, or of an earlier ticket of this user.
+            return self.bring(entry).map(|()| Accepted::Added);
+        }
+        if verified.settled_until > now {
+            verified.over_limit = verified.over_limit.saturating_add(1);
+            return Err(TicketRefusal::OverLimit);
+        }
+        let brought = whitelist.brought_for(&entry.user);
+        let leaving = brought.stalest.filter(|_| brought.entries >= usize::from(ticket.addresses));
+        let Some(leaving) = leaving else { return self.bring(entry).map(|()| Accepted::Added) };
+        if !whitelist.can_depart() {
+            return Err(TicketRefusal::TryLater);
+        }
+        verified.settled_until = now.after(policy.min_interval);
+        verified.replaced = verified.replaced.saturating_add(1);
+        self.replace_brought(&leaving);
+        self.bring(entry).map(|()| Accepted::Moved)
+    }
+
+    fn bring(&mut self, entry: Entry) -> Result<(), TicketRefusal> {
+        self.whitelist.put_unsaved(entry).map_err(|_| TicketRefusal::WhitelistFull)
+    }
+
+    /// Remove an entry that a ticket brought, in favour of another address of the same user. Its peers leave soon.
+    fn replace_brought(&mut self, prefix: &IpNet) {
+        let Some(departing) = self.whitelist.departing(prefix) else { return };
+        self.revoke(core::slice::from_ref(prefix));
+        self.whitelist.depart(&departing);
+    }
+}
+
+/// Return whether `ticket` renews the ticket that brought `entry`: it is of the same user, and ends later.
+fn is_renewed(entry: &Entry, ticket: &Ticket) -> bool {
+    entry.ticket.is_some() && entry.until < Some(ticket.until) && entry.user == ticket.user
+}
+
+/// Return the entry that `ticket` brings for a client at `address`: this address, or its /64.
+fn entry_of(ticket: &Ticket, address: IpAddr, now: Running, wall: Option<UnixSeconds>) -> Entry {
+    Entry {
+        prefix: prefix::of_client(address),
+        user: ticket.user.clone(),
+        retire: Retire::Default,
+        until: Some(ticket.until),
+        added: wall,
+        last_seen: now,
+        ticket: Some(ticket.number),
+    }
+}
+
+#[cfg(test)]
+mod tests;
