@@ -9,6 +9,7 @@ mod explaining;
 mod listing;
 mod refused;
 mod revoking;
+mod tickets;
 
 use serde::{Deserialize, Serialize};
 
@@ -55,11 +56,20 @@ pub async fn answer(shared: &Shared, method: Method, path: &[u8], body: &[u8]) -
         (api::WHITELIST, Method::Get) => Ok(Answer::List(Listing::default())),
         (api::WHITELIST, Method::Post) => whole(&allow(shared, read(path, body)?).await?),
         (api::WHITELIST, Method::Delete) => whole(&revoking::revoke(shared, &read(path, body)?).await?),
+        (api::TICKETS, Method::Get) => whole(&tickets::list(shared)),
+        (api::TICKETS, Method::Post) => whole(&tickets::sign(shared, &read(path, body)?).await?),
+        (api::INSPECT, Method::Post) => whole(&tickets::inspect(shared, &read(path, body)?)),
+        (api::KEYS, Method::Get) => whole(&tickets::keys(shared)),
+        (api::KEYS, Method::Post) => whole(&tickets::new_key(shared, &read(path, body)?).await?),
+        (api::KEYS, Method::Delete) => whole(&tickets::remove_key(shared, &read(path, body)?).await?),
+        (api::TICKETS, _) => Err(Refused::method(path, "GET, POST")),
+        (api::INSPECT, _) => Err(Refused::method(path, "POST")),
+        (api::KEYS, _) => Err(Refused::method(path, "GET, POST, DELETE")),
         (api::STATUS, _) => Err(Refused::method(path, "GET")),
         (api::WHITELIST, _) => Err(Refused::method(path, "GET, POST, DELETE")),
         _ => {
-            let [status, whitelist, explain] = [api::STATUS, api::WHITELIST, api::EXPLAIN];
-            let reason = format!("unknown path; the paths are {status}, {whitelist} and {explain}ADDRESS");
+            let paths = [api::STATUS, api::WHITELIST, api::TICKETS, api::INSPECT, api::KEYS].join(", ");
+            let reason = format!("unknown path; the paths are {paths} and {}ADDRESS", api::EXPLAIN);
             Err(Refused::new(Because::NotFound, reason))
         }
     }

@@ -7,6 +7,12 @@
 //! | `GET /v1/explain/ADDRESS` | | [`Explanation`] |
 //! | `POST /v1/whitelist` | [`Allow`] | [`Allowed`], once it is on disk |
 //! | `DELETE /v1/whitelist` | [`Revoke`] | [`Revoked`], once it is on disk |
+//! | `GET /v1/tickets` | | [`Tickets`] |
+//! | `POST /v1/tickets` | [`SignTicket`] | [`SignedTicket`] |
+//! | `POST /v1/tickets/inspect` | [`InspectTicket`] | [`InspectedTicket`] |
+//! | `GET /v1/keys` | | [`Keys`] |
+//! | `POST /v1/keys` | [`NewKey`] | [`Key`], once it is on disk |
+//! | `DELETE /v1/keys` | [`RemoveKey`] | [`Key`], once it is removed from the disk |
 //!
 //! One connection takes one request, of at most 8 KiB. The answer with the whitelist may be long and has no length in
 //! its head: the end of the connection is its end, and it is complete if its JSON is complete.
@@ -15,12 +21,18 @@
 //! path or entry, 500 for a disk failure (with the [`Outcome`]), and 507 for a full whitelist. Requests with unknown
 //! fields are refused; later versions may add fields to answers.
 
+mod tickets;
+
 use std::borrow::Cow;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::access::prefix;
+pub use tickets::{
+    INSPECT, InspectTicket, InspectedTicket, KEYS, Key, Keys, NewKey, RemoveKey, SignTicket, SignedTicket, TICKETS,
+    TicketContent, TicketUse, Tickets,
+};
 
 /// Path of [`Status`].
 pub const STATUS: &str = "/v1/status";
@@ -223,14 +235,16 @@ pub struct Allowed {
     pub replaced: bool,
 }
 
-/// Remove entries from the whitelist: `{"prefix": "192.0.2.7"}` or `{"user": "mika"}`.
+/// Remove entries from the whitelist: `{"prefix": "192.0.2.7"}`, `{"user": "mika"}` or `{"ticket": "mika.gz400"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Revoke {
     /// The entry with exactly this prefix.
     Prefix(#[serde(with = "prefix_text")] IpNet),
-    /// All entries of this user.
+    /// All entries of this user, and the tickets of the user that were signed until now.
     User(String),
+    /// A ticket, by its text or as `USER.NUMBER`, and the entries that it brought.
+    Ticket(String),
 }
 
 /// The answer to [`Revoke`].
@@ -238,6 +252,9 @@ pub enum Revoke {
 pub struct Revoked {
     /// Number of removed entries.
     pub removed: u64,
+    /// Whether tickets are refused from now on.
+    #[serde(default)]
+    pub tickets_revoked: bool,
     /// Removed prefixes that are admitted nevertheless, at most [`STILL_ADMITTED`] of them.
     #[serde(default)]
     pub still_admitted: Vec<StillAdmitted>,

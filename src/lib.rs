@@ -18,20 +18,21 @@
 //! client   → api, config, exit
 //! run      → access, config, exit, horizon, net, shared, sides, store, system_clock, tracker
 //! net      → admin, clock, http, shared, tracker, wire
-//! admin    → access, api, clock, config, http, shared, sides, store, tracker
+//! admin    → access, api, clock, config, http, shared, sides, store, ticket, tracker
 //! api      → access
-//! config   → access, http, suggest
-//! shared   → access, clock, sides, store, system_clock, tracker
+//! config   → access, http, suggest, ticket
+//! shared   → access, clock, sides, store, system_clock, ticket, tracker
 //! sides    → horizon
-//! store    → access, clock, system_clock
+//! store    → access, clock, system_clock, ticket
 //! system_clock → clock
-//! tracker  → access, clock, hash_key, horizon, http, pool, wire
+//! tracker  → access, clock, hash_key, horizon, http, pool, ticket, wire
+//! ticket   → access, clock
 //! access   → clock
 //! pool     → clock, hash_key, horizon, wire
 //! wire     → http
 //! ```
 //!
-//! An arrow points from a caller to its callees, and only to modules further down. `tracker`, `access`, `pool`, `wire`,
+//! An arrow points from a caller to its callees, and only to modules further down. `tracker`, `ticket`, `access`, `pool`, `wire`,
 //! `http`, `sides`, `horizon`, `hash_key` and `clock` are the core: it names no socket, file, clock, randomness, log or runtime,
 //! and gets time and random seeds as arguments. `pool` stores and `tracker` decides: the pool gets the policy that it
 //! needs as closures and plain values. `tests/layering.rs` reads the sources and compares them with these arrows.
@@ -41,6 +42,7 @@
 //! | [`http`] | plain HTTP for announces and the admin API: head, query, status |
 //! | [`wire`] | bytes ↔ requests and replies of BitTorrent: UDP, HTTP, bencode; no decisions |
 //! | [`access`] | the whitelist as a table of fixed capacity |
+//! | [`ticket`] | tickets: their text, keys and revocations |
 //! | [`clock`] | running time and the wall clock, as plain numbers |
 //! | [`horizon`] | the split horizon: LAN or WAN, and how far an address reaches |
 //! | [`sides`] | the side of each interface of the host, and the networks and external addresses that follow |

@@ -2,19 +2,25 @@
 //! borrowed for a turn of the server or between two awaits, and never across an await.
 
 mod loading;
+mod tickets;
 mod turns;
 
 use std::cell::RefCell;
 use std::time::Instant;
 
+pub use tickets::{Origin, Tickets};
 pub use turns::Turns;
 
-use crate::access::Entry;
+use crate::access::{Entry, Unsaved};
 use crate::clock::{Running, UnixSeconds};
 use crate::sides::Sides;
 use crate::store::{Store, StoreError};
 use crate::system_clock;
+use crate::ticket::Book;
 use crate::tracker::Tracker;
+
+/// Maximum number of entries of tickets in one write.
+const BROUGHT_A_WRITE: usize = 128;
 
 /// The tracker, its store and its clocks.
 #[derive(Debug)]
@@ -23,6 +29,8 @@ pub struct Shared {
     pub tracker: RefCell<Tracker>,
     /// The durable copy of the whitelist.
     pub store: Store,
+    /// The keys and revocations of tickets.
+    pub tickets: Tickets,
     /// The sides of the host's interfaces, as they were read last.
     pub sides: RefCell<Sides>,
     /// Held during each change of the whitelist: on the disk first, then in the tracker.
@@ -37,11 +45,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Begin a run with `tracker`, after earlier runs of `ran_before` in total.
-    pub fn new(tracker: Tracker, store: Store, ran_before: Running) -> Self {
+    /// Begin a run with `tracker` and the `book` of ticket keys, after earlier runs of `ran_before` in total.
+    pub fn new(tracker: Tracker, store: Store, book: Book, ran_before: Running) -> Self {
         Self {
             tracker: RefCell::new(tracker),
             store,
+            tickets: Tickets::new(book),
             sides: RefCell::default(),
             whitelist_changes: smol::lock::Mutex::new(()),
             turns: Turns::default(),
@@ -72,6 +81,24 @@ impl Shared {
         match self.store.rebuild(self.now(), entries).await? {
             Some(found) => self.load(found),
             None => Ok(()),
+        }
+    }
+
+    /// Write the entries that tickets brought since the last time. The caller must hold `whitelist_changes`.
+    ///
+    /// # Errors
+    /// When the disk fails. The next call tries again.
+    pub async fn save_brought(&self) -> Result<(), StoreError> {
+        loop {
+            let unsaved = self.tracker.borrow_mut().whitelist().take_unsaved(BROUGHT_A_WRITE);
+            if unsaved == Unsaved::default() {
+                return Ok(());
+            }
+            if let Err(error) = self.store.save_brought(unsaved.clone()).await {
+                self.tracker.borrow_mut().whitelist().put_back(&unsaved);
+                return Err(error);
+            }
+            self.turns.next().await;
         }
     }
 

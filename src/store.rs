@@ -11,6 +11,7 @@
 //! | `whitelist.export` | the list as text; seldom written |
 //! | `whitelist.journal` | the changes after the export as text: with it, the second copy of the list |
 //! | `whitelist.clock` | the history of the wall clock, while an ended entry waits for its removal |
+//! | `tickets`, `tickets.copy` | the keys and revocations of tickets, twice; secret |
 //! | `whitelist.broken-…` | the last three databases or text files that could not be read completely |
 //! | `whitelist.building/`, `whitelist.finished/` | for a moment, a database that replaces another |
 //! | `whitelist.probe` | for a moment, a page that tests the disk before a new database is written |
@@ -26,6 +27,7 @@ mod data_dir;
 mod database;
 mod digest;
 mod durable_copy;
+mod error;
 mod export;
 mod health;
 mod journal;
@@ -38,12 +40,13 @@ mod panics;
 mod record;
 mod snapshots;
 mod text_copy;
+mod ticket_file;
 mod trouble;
 
-use std::fmt;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(test)]
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
@@ -53,10 +56,12 @@ use smol::lock::Mutex;
 
 use crate::access::{ClockHistory, Entry, Seen, Unsaved};
 use crate::clock::Running;
+use crate::ticket::Book;
 pub use checking::{Checked, check_database, check_text, remove_copy};
 use data_dir::DataDir;
 use database::Meter;
 use durable_copy::DurableCopy;
+pub use error::{OpenError, Outcome, SaveError, StoreError};
 pub use health::Health;
 use health::Noted;
 use lock::{Lock, LockError};
@@ -87,125 +92,13 @@ pub struct Opened {
     pub running: Running,
     /// The history of the wall clock, if an ended entry waits for its removal.
     pub clock_history: Option<ClockHistory>,
+    /// The keys and revocations of tickets.
+    pub book: Book,
     /// New path of a database that was moved aside because it could not be read, or only in part.
     #[cfg(test)]
     pub(crate) moved_aside: Option<PathBuf>,
     /// Number of records of an unknown version, which stay on the disk unchanged.
     pub unreadable_records: u32,
-}
-
-/// The reason why the store does not open.
-#[derive(Debug)]
-pub enum OpenError {
-    /// The data directory cannot be created.
-    NoDirectory(PathBuf, io::Error),
-    /// Another user could change the data: the directory, and the reason with a remedy.
-    NotOurs(PathBuf, String),
-    /// Another process uses the directory.
-    InUse(PathBuf),
-    /// The directory cannot be written to, for a reason other than a damaged database.
-    Unusable(StoreError),
-}
-
-/// A failed operation, its path and its cause.
-#[derive(Debug)]
-pub struct StoreError {
-    doing: &'static str,
-    path: Box<Path>,
-    cause: Box<str>,
-    outcome: Outcome,
-    /// Whether the data is of a later version.
-    is_later: bool,
-}
-
-/// The parts of a save that failed. A part without an error was saved.
-#[derive(Debug)]
-pub struct SaveError {
-    /// The list as text.
-    pub export: Option<StoreError>,
-    /// The last-seen times of the entries, and the running clock.
-    pub idle_times: Option<StoreError>,
-}
-
-/// The possible effect of a failed change on the disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// No effect: the change stays refused in any case.
-    Unchanged,
-    /// The change may be on the disk: a restart may bring it into effect, unless [`Store::rebuild`] succeeds first.
-    Unknown,
-}
-
-impl fmt::Display for OpenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoDirectory(path, cause) => {
-                let path = path.display();
-                write!(
-                    f,
-                    "cannot create the data directory {path}: {cause}; create it and let nakodo write \
-                     there, or name another with --data-dir"
-                )
-            }
-            Self::NotOurs(path, why) => {
-                write!(f, "cannot use the data directory {}: {why}, or name another with --data-dir", path.display())
-            }
-            Self::InUse(path) => {
-                write!(
-                    f,
-                    "another nakodo is running on {}; stop it, or name another directory with --data-dir",
-                    path.display()
-                )
-            }
-            Self::Unusable(error) if error.is_later => write!(f, "{error}"),
-            Self::Unusable(error) => {
-                write!(
-                    f,
-                    "{error}; the data directory must be on a writable file system with free space, and \
-                     belong to nakodo's user"
-                )
-            }
-        }
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot {} {}: {}", self.doing, self.path.display(), self.cause)
-    }
-}
-
-impl std::error::Error for OpenError {}
-impl std::error::Error for StoreError {}
-
-impl StoreError {
-    fn new(doing: &'static str, path: impl AsRef<Path>, cause: impl fmt::Display) -> Self {
-        Self {
-            doing,
-            path: path.as_ref().into(),
-            cause: cause.to_string().into(),
-            outcome: Outcome::Unchanged,
-            is_later: false,
-        }
-    }
-
-    fn later_version(path: &Path) -> Self {
-        let cause = "a later version of nakodo wrote it; use that version, or move the data away";
-        Self { is_later: true, ..Self::new("read", path, cause) }
-    }
-
-    fn removed(path: &Path) -> Self {
-        Self::new("write", path, "the file was removed or replaced")
-    }
-
-    /// Return the possible effect of the change on the disk.
-    pub const fn outcome(&self) -> Outcome {
-        self.outcome
-    }
-
-    fn of<E: fmt::Display>(doing: &'static str, path: &Path) -> impl FnOnce(E) -> Self {
-        move |cause| Self::new(doing, path, cause)
-    }
 }
 
 impl Store {
@@ -237,7 +130,9 @@ impl Store {
             Ok(opened) => opened,
         };
         disk.lock = lock;
+        let book = disk.read_tickets().map_err(OpenError::Unusable)?;
         Ok(Opened {
+            book,
             running: found.running,
             clock_history: disk.clock_history(found.running),
             store: Self { disk: Arc::new(Mutex::new(disk)), meter, health },
@@ -316,6 +211,14 @@ impl Store {
     /// When a part was not written. The error names each such part; the others were written.
     pub async fn save(&self, running: Running, moved: Vec<Seen>) -> Result<(), SaveError> {
         self.work(move |disk| disk.save_what_is_due(running, &moved)).await
+    }
+
+    /// Write the keys and revocations of tickets.
+    ///
+    /// # Errors
+    /// When the disk fails; the change may be on it nevertheless.
+    pub async fn save_tickets(&self, book: Book) -> Result<(), StoreError> {
+        self.work(move |disk| disk.save_tickets(&book)).await
     }
 
     /// Save the history of the wall clock if it has changed. Remove it from the disk, sooner or later, if no entry

@@ -71,5 +71,5 @@ pub(crate) fn shared(dir: &TempDir, settings: Settings) -> Shared {
     for entry in opened.entries {
         tracker.whitelist().put(entry).expect("room");
     }
-    Shared::new(tracker, opened.store, opened.running)
+    Shared::new(tracker, opened.store, opened.book, opened.running)
 }

@@ -6,13 +6,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use common::{Announce, Event, http, info_hash, socket, udp};
-use nakodo::access::{Entry, Retire};
-use nakodo::clock::Running;
-use nakodo::tracker::{Admission, Answer, MAX_RESPONSE_OCTETS, Settings, Tracker};
+use nakodo::access::{Entry, Retire, TicketNumber, User};
+use nakodo::clock::{Running, UnixSeconds};
+use nakodo::ticket::{Revocation, SigningKey, Ticket};
+use nakodo::tracker::{Admission, Answer, MAX_RESPONSE_OCTETS, Settings, TicketRules, Tracker};
 
 const REQUESTS: u64 = 100_000;
 /// Number of requests after which every path has run and every buffer has its final size.
 const WARM_UP: u64 = 20_000;
+
+/// The wall clock, which stands still.
+const WALL: UnixSeconds = UnixSeconds(1_800_000_000);
 
 /// Whitelisted prefixes on the WAN.
 const CUSTOMERS: [&str; 2] = ["203.0.113.0/25", "2001:db8:5::/48"];
@@ -55,7 +59,53 @@ fn requests(number: u8, garbage: &mut fastrand::Rng) -> Vec<Request> {
         requests.push(Request::WithId(udp::announce(0, 4, &announce).to_vec()));
         requests.push(Request::Http(http::announce(&announce)));
     }
+    requests.extend(with_tickets(number));
     requests
+}
+
+fn key() -> SigningKey {
+    SigningKey::of_seed([7; 32]).expect("a seed")
+}
+
+fn ticket(user: u8) -> Ticket {
+    let user = User::try_from(format!("user-{user}").as_str()).expect("a short name");
+    let (key, until) = (key().public().id(), UnixSeconds(WALL.0 + 30 * 86_400));
+    Ticket { key, user, until, number: TicketNumber::at(WALL), addresses: 1 }
+}
+
+/// Build announces with good and bad tickets. Some users have several addresses.
+fn with_tickets(number: u8) -> Vec<Request> {
+    let target = http::announce_target(&Announce::leecher(number % 13, 6881 + u16::from(number)));
+    let good = ticket(number % 20);
+    let text = key().sign("", &good);
+    let other = SigningKey::of_seed([8; 32]).expect("a seed");
+    let of = |ticket: Ticket| key().sign("", &ticket).to_string();
+    let texts = [
+        text.to_string(),
+        of(Ticket { until: UnixSeconds(good.until.0 + 86_400), ..good.clone() }),
+        text.to_uppercase(),
+        text.replace('.', "%2e"),
+        format!("{text}AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+        text[..100].to_owned(),
+        text.replace("user-", "user!"),
+        of(Ticket { until: WALL, ..good.clone() }),
+        of(Ticket { number: TicketNumber(good.number.0 + 100_000), ..good.clone() }),
+        of(revoked()),
+        other.sign("", &good).to_string(),
+        other.sign("", &Ticket { key: other.public().id(), ..good }).to_string(),
+    ];
+    let mut requests: Vec<Request> =
+        texts.iter().map(|text| Request::Http(http::get(&format!("/{text}{target}")))).collect();
+    requests.extend(texts.iter().map(|text| Request::Http(http::get(&format!("/login/{text}")))));
+    let mut datagram = udp::announce(0, 5, &Announce::leecher(number % 13, 6881)).to_vec();
+    let url = format!("/{text}/announce");
+    datagram.extend([2, url.len() as u8].iter().chain(url.as_bytes()));
+    requests.push(Request::WithId(datagram));
+    requests
+}
+
+fn revoked() -> Ticket {
+    Ticket { number: TicketNumber(7), until: UnixSeconds(WALL.0 + 86_400), ..ticket(99) }
 }
 
 /// Build an announce with a forwarding header.
@@ -84,11 +134,15 @@ fn senders() -> Vec<Sender> {
 
 /// Build a tracker with a pool that is too small for the senders, so that eviction runs as well.
 fn tracker() -> Tracker {
-    let mut settings = Settings { memory_octets: 120 * 64, ..common::settings() };
+    let mut settings = Settings { memory_octets: 120 * 64, whitelist_capacity: 12, ..common::settings() };
     settings.policy.wan = Admission::Whitelist;
     settings.policy.external.v4 = Some([203, 0, 113, 200].into());
     settings.policy.proxies = vec!["192.168.1.5/32".parse().expect("a prefix")];
     let mut tracker = Tracker::new(settings, common::seeds(5)).expect("memory");
+    let mut rules = TicketRules { keys: vec![key().public()], ..TicketRules::default() };
+    let Ticket { user, number, .. } = revoked();
+    assert!(rules.revocations.add(Revocation { user, first: number, last: number, until: None }));
+    tracker.set_ticket_rules(rules);
     for prefix in CUSTOMERS {
         let entry = Entry { retire: Retire::Never, ..Entry::new(prefix.parse().expect(prefix)) };
         tracker.whitelist().put(entry).expect("room");
@@ -116,10 +170,21 @@ impl Shell {
                 9_999 => Duration::from_secs(3600),
                 _ => Duration::from_millis(200),
             });
+            if number % 500 == 0 {
+                self.revoke_one();
+            }
             let sender = self.random.usize(..senders.len());
             let Sender { from, requests } = &mut senders[sender];
             let request = self.random.usize(..requests.len());
             self.replied += self.answer(*from, &mut requests[request]) as u64;
+        }
+    }
+
+    /// Make room on the whitelist for an address with a ticket.
+    fn revoke_one(&mut self) {
+        let brought = self.tracker.whitelisted().entries().find(|entry| entry.ticket.is_some());
+        if let Some(prefix) = brought.map(|entry| entry.prefix) {
+            self.tracker.revoke(&[prefix]);
         }
     }
 
@@ -128,7 +193,7 @@ impl Shell {
         while self.next_sweep <= end {
             self.now = self.next_sweep;
             self.next_sweep = self.now.after(self.tracker.sweep(self.now));
-            assert_eq!(self.tracker.retire(self.now, None, drop), 0);
+            assert_eq!(self.tracker.retire(self.now, Some(WALL), drop), 0);
         }
         self.now = end;
     }
@@ -183,9 +248,10 @@ fn a_hundred_thousand_requests_allocate_nothing() {
 }
 
 /// Counters that only the shell increases, or that cannot increase here.
-const UNMET: [&str; 9] = [
+const UNMET: [&str; 10] = [
     "refused_wan_closed",
     "refused_port_zero",
+    "tickets_wrong_side",
     "peers_revoked",
     "udp_source_port_zero",
     "udp_replies_dropped",

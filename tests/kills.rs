@@ -57,7 +57,7 @@ impl Writer {
                 Request::Allow(allow)
             }
         };
-        if client::ask(socket, &request).is_err() {
+        if client::ask(socket, &request, None).is_err() {
             self.unsure = Some((address, user));
             return false;
         }
@@ -137,7 +137,7 @@ impl<'f> Subject<'f> {
         let log = daemon.log();
         assert!(!log.iter().any(|line| line.contains("damaged")), "{when}: {log:?}");
         let socket = self.folder.path("data/nakodo.sock");
-        let json = client::ask(&socket, &Request::List { json: true }).expect("the list");
+        let json = client::ask(&socket, &Request::List { json: true }, None).expect("the list");
         let found: List = serde_json::from_str::<Whitelist>(&json)
             .expect(&json)
             .entries

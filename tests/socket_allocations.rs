@@ -25,6 +25,7 @@ use nakodo::net::server::{Patience, Server};
 use nakodo::net::udp::UdpServer;
 use nakodo::shared::Shared;
 use nakodo::store::Store;
+use nakodo::ticket::Book;
 use nakodo::tracker::{Sender, Settings, Tracker};
 
 const LOOPBACK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -225,7 +226,7 @@ impl Served {
     fn new() -> Self {
         let folder = Folder::new("allocations");
         let store = Store::open(&folder.path("data")).expect("a store").store;
-        let shared = Rc::new(Shared::new(tracker(), store, Running::default()));
+        let shared = Rc::new(Shared::new(tracker(), store, Book::default(), Running::default()));
         let (udp, tcp) = (bind::udp(LOOPBACK).expect("a free port"), bind::tcp(LOOPBACK).expect("a free port"));
         let [udp_address, http_address] = [udp.local_addr(), tcp.local_addr()].map(|address| address.expect("bound"));
         let patience = Duration::from_secs(60);

@@ -79,7 +79,7 @@ fn ask(source: &Source, request: &client::Request) -> ExitCode {
         Ok(loaded) => loaded.config,
         Err(error) => return Failure::new(exit::CONFIG, error).report(),
     };
-    match client::ask(&config.paths(is_daemons).socket, request) {
+    match client::ask(&config.paths(is_daemons).socket, request, config.public_url().as_deref()) {
         Ok(answer) => print(&answer),
         Err(failure) => failure.report(),
     }

@@ -11,7 +11,7 @@ use lexopt::Arg;
 use super::commands::{Action, FLAGS, Flag, Name, VERBS, Verb, flag, verb};
 use super::{Command, date, help, quote};
 use crate::access::{self, UserError, parse_user};
-use crate::api::{Allow, Revoke};
+use crate::api::{Allow, InspectTicket, NewKey, RemoveKey, Revoke, SignTicket};
 use crate::client::Request;
 use crate::config::{self, Source};
 use crate::suggest::nearest;
@@ -66,6 +66,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, M
         Action::Revoke => Ok(Command::Ask(source, Request::Revoke(revoke(&given, operands)?))),
         Action::List => Ok(Command::Ask(source, Request::List { json })),
         Action::Explain => Ok(Command::Ask(source, Request::Explain { address: address(operands)?, json })),
+        Action::Ticket => Ok(Command::Ask(source, ticket(&given, json)?)),
+        Action::Key => Ok(Command::Ask(source, key(operands, json)?)),
         Action::Status => Ok(Command::Ask(source, Request::Status { json })),
         Action::Help => help_on(operands),
     }
@@ -111,6 +113,12 @@ impl Given {
 
     fn one(&self, id: Name) -> Result<Option<String>, Mistake> {
         Ok(self.all(id)?.pop())
+    }
+
+    fn number<T: core::str::FromStr>(&self, id: Name) -> Result<Option<T>, Mistake> {
+        let Some(text) = self.one(id)? else { return Ok(None) };
+        let name = FLAGS.iter().find(|flag| flag.id == id).map_or("", |flag| flag.name);
+        text.parse().map(Some).map_err(|_| expected(name, &text, "a whole number"))
     }
 
     /// Check that `verb` takes all the options.
@@ -159,10 +167,35 @@ fn allow(given: &Given, operands: &[String]) -> Result<Allow, Mistake> {
 }
 
 fn revoke(given: &Given, operands: &[String]) -> Result<Revoke, Mistake> {
-    match (operands, given.user()?) {
-        ([operand], None) => Ok(Revoke::Prefix(prefix(operand)?)),
-        ([], Some(user)) => Ok(Revoke::User(user)),
-        _ => Err(Mistake("`nakodo revoke` takes one address or prefix, or else --user USER".into())),
+    match (operands, given.user()?, given.one(Name::Ticket)?) {
+        ([operand], None, None) => Ok(Revoke::Prefix(prefix(operand)?)),
+        ([], Some(user), None) => Ok(Revoke::User(user)),
+        ([], None, Some(ticket)) => Ok(Revoke::Ticket(ticket)),
+        _ => Err(Mistake("`nakodo revoke` takes one address or prefix, or else --user USER or --ticket TICKET".into())),
+    }
+}
+
+fn ticket(given: &Given, json: bool) -> Result<Request, Mistake> {
+    let days = given.number(Name::Days)?;
+    let addresses = given.number(Name::Addresses)?;
+    match (given.user()?, given.one(Name::Inspect)?, given.has(Name::InUse)) {
+        (Some(user), None, false) => Ok(Request::SignTicket { ticket: SignTicket { user, days, addresses }, json }),
+        (None, Some(ticket), false) if days.is_none() && addresses.is_none() => {
+            Ok(Request::InspectTicket { ticket: InspectTicket { ticket }, json })
+        }
+        (None, None, true) if days.is_none() && addresses.is_none() => Ok(Request::Tickets { json }),
+        _ => Err(Mistake("`nakodo ticket` takes --user USER, or else --inspect TICKET or --in-use".into())),
+    }
+}
+
+fn key(operands: &[String], json: bool) -> Result<Request, Mistake> {
+    let words: Vec<&str> = operands.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["list"] => Ok(Request::Keys { json }),
+        ["new"] if !json => Ok(Request::NewKey(NewKey { public: None })),
+        ["add", public] if !json => Ok(Request::NewKey(NewKey { public: Some((*public).into()) })),
+        ["remove", key] if !json => Ok(Request::RemoveKey(RemoveKey { key: (*key).into() })),
+        _ => Err(Mistake("`nakodo key` takes list, new, add PUBLIC-KEY or remove KEY; see `nakodo help key`".into())),
     }
 }
 

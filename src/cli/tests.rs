@@ -128,8 +128,11 @@ fn each_mistake_is_reported_in_one_line() {
             "explain 192.0.2.0/24",
             "`nakodo explain`: found \"192.0.2.0/24\", expected an address such as 192.0.2.7 or 2001:db8::7",
         ),
-        ("revoke", "`nakodo revoke` takes one address or prefix, or else --user USER"),
-        ("revoke 192.0.2.7 --user mika", "`nakodo revoke` takes one address or prefix, or else --user USER"),
+        ("revoke", "`nakodo revoke` takes one address or prefix, or else --user USER or --ticket TICKET"),
+        (
+            "revoke 192.0.2.7 --user mika",
+            "`nakodo revoke` takes one address or prefix, or else --user USER or --ticket TICKET",
+        ),
         ("allow 192.0.2.7 --permanent --retire-after 3d", "--permanent and --retire-after exclude each other"),
         (
             "allow 192.0.2.7 --retire-after 30",

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod show;
+mod show_tickets;
 
 use core::net::IpAddr;
 use std::path::Path;
@@ -9,7 +10,10 @@ use std::path::Path;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use crate::api::{self, Allow, Allowed, Explanation, Refusal, Revoke, Revoked, Status, Whitelist};
+use crate::api::{
+    self, Allow, Allowed, Explanation, InspectTicket, InspectedTicket, Key, Keys, NewKey, Refusal, RemoveKey, Revoke,
+    Revoked, SignTicket, SignedTicket, Status, Tickets, Whitelist,
+};
 use crate::exit::{self, Failure};
 use exchange::{Answer, exchange};
 
@@ -32,6 +36,34 @@ pub enum Request {
         /// Whether to print the tracker's JSON.
         json: bool,
     },
+    /// Sign a ticket.
+    SignTicket {
+        /// Its content.
+        ticket: SignTicket,
+        /// Whether to print the tracker's JSON.
+        json: bool,
+    },
+    /// Explain a ticket.
+    InspectTicket {
+        /// The ticket.
+        ticket: InspectTicket,
+        /// Whether to print the tracker's JSON.
+        json: bool,
+    },
+    /// Show the tickets that were verified lately.
+    Tickets {
+        /// Whether to print the tracker's JSON.
+        json: bool,
+    },
+    /// Show the keys of tickets.
+    Keys {
+        /// Whether to print the tracker's JSON.
+        json: bool,
+    },
+    /// Make or add a key.
+    NewKey(NewKey),
+    /// Remove a key.
+    RemoveKey(RemoveKey),
     /// Show the state of the tracker.
     Status {
         /// Whether to print the tracker's JSON.
@@ -39,8 +71,25 @@ pub enum Request {
     },
 }
 
-/// Send a request to the tracker that listens on `socket`, and return its answer, ready to print.
-pub fn ask(socket: &Path, request: &Request) -> Result<String, Failure> {
+impl Request {
+    /// Return whether the answer is the tracker's JSON.
+    const fn is_json(&self) -> bool {
+        match self {
+            Self::List { json }
+            | Self::Explain { json, .. }
+            | Self::SignTicket { json, .. }
+            | Self::InspectTicket { json, .. }
+            | Self::Tickets { json }
+            | Self::Keys { json }
+            | Self::Status { json } => *json,
+            Self::Allow(_) | Self::Revoke(_) | Self::NewKey(_) | Self::RemoveKey(_) => false,
+        }
+    }
+}
+
+/// Send a request to the tracker that listens on `socket`, and return its answer, ready to print. Links to the tracker
+/// begin with `url`, if it is known.
+pub fn ask(socket: &Path, request: &Request, url: Option<&str>) -> Result<String, Failure> {
     let explain;
     let (method, path, body) = match request {
         Request::Allow(allow) => ("POST", api::WHITELIST, json(allow)?),
@@ -50,25 +99,37 @@ pub fn ask(socket: &Path, request: &Request) -> Result<String, Failure> {
             explain = format!("{}{address}", api::EXPLAIN);
             ("GET", explain.as_str(), String::new())
         }
+        Request::SignTicket { ticket, .. } => ("POST", api::TICKETS, json(ticket)?),
+        Request::InspectTicket { ticket, .. } => ("POST", api::INSPECT, json(ticket)?),
+        Request::Tickets { .. } => ("GET", api::TICKETS, String::new()),
+        Request::Keys { .. } => ("GET", api::KEYS, String::new()),
+        Request::NewKey(key) => ("POST", api::KEYS, json(key)?),
+        Request::RemoveKey(key) => ("DELETE", api::KEYS, json(key)?),
         Request::Status { .. } => ("GET", api::STATUS, String::new()),
     };
     let answer = exchange(socket, method, path, &body)?;
     match answer.status {
-        200..=299 => show_answer(request, answer.body),
+        200..=299 => show_answer(request, answer.body, url),
         _ => Err(refused(&answer)),
     }
 }
 
-fn show_answer(request: &Request, body: String) -> Result<String, Failure> {
+fn show_answer(request: &Request, body: String, url: Option<&str>) -> Result<String, Failure> {
+    if request.is_json() {
+        read::<IgnoredAny>(&body)?;
+        return Ok(with_newline(body));
+    }
     match request {
-        Request::List { json: true } | Request::Status { json: true } | Request::Explain { json: true, .. } => {
-            read::<IgnoredAny>(&body)?;
-            Ok(with_newline(body))
-        }
         Request::Allow(_) => Ok(show::allowed(&read::<Allowed>(&body)?)),
         Request::Revoke(_) => Ok(show::revoked(&read::<Revoked>(&body)?)),
         Request::Explain { .. } => Ok(show::explanation(&read::<Explanation>(&body)?)),
         Request::List { .. } => Ok(show::whitelist(&read::<Whitelist>(&body)?)),
+        Request::SignTicket { .. } => Ok(show_tickets::signed(&read::<SignedTicket>(&body)?, url)),
+        Request::InspectTicket { .. } => Ok(show_tickets::inspected(&read::<InspectedTicket>(&body)?)),
+        Request::Tickets { .. } => Ok(show_tickets::tickets(&read::<Tickets>(&body)?)),
+        Request::Keys { .. } => Ok(show_tickets::keys(&read::<Keys>(&body)?)),
+        Request::NewKey(_) => Ok(format!("made or added {}", show_tickets::key(&read::<Key>(&body)?))),
+        Request::RemoveKey(_) => Ok(format!("removed {}", show_tickets::key(&read::<Key>(&body)?))),
         Request::Status { .. } => Ok(show::status(&read::<Status>(&body)?)),
     }
 }

@@ -17,6 +17,9 @@ pub(super) fn revoked(revoked: &Revoked) -> String {
         1 => String::from("removed 1 entry\n"),
         n => format!("removed {n} entries\n"),
     };
+    if revoked.tickets_revoked {
+        text.push_str("the tickets are refused from now on\n");
+    }
     for StillAdmitted { prefix, by } in &revoked.still_admitted {
         text.push_str(&format!("{prefix} is still admitted by {}\n", printable(by)));
     }
@@ -77,7 +80,7 @@ fn retires_in(entry: &Entry) -> String {
 }
 
 /// Return seconds since 1970 as a date and time. These end with the year 9999.
-fn time(unix: u64) -> String {
+pub(super) fn time(unix: u64) -> String {
     let mut text = String::new();
     let time = UNIX_EPOCH.checked_add(Duration::from_secs(unix));
     match time.map(|time| write!(text, "{}", humantime::format_rfc3339_seconds(time))) {
@@ -87,7 +90,7 @@ fn time(unix: u64) -> String {
 }
 
 /// Return a table with columns as wide as their widest cell, two spaces between them, and none after the last.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
+pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: [usize; N] = core::array::from_fn(width);
     let line = |row: &[String; N]| {

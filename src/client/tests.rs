@@ -42,7 +42,7 @@ fn ask_one(name: &str, request: &Request, parts: Vec<Vec<u8>>) -> (Result<String
         let _ = parts.iter().try_for_each(|part| stream.write_all(part));
         request
     });
-    let answer = ask(&path, request);
+    let answer = ask(&path, request, None);
     let asked = tracker.join().expect("the tracker stays alive");
     fs::remove_file(&path).expect("the socket is there");
     (answer, asked)
@@ -219,10 +219,10 @@ fn a_missing_tracker_is_reported() {
     let path = socket_path("absent");
     let message = format!("nakodo is not running: no answer on {}; start it with `nakodo serve`", path.display());
     let not_running = Err(Failure::new(exit::UNAVAILABLE, message));
-    assert_eq!(ask(&path, &LIST), not_running);
+    assert_eq!(ask(&path, &LIST, None), not_running);
     // After a power cut, the socket file of the tracker is still there.
     drop(UnixListener::bind(&path).expect("a socket can be made"));
-    assert_eq!(ask(&path, &LIST), not_running);
+    assert_eq!(ask(&path, &LIST, None), not_running);
     fs::remove_file(&path).expect("it was left behind");
 }
 

@@ -6,6 +6,7 @@ use super::Config;
 use super::units::{days, kib, mib, minutes, seconds};
 use super::value::Kind;
 use crate::access::Admission;
+use crate::ticket::AUDIENCE_OCTETS;
 
 /// Longest idle time after which an entry of the whitelist is retired.
 pub(crate) const LONGEST_RETIRE_AFTER: Duration = days(3650);
@@ -56,6 +57,7 @@ pub(crate) fn default_of(name: &str) -> Option<String> {
 pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("announce", "Replies to announces."),
     ("access", "Admission of clients, and the whitelist."),
+    ("tickets", "Tickets, with which clients put their own address on the whitelist."),
     ("network", "Local networks, and their external addresses."),
     ("http", "Limits of HTTP connections."),
     ("admin", "Control socket and admin API."),
@@ -169,6 +171,37 @@ pub(super) const KEYS: &[Key] = &[
         kind: Kind::Duration { field: |config| &mut config.access.retry_in, from: minutes(1), to: days(30) },
         at_start_only: false,
         meaning: &["Time after which a refused client should try again (BEP 31)."],
+    },
+    Key {
+        name: "tickets.keys",
+        kind: Kind::PublicKeys { field: |config| &mut config.tickets.keys, most: 8 },
+        at_start_only: false,
+        meaning: &[
+            "Public keys of signers whose tickets are accepted, besides those of `nakodo key`: Ed25519 in base64url, 43",
+            "characters each.",
+        ],
+    },
+    Key {
+        name: "tickets.audience",
+        kind: Kind::Text {
+            field: |config| &mut config.tickets.audience,
+            most: AUDIENCE_OCTETS,
+            example: "films.example",
+        },
+        at_start_only: false,
+        meaning: &[
+            "Audience for which tickets must be signed, such as the name of a service. A signer with several services gives",
+            "each its own, so that a ticket of one is not accepted by another. Default: none.",
+        ],
+    },
+    Key {
+        name: "tickets.url",
+        kind: Kind::Url { field: |config| &mut config.tickets.url, example: "http://tracker.example:6969" },
+        at_start_only: false,
+        meaning: &[
+            "Beginning of the links that `nakodo ticket` prints: the address of this tracker for the internet. Default:",
+            "external_v4 or external_v6 with the port of listen, if set.",
+        ],
     },
     Key {
         name: "network.lan",

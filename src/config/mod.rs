@@ -12,7 +12,7 @@ mod source;
 pub mod units;
 mod value;
 
-use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use core::time::Duration;
 use std::path::PathBuf;
 
@@ -31,6 +31,7 @@ use units::{days, mib, minutes, seconds};
 
 use crate::access::Admission;
 use crate::http::ForwardingHeader;
+use crate::ticket::PublicKey;
 
 /// Port that most trackers use.
 pub const DEFAULT_PORT: u16 = 6969;
@@ -48,6 +49,8 @@ pub struct Config {
     pub announce: Announce,
     /// Admission of clients, and the whitelist.
     pub access: Access,
+    /// Tickets of clients.
+    pub tickets: Tickets,
     /// Local networks, and their external addresses.
     pub network: Network,
     /// Limits of HTTP connections.
@@ -88,6 +91,17 @@ pub struct Access {
     pub save_every: Duration,
     /// Time after which a refused client should try again (BEP 31).
     pub retry_in: Duration,
+}
+
+/// Tickets of clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tickets {
+    /// Public keys of signers, besides those in the data directory.
+    pub keys: Vec<PublicKey>,
+    /// Audience for which tickets must be signed; `None` is the empty one.
+    pub audience: Option<String>,
+    /// Beginning of the links to this tracker, without a slash at the end.
+    pub url: Option<String>,
 }
 
 /// Local networks, and their external addresses.
@@ -164,6 +178,7 @@ impl Default for Config {
                 save_every: minutes(60),
                 retry_in: minutes(30),
             },
+            tickets: Tickets::default(),
             network: Network {
                 lan: LOCAL_NETWORKS.to_vec(),
                 lan_interfaces: Vec::new(),
@@ -215,6 +230,14 @@ impl Config {
     pub fn changed_at_start_only(&self, new: &Self) -> Vec<&'static str> {
         let stuck = keys::KEYS.iter().filter(|key| key.at_start_only);
         stuck.filter(|key| key.kind.show(self) != key.kind.show(new)).map(|key| key.name).collect()
+    }
+
+    /// Return the beginning of links to this tracker for clients outside, if it is known.
+    pub fn public_url(&self) -> Option<String> {
+        let port = self.listen.first().map_or(DEFAULT_PORT, SocketAddr::port);
+        let (v4, v6) = (self.network.external_v4, self.network.external_v6);
+        let external = v4.map(IpAddr::from).or_else(|| v6.map(IpAddr::from));
+        self.tickets.url.clone().or_else(|| Some(format!("http://{}", SocketAddr::new(external?, port))))
     }
 
     /// Describe valid settings that are probably mistakes, each in a sentence.

@@ -13,6 +13,7 @@ use super::Config;
 use super::units::{parse_duration, parse_octets, show_duration, show_octets};
 use crate::access::{Admission, prefix};
 use crate::http::ForwardingHeader;
+use crate::ticket::PublicKey;
 
 /// TOML value with its position in the file.
 pub(super) type Value<'v> = Spanned<DeValue<'v>>;
@@ -49,6 +50,12 @@ pub(super) enum Kind {
     Header { field: Field<ForwardingHeader> },
     /// On or off.
     Switch { field: Field<bool> },
+    /// List of at most `most` public keys of signers.
+    PublicKeys { field: Field<Vec<PublicKey>>, most: usize },
+    /// Printable ASCII text of at most `most` characters.
+    Text { field: Field<Option<String>>, most: usize, example: &'static str },
+    /// Beginning of a URL: the scheme, a host, and perhaps a port and a path.
+    Url { field: Field<Option<String>>, example: &'static str },
     /// Path of a file or a directory.
     Path { field: Field<Option<PathBuf>>, example: &'static str },
 }
@@ -100,6 +107,17 @@ impl Kind {
             }
             Kind::Header { field } => put(field(config), text.and_then(ForwardingHeader::of)),
             Kind::Switch { field } => put(field(config), value.get_ref().as_bool()),
+            Kind::PublicKeys { field, most } => {
+                let keys = each(value, |text| PublicKey::parse(text).ok())?;
+                put(field(config), Some(keys).filter(|keys| keys.len() <= most))
+            }
+            Kind::Text { field, most, .. } => {
+                let is_text = |text: &&str| {
+                    (1..=most).contains(&text.len()) && text.bytes().all(|octet| octet.is_ascii_graphic())
+                };
+                put_some(field(config), text.filter(is_text).map(String::from))
+            }
+            Kind::Url { field, .. } => put_some(field(config), text.and_then(url)),
             Kind::Path { field, .. } => put_some(field(config), text.filter(|path| is_path(path)).map(PathBuf::from)),
         };
         done.ok_or(value)
@@ -127,6 +145,8 @@ impl Kind {
             },
             Kind::Header { field } => Some(string(field(config).name())),
             Kind::Switch { field } => Some(field(config).to_string()),
+            Kind::PublicKeys { field, .. } => Some(list(field(config))),
+            Kind::Text { field, .. } | Kind::Url { field, .. } => field(config).as_deref().map(string),
             Kind::Path { field, .. } => field(config).as_ref().map(|path| string(&path.to_string_lossy())),
         }
     }
@@ -152,6 +172,9 @@ impl Kind {
             Kind::Interfaces { example, .. } => {
                 format!("the name of a network interface such as {example:?}, or a list of names")
             }
+            Kind::PublicKeys { .. } => format!("a list of public keys of 43 characters each, {}", self.limits()),
+            Kind::Text { example, .. } => format!("a text of {} such as {example:?}", self.limits()),
+            Kind::Url { example, .. } => format!("a URL such as {example:?}"),
             Kind::Path { example, .. } => format!("a path such as {example:?}"),
         }
     }
@@ -170,6 +193,8 @@ impl Kind {
             }
             Kind::Header { .. } => either(ForwardingHeader::ALL.map(|header| header.name().into()).to_vec()),
             Kind::Switch { .. } => "true or false".into(),
+            Kind::PublicKeys { most, .. } => format!("at most {most}"),
+            Kind::Text { most, .. } => format!("1 to {most} printable ASCII characters without spaces"),
             _ => String::new(),
         }
     }
@@ -182,6 +207,8 @@ impl Kind {
             | Kind::V4 { example, .. }
             | Kind::V6 { example, .. }
             | Kind::Interfaces { example, .. }
+            | Kind::Text { example, .. }
+            | Kind::Url { example, .. }
             | Kind::Path { example, .. } => example,
             _ => "",
         }
@@ -226,6 +253,13 @@ fn is_a_network(prefix: &IpNet) -> bool {
 
 fn is_interface_name(name: &str) -> bool {
     (1..=MOST_INTERFACE_OCTETS).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic() && b != b'/')
+}
+
+/// Return a URL without the slash at its end.
+fn url(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
+    let is_plain = rest.bytes().all(|octet| octet.is_ascii_graphic() && !b"?#<>\"".contains(&octet));
+    (is_plain && !rest.is_empty()).then(|| text.trim_end_matches('/').to_owned())
 }
 
 fn is_path(path: &str) -> bool {

@@ -114,11 +114,12 @@ impl Housekeeping {
         let mut saved = self.shared.now();
         loop {
             let save_every = self.config.borrow().access.save_every;
-            Timer::after(save_every.min(SAVING)).await;
+            self.wait_for_saving(save_every.min(SAVING)).await;
             self.save_clock_history().await;
             let mut moved = Vec::new();
             if self.shared.now().since(saved) >= save_every {
                 saved = self.shared.now();
+                self.save_brought().await;
                 moved = self.moved().await;
             }
             let Err(failure) = self.shared.store.save(self.shared.now(), moved.clone()).await else { continue };
@@ -126,6 +127,24 @@ impl Housekeeping {
             if failure.idle_times.is_some() {
                 self.shared.tracker.borrow_mut().whitelist().not_saved(&moved);
             }
+        }
+    }
+
+    /// Wait for `time`. If meanwhile tickets have brought so many addresses that a write is due, make it.
+    async fn wait_for_saving(&self, time: Duration) {
+        let end = self.shared.now().after(time);
+        while self.shared.now() < end {
+            Timer::after(HOUSEKEEPING.min(end.since(self.shared.now()))).await;
+            if self.shared.tracker.borrow().whitelisted().is_saving_due() {
+                self.save_brought().await;
+            }
+        }
+    }
+
+    async fn save_brought(&self) {
+        let _changing = self.shared.whitelist_changes.lock().await;
+        if let Err(error) = self.shared.save_brought().await {
+            warn!("{error}; the addresses that tickets brought are saved later");
         }
     }
 
@@ -188,6 +207,9 @@ impl Housekeeping {
             error!("{error}; the latest changes of the whitelist are not saved");
             return Err(Unsaved);
         }
+        if let Err(error) = self.shared.save_brought().await {
+            error!("{error}; the addresses that tickets brought are not saved");
+        }
         self.save_clock_history().await;
         let moved = self.shared.tracker.borrow_mut().whitelist().take_moved(Moved::AtAll, 0..usize::MAX).collect();
         self.shared.store.close(self.shared.now(), moved).await.map_err(|failure| {
@@ -248,6 +270,7 @@ impl Housekeeping {
         self.http.borrow_mut().set_timeouts(settings::http_timeouts(&config));
         let policy = settings::policy(&config, self.shared.sides.borrow().external);
         self.shared.tracker.borrow_mut().set_policy(policy);
+        settings::configure_tickets(&config, &self.shared);
         *self.config.borrow_mut() = config;
         self.read_interfaces();
         info!("the configuration was read again");

@@ -170,7 +170,8 @@ fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Shared, Fa
             opened.unreadable_records
         );
     }
-    let shared = Shared::new(tracker, opened.store, opened.running);
+    let shared = Shared::new(tracker, opened.store, opened.book, opened.running);
+    settings::configure_tickets(config, &shared);
     if let Some(history) = opened.clock_history {
         shared.tracker.borrow_mut().whitelist().continue_clock_history(history);
     }

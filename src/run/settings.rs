@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::net::http::Timeouts;
+use crate::shared::Shared;
 use crate::tracker::{External, Policy, Settings};
 
 /// Return the settings to build the core from.
@@ -31,6 +32,12 @@ pub(super) fn policy(config: &Config, external: External) -> Policy {
         forwarded_header: config.network.forwarded_header,
         proxy_protocol: config.network.proxy_protocol,
     }
+}
+
+/// Use the keys and the audience of the configuration for tickets.
+pub(super) fn configure_tickets(config: &Config, shared: &Shared) {
+    let audience = config.tickets.audience.clone().unwrap_or_default();
+    shared.tickets.configure(&mut shared.tracker.borrow_mut(), config.tickets.keys.clone(), audience);
 }
 
 /// Return the HTTP server's time limits.

@@ -2,6 +2,7 @@
 //! the idle times and the export.
 
 mod start;
+mod tickets;
 
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
@@ -21,7 +22,7 @@ use super::load::Found;
 use super::lock::Lock;
 use super::record::{self, State};
 use super::{Outcome, SaveError, StoreError};
-use crate::access::{ClockHistory, Entry, Seen, Unsaved};
+use crate::access::{ClockHistory, Entry, Seen};
 use crate::clock::Running;
 
 /// Longest time between two writes of the running clock, and so the most of it that can be lost.
@@ -102,34 +103,6 @@ impl DurableCopy {
         let mut batch = Batch::default();
         batch.insert(&*key, &*value);
         self.change(batch, &[&key], vec![(after, Change::Put(entry.clone()))])
-    }
-
-    /// Remove entries, and put others, with as few writes as possible. After an error or a power cut some of the changes
-    /// may have been made.
-    pub(super) fn save_brought(&mut self, unsaved: &Unsaved) -> Result<(), StoreError> {
-        let departed: Vec<record::Key> = unsaved.departed.iter().map(record::key).collect();
-        if !departed.is_empty() {
-            self.remove(&departed)?;
-        }
-        if unsaved.entries.is_empty() {
-            return Ok(());
-        }
-        let (mut batch, mut changes, mut keys) = (Batch::default(), Vec::new(), Vec::new());
-        let (mut entries, mut digest) = (self.state.entries, self.digest);
-        for entry in &unsaved.entries {
-            let (key, value) = record_of(&self.data_dir, entry)?;
-            let replaced = self.attempt(Outcome::Unchanged, |database| database.get(&key))?;
-            entries += u32::from(replaced.is_none());
-            digest.add(entry);
-            if let Some(replaced) = replaced.and_then(|value| record::entry(&key, &value)) {
-                digest.subtract(&replaced);
-            }
-            changes.push((After { entries, digest }, Change::Put(entry.clone())));
-            batch.insert(&*key, &*value);
-            keys.push(key);
-        }
-        let keys: Vec<&[u8]> = keys.iter().map(|key| &**key).collect();
-        self.change(batch, &keys, changes)
     }
 
     pub(super) fn remove(&mut self, keys: &[record::Key]) -> Result<(), StoreError> {
@@ -316,7 +289,7 @@ impl DurableCopy {
             Err(error) => {
                 database.abandon();
                 self.health.fails(&error);
-                Err(StoreError { outcome, ..error })
+                Err(error.with_outcome(outcome))
             }
         }
     }

@@ -17,10 +17,12 @@
 //! The signed message is `nakodo-ticket:`, the audience, `:`, and the ticket up to its last dot. A number in base 36 has
 //! the digits `0` to `9` and `a` to `z`, and no zero at its start. So each ticket has exactly one text.
 
+mod book;
 mod key;
 mod revocation;
 mod text;
 
+pub use book::{Book, KEYS, Key};
 pub use key::{BadKey, KeyId, PUBLIC_TEXT_OCTETS, PublicKey, SigningKey};
 pub use revocation::{REVOCATIONS, Revocation, Revocations};
 pub use text::{Fault, Parsed, TICKET_OCTETS, Text, parse};

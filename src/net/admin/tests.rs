@@ -61,7 +61,7 @@ impl Served {
 
     fn ask(&self, request: Request) -> Result<String, Failure> {
         let socket = self.socket.clone();
-        self.run(move || client::ask(&socket, &request))
+        self.run(move || client::ask(&socket, &request, None))
     }
 
     /// Send `request` to the Unix socket, and return the response.
@@ -216,7 +216,7 @@ fn a_malformed_or_unknown_request_is_refused() {
         (
             "GET / HTTP/1.1\r\n\r\n".into(),
             "404 Not Found",
-            "the paths are /v1/status, /v1/whitelist and /v1/explain/ADDRESS",
+            "the paths are /v1/status, /v1/whitelist, /v1/tickets, /v1/tickets/inspect, /v1/keys and /v1/explain/ADDRESS",
         ),
         ("GET /v1/status/ HTTP/1.1\r\n\r\n".into(), "404 Not Found", "unknown path"),
         ("GET /\u{ff} HTTP/1.1\r\n\r\n".into(), "404 Not Found", "unknown path"),
@@ -270,7 +270,7 @@ fn a_slow_client_times_out_and_blocks_no_other_client() {
                 stream
             })
             .collect();
-        assert!(client::ask(&socket, &Request::Status { json: false }).is_ok());
+        assert!(client::ask(&socket, &Request::Status { json: false }, None).is_ok());
         slow.into_iter().map(read_all).collect::<Vec<_>>()
     });
     for response in responses {

@@ -1,0 +1,247 @@
+//! Tickets and their keys: sign, explain, add, remove, revoke.
+
+use super::refused::{Because, Refused};
+use super::{NotTaken, nonsense};
+use crate::access::{TicketNumber, User};
+use crate::api::{
+    InspectTicket, InspectedTicket, Key, Keys, NewKey, RemoveKey, SignTicket, SignedTicket, TicketContent, TicketUse,
+    Tickets,
+};
+use crate::clock::UnixSeconds;
+use crate::config::quote;
+use crate::shared::{Origin, Shared};
+use crate::store;
+use crate::ticket::{self, Book, KeyId, MOST_ADDRESSES, MOST_DAYS, PublicKey, Revocation, SigningKey, Ticket};
+
+/// Number of days for which a ticket is valid unless another is requested.
+const DEFAULT_DAYS: u32 = 365;
+
+const DAY_SECONDS: u64 = 86_400;
+
+/// Sign a ticket with the newest own key. The first ticket makes it.
+pub(super) async fn sign(shared: &Shared, request: &SignTicket) -> Result<SignedTicket, Refused> {
+    let wall = shared.wall().ok_or_else(|| {
+        Refused::new(Because::Failed, "the system clock is not set, and a ticket needs its date; set the clock first")
+    })?;
+    let user = ticket_user(&request.user)?;
+    let days = within("days", request.days.unwrap_or(DEFAULT_DAYS), MOST_DAYS)?;
+    let addresses = request.addresses.unwrap_or(ticket::DEFAULT_ADDRESSES);
+    let addresses = within("addresses", u32::from(addresses), u32::from(MOST_ADDRESSES))? as u8;
+    let key = signing_key(shared).await?;
+    let until = UnixSeconds(wall.0 + u64::from(days) * DAY_SECONDS);
+    let ticket = Ticket { key: key.public().id(), user, until, number: TicketNumber::at(wall), addresses };
+    if shared.tracker.borrow().ticket_rules().revocations.concern(&ticket) {
+        let user = quote(&request.user);
+        return Err(nonsense(format!("the tickets of user {user} were revoked in this second; try again")));
+    }
+    let text = key.sign(&shared.tickets.audience(), &ticket);
+    log::info!("signed ticket {} for user {}, for {days} days", ticket.number, quote(&ticket.user));
+    Ok(SignedTicket {
+        ticket: text.to_string(),
+        user: ticket.user.to_string(),
+        number: ticket.number.to_string(),
+        until_unix: ticket::parse(text.as_bytes()).map_or(until.0, |parsed| parsed.ticket.until.0),
+        addresses,
+    })
+}
+
+fn within(name: &str, number: u32, most: u32) -> Result<u32, Refused> {
+    let is_within = (1..=most).contains(&number);
+    is_within.then_some(number).ok_or_else(|| nonsense(format!("`{name}` is {number} and may be from 1 to {most}")))
+}
+
+fn ticket_user(name: &str) -> Result<User, Refused> {
+    let user = Some(name).filter(|name| ticket::is_user(name)).and_then(|name| User::try_from(name).ok());
+    user.ok_or_else(|| {
+        nonsense(format!("{} cannot be the user of a ticket: use 1 to 32 letters, digits, `-` and `_`", quote(name)))
+    })
+}
+
+async fn signing_key(shared: &Shared) -> Result<SigningKey, Refused> {
+    let _changing = shared.whitelist_changes.lock().await;
+    if let Some(key) = shared.tickets.signing_key() {
+        return Ok(key);
+    }
+    let (book, key) = with_new_key(shared)?;
+    save(shared, book).await?;
+    Ok(key)
+}
+
+/// Return the book with another own key, and the key.
+fn with_new_key(shared: &Shared) -> Result<(Book, SigningKey), Refused> {
+    let failed = |error: String| Refused::new(Because::Failed, format!("cannot make a key: {error}"));
+    let mut book = shared.tickets.book();
+    loop {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| failed(error.to_string()))?;
+        let key = SigningKey::of_seed(seed).map_err(|_| failed("the system's random numbers are zeros".into()))?;
+        // Two keys with the same name would hide one another's tickets.
+        if !shared.tickets.has(key.public().id()) {
+            has_room(&book)?;
+            book.keys.push(ticket::Key::Own(key.clone()));
+            return Ok((book, key));
+        }
+    }
+}
+
+fn has_room(book: &Book) -> Result<(), Refused> {
+    if book.keys.len() < ticket::KEYS {
+        return Ok(());
+    }
+    Err(Refused::new(Because::Full, format!("there is room for {} keys; remove one first", ticket::KEYS)))
+}
+
+/// Write a changed book. The caller must hold `whitelist_changes`.
+async fn save(shared: &Shared, book: Book) -> Result<(), Refused> {
+    let saved = shared.tickets.save(&shared.store, &shared.tracker, book).await;
+    saved.map_err(|error| {
+        let outcome = match error.outcome() {
+            store::Outcome::Unchanged => crate::api::Outcome::Unchanged,
+            store::Outcome::Unknown => crate::api::Outcome::Unknown,
+        };
+        NotTaken { outcome, error }.after(0)
+    })
+}
+
+/// Explain a ticket.
+pub(super) fn inspect(shared: &Shared, request: &InspectTicket) -> InspectedTicket {
+    let (ticket, refusal) = match shared.tracker.borrow().judge_ticket(request.ticket.trim().as_bytes()) {
+        Ok(ticket) => (Some(ticket), None),
+        Err((ticket, refusal)) => (ticket, Some(refusal)),
+    };
+    InspectedTicket {
+        accepted: refusal.is_none(),
+        reason: refusal.map(|refusal| refusal.reason().into()),
+        content: ticket.map(|ticket| TicketContent {
+            key: ticket.key.to_string(),
+            user: ticket.user.to_string(),
+            number: ticket.number.to_string(),
+            signed_unix: ticket.number.time().0,
+            until_unix: ticket.until.0,
+            addresses: ticket.addresses,
+        }),
+    }
+}
+
+/// Return the tickets that were verified lately.
+pub(super) fn list(shared: &Shared) -> Tickets {
+    let tracker = shared.tracker.borrow();
+    let tickets = tracker.tickets().map(|verified| TicketUse {
+        user: verified.user.to_string(),
+        number: verified.number.to_string(),
+        replaced: verified.replaced,
+        over_limit: verified.over_limit,
+    });
+    Tickets { tickets: tickets.collect() }
+}
+
+/// Return all keys.
+pub(super) fn keys(shared: &Shared) -> Keys {
+    let signing = shared.tickets.signing_key().map(|key| key.public());
+    let keys = shared.tickets.keys().into_iter().map(|(key, origin)| described(&key, origin, signing == Some(key)));
+    Keys { keys: keys.collect() }
+}
+
+fn described(key: &PublicKey, origin: Origin, signs: bool) -> Key {
+    let origin = match origin {
+        Origin::Own => "own",
+        Origin::Added => "added",
+        Origin::Configured => "configured",
+    };
+    Key { key: key.id().to_string(), public: key.to_string(), origin: origin.into(), signs }
+}
+
+/// Make an own key, or add a public one.
+pub(super) async fn new_key(shared: &Shared, request: &NewKey) -> Result<Key, Refused> {
+    let _changing = shared.whitelist_changes.lock().await;
+    let Some(public) = &request.public else {
+        let (book, key) = with_new_key(shared)?;
+        save(shared, book).await?;
+        log::info!("made the key {}, which signs tickets from now on", key.public().id());
+        return Ok(described(&key.public(), Origin::Own, true));
+    };
+    let key = PublicKey::parse(public.trim()).map_err(|_| {
+        nonsense(format!(
+            "{} is no public key: send Ed25519 in base64url, {} characters",
+            quote(public),
+            ticket::PUBLIC_TEXT_OCTETS
+        ))
+    })?;
+    if shared.tickets.has(key.id()) {
+        return Err(nonsense(format!("there is a key {} already", key.id())));
+    }
+    let mut book = shared.tickets.book();
+    has_room(&book)?;
+    book.keys.push(ticket::Key::Other(key));
+    save(shared, book).await?;
+    log::info!("added the key {}: its tickets are accepted", key.id());
+    Ok(described(&key, Origin::Added, false))
+}
+
+/// Remove a key.
+pub(super) async fn remove_key(shared: &Shared, request: &RemoveKey) -> Result<Key, Refused> {
+    let _changing = shared.whitelist_changes.lock().await;
+    let id = KeyId::parse(&request.key);
+    let found = shared.tickets.keys().into_iter().find(|(key, _)| Some(key.id()) == id);
+    match found {
+        None => {
+            let reason = format!("there is no key {}; `nakodo key list` shows the keys", quote(&request.key));
+            Err(Refused::new(Because::NotFound, reason))
+        }
+        Some((key, Origin::Configured)) => {
+            Err(nonsense(format!("the key {} is in `tickets.keys` of the configuration; remove it there", key.id())))
+        }
+        Some((key, origin)) => {
+            let mut book = shared.tickets.book();
+            book.keys.retain(|other| other.public() != key);
+            save(shared, book).await?;
+            log::info!("removed the key {}: its tickets are refused", key.id());
+            Ok(described(&key, origin, false))
+        }
+    }
+}
+
+/// The tickets that a revocation names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// One ticket of a user; its end, if it is known.
+    One(User, TicketNumber, Option<UnixSeconds>),
+    /// All tickets of a user that were signed until now.
+    AllOf(User),
+}
+
+/// Parse the name of a ticket: its text, or its user and number with a dot between them.
+pub(super) fn named(text: &str) -> Result<Named, Refused> {
+    let text = text.trim();
+    if let Ok(parsed) = ticket::parse(text.as_bytes()) {
+        return Ok(Named::One(parsed.ticket.user, parsed.ticket.number, Some(parsed.ticket.until)));
+    }
+    let of_user = text
+        .split_once('.')
+        .and_then(|(user, number)| Some(Named::One(ticket_user(user).ok()?, TicketNumber::parse(number).ok()?, None)));
+    of_user.ok_or_else(|| nonsense("that is neither a ticket nor USER.NUMBER, as `nakodo ticket --inspect` shows them"))
+}
+
+/// Refuse tickets from now on. Revoked tickets of another run are forgotten when they have ended.
+pub(super) async fn revoke(shared: &Shared, named: &Named) -> Result<(), Refused> {
+    let _changing = shared.whitelist_changes.lock().await;
+    let wall = shared.wall();
+    let at_most = wall.map(|wall| UnixSeconds(wall.0 + (u64::from(MOST_DAYS) + 2) * DAY_SECONDS));
+    let revocation = match named.clone() {
+        Named::One(user, number, until) => Revocation { user, first: number, last: number, until: until.or(at_most) },
+        Named::AllOf(user) => {
+            let last = wall.map_or(TicketNumber::MAX, TicketNumber::at);
+            Revocation { user, first: TicketNumber(0), last, until: at_most }
+        }
+    };
+    let mut book = shared.tickets.book();
+    if let Some(wall) = wall {
+        book.revocations.forget_ended(wall);
+    }
+    if !book.revocations.add(revocation) {
+        let reason =
+            format!("there is room for {} revocations of tickets; remove the key instead", ticket::REVOCATIONS);
+        return Err(Refused::new(Because::Full, reason));
+    }
+    save(shared, book).await
+}
