@@ -4,21 +4,26 @@
 //! that do not depend on the machine's load, `benches/instructions` counts the instructions of [`announce`], [`answer`]
 //! and [`respond`] with callgrind. It uses these options, which make N announces in 100,000 swarms of 10 and nothing
 //! else: `--announces N` calls the core directly, `--datagrams N` includes UDP, from the datagram to the bytes of the
-//! reply, and `--requests N` includes HTTP.
+//! reply, `--requests N` includes HTTP, `--whitelisted N` also a whitelist, and `--tickets N` also a ticket in each URL,
+//! which has put the client's address on the list before.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use nakodo::clock::Running;
+use nakodo::access::{TicketNumber, User};
+use nakodo::clock::{Running, UnixSeconds};
+use nakodo::ticket::{SigningKey, Ticket};
 use nakodo::tracker::{
-    Admission, Ahead, Answer, HashKey, LOOK_AHEAD, MAX_RESPONSE_OCTETS, Policy, Seeds, Settings, Tracker,
+    Admission, Ahead, Answer, HashKey, LOOK_AHEAD, MAX_RESPONSE_OCTETS, Policy, Seeds, Settings, TicketRules, Tracker,
 };
 use nakodo::wire::udp::{MAX_REPLY_OCTETS, peek_announce};
 use nakodo::wire::{Announce, Event, InfoHash, Transport};
 
 const ROUNDS: usize = 7;
 const ANNOUNCES_A_ROUND: u32 = 1_000_000;
+/// Number of requests with which the tickets put all addresses on the whitelist.
+const FIRST: u32 = 200;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -34,6 +39,12 @@ fn main() {
     }
     if let Some(requests) = number_after("--requests") {
         return Swarms::new(100_000, 10).answer_requests(requests);
+    }
+    if let Some(requests) = number_after("--tickets") {
+        return Swarms::new(100_000, 10).answer_requests_with_tickets(requests, true);
+    }
+    if let Some(requests) = number_after("--whitelisted") {
+        return Swarms::new(100_000, 10).answer_requests_with_tickets(requests, false);
     }
     let mut cases = [
         ("100,000 swarms of 10 peers", Swarms::new(100_000, 10)),
@@ -153,7 +164,7 @@ impl Swarms {
         let policy = Policy { min_interval: Duration::ZERO, wan: Admission::Open, ..Policy::default() };
         let settings = Settings {
             memory_octets: 64 << 20,
-            whitelist_capacity: 1,
+            whitelist_capacity: 64,
             peer_timeout: Duration::from_secs(2700),
             lan: Vec::new(),
             policy,
@@ -221,6 +232,32 @@ impl Swarms {
         for _ in 0..requests {
             let (swarm, peer) = (self.random.u32(..self.swarms), self.random.u32(..self.peers));
             respond(&mut self.tracker, self.now, address(peer), request(swarm, peer).as_bytes(), &mut out);
+        }
+    }
+
+    /// Answer random announces over HTTP from addresses that tickets put on the whitelist. Either each has its ticket, or
+    /// only the first ones.
+    fn answer_requests_with_tickets(&mut self, requests: u32, each: bool) {
+        let key = SigningKey::of_seed([7; 32]).expect("a seed");
+        let policy = Policy { min_interval: Duration::ZERO, wan: Admission::Whitelist, ..Policy::default() };
+        self.tracker.set_policy(policy);
+        self.tracker.set_ticket_rules(TicketRules { keys: vec![key.public()], ..TicketRules::default() });
+        let ticket = |peer: u32| {
+            let user = User::try_from(format!("customer-{peer}").as_str()).expect("a short name");
+            let (until, number) = (UnixSeconds(1_800_000_000), TicketNumber(28_000_000));
+            key.sign("", &Ticket { key: key.public().id(), user, until, number, addresses: 2 })
+        };
+        let tickets: Vec<_> = (0..self.peers).map(ticket).collect();
+        let mut out = [0; MAX_RESPONSE_OCTETS];
+        for number in 0..requests {
+            let (swarm, peer) = (self.random.u32(..self.swarms), self.random.u32(..self.peers));
+            let mut request = request(swarm, peer);
+            if each || number < FIRST {
+                request = request.replace("GET /", &format!("GET /{}/", tickets[peer as usize]));
+            }
+            // Time for the signatures of the first ones.
+            self.now = self.now.after(Duration::from_millis(if number < FIRST { 1000 } else { 0 }));
+            respond(&mut self.tracker, self.now, address(peer), request.as_bytes(), &mut out);
         }
     }
 

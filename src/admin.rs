@@ -144,7 +144,7 @@ fn disk(health: store::Health) -> api::Disk {
 /// Add an entry to the whitelist. It replaces an entry with the same prefix, and its idle time starts at zero.
 async fn allow(shared: &Shared, allow: Allow) -> Result<Allowed, Refused> {
     let entry = entry(shared, &allow)?;
-    let _changing = shared.whitelist_changes.lock().await;
+    let _changing = shared.changing().await;
     shared.tracker.borrow().whitelisted().can_put(&entry.prefix).map_err(full)?;
     ready_disk(shared).await.map_err(|refused| refused.after(0))?;
     if let Err(error) = shared.store.put(&entry).await {
@@ -260,7 +260,7 @@ impl NotTaken {
     }
 }
 
-/// Make sure that the disk accepts changes. The caller must hold `whitelist_changes`.
+/// Make sure that the disk accepts changes. The caller must hold the lock of changes.
 async fn ready_disk(shared: &Shared) -> Result<(), NotTaken> {
     shared.mend_disk().await.map_err(|error| NotTaken { outcome: Outcome::Unchanged, error })
 }

@@ -8,8 +8,8 @@
 //! | `POST /v1/whitelist` | [`Allow`] | [`Allowed`], once it is on disk |
 //! | `DELETE /v1/whitelist` | [`Revoke`] | [`Revoked`], once it is on disk |
 //! | `GET /v1/tickets` | | [`Tickets`] |
-//! | `POST /v1/tickets` | [`SignTicket`] | [`SignedTicket`] |
-//! | `POST /v1/tickets/inspect` | [`InspectTicket`] | [`InspectedTicket`] |
+//! | `POST /v1/tickets` | [`SignTicket`] | [`TicketContent`] |
+//! | `POST /v1/tickets/inspect` | [`InspectTicket`] | [`TicketContent`] |
 //! | `GET /v1/keys` | | [`Keys`] |
 //! | `POST /v1/keys` | [`NewKey`] | [`Key`], once it is on disk |
 //! | `DELETE /v1/keys` | [`RemoveKey`] | [`Key`], once it is removed from the disk |
@@ -30,8 +30,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::access::prefix;
 pub use tickets::{
-    INSPECT, InspectTicket, InspectedTicket, KEYS, Key, Keys, NewKey, RemoveKey, SignTicket, SignedTicket, TICKETS,
-    TicketContent, TicketUse, Tickets,
+    INSPECT, InspectTicket, KEYS, Key, Keys, NewKey, RemoveKey, SignTicket, TICKETS, TicketContent, TicketUse, Tickets,
 };
 
 /// Path of [`Status`].

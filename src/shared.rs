@@ -5,6 +5,7 @@ mod loading;
 mod tickets;
 mod turns;
 
+use core::pin::Pin;
 use std::cell::RefCell;
 use std::time::Instant;
 
@@ -18,6 +19,9 @@ use crate::store::{Store, StoreError};
 use crate::system_clock;
 use crate::ticket::Book;
 use crate::tracker::Tracker;
+
+/// A future on the tracker's thread. Those that have several callers are boxed, so that the binary has their code once.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// Maximum number of entries of tickets in one write.
 const BROUGHT_A_WRITE: usize = 128;
@@ -33,8 +37,8 @@ pub struct Shared {
     pub tickets: Tickets,
     /// The sides of the host's interfaces, as they were read last.
     pub sides: RefCell<Sides>,
-    /// Held during each change of the whitelist: on the disk first, then in the tracker.
-    pub whitelist_changes: smol::lock::Mutex<()>,
+    /// See [`Self::changing`].
+    whitelist_changes: smol::lock::Mutex<()>,
     /// The turns of the server. Long work waits for one between two of its steps.
     pub turns: Turns,
     /// Held by the task that makes the steps of [`Self::forget`].
@@ -68,49 +72,61 @@ impl Shared {
         loading::load(&mut self.tracker.borrow_mut(), &self.store, entries)
     }
 
+    /// Wait for the lock that is held during each change of the whitelist or of ticket keys: on the disk first, then in
+    /// the tracker.
+    pub fn changing(&self) -> Boxed<'_, smol::lock::MutexGuard<'_, ()>> {
+        Box::pin(self.whitelist_changes.lock())
+    }
+
     /// Write the whole whitelist to a new database after a disk failure; do nothing while the disk works. If the disk
-    /// took no writes at the start, read the list from the database instead. The caller must hold `whitelist_changes`.
+    /// took no writes at the start, read the list from the database instead. The caller must hold [`Self::changing`].
     ///
     /// # Errors
     /// When the disk still fails.
-    pub async fn mend_disk(&self) -> Result<(), StoreError> {
-        if self.store.health().failing.is_none() {
-            return Ok(());
-        }
-        let entries = self.tracker.borrow().whitelisted().entries().cloned().collect();
-        match self.store.rebuild(self.now(), entries).await? {
-            Some(found) => self.load(found),
-            None => Ok(()),
-        }
+    pub fn mend_disk(&self) -> Boxed<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            if self.store.health().failing.is_none() {
+                return Ok(());
+            }
+            let entries = self.tracker.borrow().whitelisted().entries().cloned().collect();
+            match self.store.rebuild(self.now(), entries).await? {
+                Some(found) => self.load(found),
+                None => Ok(()),
+            }
+        })
     }
 
-    /// Write the entries that tickets brought since the last time. The caller must hold `whitelist_changes`.
+    /// Write the entries that tickets brought since the last time. The caller must hold [`Self::changing`].
     ///
     /// # Errors
     /// When the disk fails. The next call tries again.
-    pub async fn save_brought(&self) -> Result<(), StoreError> {
-        loop {
-            let unsaved = self.tracker.borrow_mut().whitelist().take_unsaved(BROUGHT_A_WRITE);
-            if unsaved == Unsaved::default() {
-                return Ok(());
+    pub fn save_brought(&self) -> Boxed<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            loop {
+                let unsaved = self.tracker.borrow_mut().whitelist().take_unsaved(BROUGHT_A_WRITE);
+                if unsaved == Unsaved::default() {
+                    return Ok(());
+                }
+                if let Err(error) = self.store.save_brought(unsaved.clone()).await {
+                    self.tracker.borrow_mut().whitelist().put_back(&unsaved);
+                    return Err(error);
+                }
+                self.turns.next().await;
             }
-            if let Err(error) = self.store.save_brought(unsaved.clone()).await {
-                self.tracker.borrow_mut().whitelist().put_back(&unsaved);
-                return Err(error);
-            }
-            self.turns.next().await;
-        }
+        })
     }
 
     /// Wait until the tracker holds no more peers of addresses that are retired or revoked by now. All callers together
     /// make one step of the walk in each turn of the server.
-    pub async fn forget(&self) {
-        let end = self.tracker.borrow().forgetting_ends();
-        let _one_at_a_time = self.forgetting.lock().await;
-        while !self.tracker.borrow().has_forgotten(end) {
-            self.tracker.borrow_mut().forget(self.now());
-            self.turns.next().await;
-        }
+    pub fn forget(&self) -> Boxed<'_, ()> {
+        Box::pin(async move {
+            let end = self.tracker.borrow().forgetting_ends();
+            let _one_at_a_time = self.forgetting.lock().await;
+            while !self.tracker.borrow().has_forgotten(end) {
+                self.tracker.borrow_mut().forget(self.now());
+                self.turns.next().await;
+            }
+        })
     }
 
     /// Return the time of the running clock.

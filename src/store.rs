@@ -43,6 +43,7 @@ mod text_copy;
 mod ticket_file;
 mod trouble;
 
+use core::pin::Pin;
 use std::fs;
 use std::path::Path;
 #[cfg(test)]
@@ -66,6 +67,9 @@ pub use health::Health;
 use health::Noted;
 use lock::{Lock, LockError};
 use trouble::is_of_the_disk;
+
+/// A future on the tracker's thread.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 /// nice(2) value of the threads that write. They get about a tenth of the tracker's time when both need the core, so a
 /// flood of requests delays a change but cannot keep it from the disk for good.
@@ -159,7 +163,7 @@ impl Store {
     /// until [`Self::rebuild`] has succeeded.
     pub async fn put(&self, entry: &Entry) -> Result<(), StoreError> {
         let entry = entry.clone();
-        self.work(move |disk| disk.put(&entry)).await
+        self.work(Box::new(move |disk| disk.put(&entry))).await
     }
 
     /// Remove and write entries of tickets, with as few writes as possible.
@@ -167,7 +171,7 @@ impl Store {
     /// # Errors
     /// As with [`Self::put`]; some of the entries may be on the disk.
     pub async fn save_brought(&self, unsaved: Unsaved) -> Result<(), StoreError> {
-        self.work(move |disk| disk.save_brought(&unsaved)).await
+        self.work(Box::new(move |disk| disk.save_brought(&unsaved))).await
     }
 
     /// Remove the entries with exactly these prefixes, all or none of them. The removal is durable when this returns.
@@ -176,7 +180,7 @@ impl Store {
     /// As with [`Self::put`].
     pub async fn remove(&self, prefixes: &[IpNet]) -> Result<(), StoreError> {
         let keys: Vec<record::Key> = prefixes.iter().map(record::key).collect();
-        self.work(move |disk| disk.remove(&keys)).await
+        self.work(Box::new(move |disk| disk.remove(&keys))).await
     }
 
     /// Write all entries of the whitelist into a new database, after the old one has failed. The disk then has
@@ -188,13 +192,13 @@ impl Store {
     /// # Errors
     /// When the disk fails again; a later attempt may succeed.
     pub async fn rebuild(&self, running: Running, entries: Vec<Entry>) -> Result<Option<Vec<Entry>>, StoreError> {
-        self.work(move |disk| Ok(disk.rebuild(running, &entries)?.map(|found| found.entries))).await
+        self.work(Box::new(move |disk| Ok(disk.rebuild(running, &entries)?.map(|found| found.entries)))).await
     }
 
     /// Check that the database is still at its place. If it was removed, changes are refused until [`Self::rebuild`] has
     /// made it anew. Call it now and then.
     pub async fn check_place(&self) {
-        self.work(DurableCopy::check_place).await;
+        self.work(Box::new(DurableCopy::check_place)).await;
     }
 
     /// Return the state of the disk. While it fails, changes are refused.
@@ -210,7 +214,7 @@ impl Store {
     /// # Errors
     /// When a part was not written. The error names each such part; the others were written.
     pub async fn save(&self, running: Running, moved: Vec<Seen>) -> Result<(), SaveError> {
-        self.work(move |disk| disk.save_what_is_due(running, &moved)).await
+        self.work(Box::new(move |disk| disk.save_what_is_due(running, &moved))).await
     }
 
     /// Write the keys and revocations of tickets.
@@ -218,7 +222,7 @@ impl Store {
     /// # Errors
     /// When the disk fails; the change may be on it nevertheless.
     pub async fn save_tickets(&self, book: Book) -> Result<(), StoreError> {
-        self.work(move |disk| disk.save_tickets(&book)).await
+        self.work(Box::new(move |disk| disk.save_tickets(&book))).await
     }
 
     /// Save the history of the wall clock if it has changed. Remove it from the disk, sooner or later, if no entry
@@ -227,7 +231,7 @@ impl Store {
     /// # Errors
     /// When the disk fails. The next call tries again.
     pub async fn save_clock_history(&self, history: ClockHistory, is_needed: bool) -> Result<(), StoreError> {
-        self.work(move |disk| disk.save_clock_history(history, is_needed)).await
+        self.work(Box::new(move |disk| disk.save_clock_history(history, is_needed))).await
     }
 
     /// Save everything that is not on the disk yet, at shutdown.
@@ -235,7 +239,7 @@ impl Store {
     /// # Errors
     /// As with [`Self::save`].
     pub async fn close(&self, running: Running, moved: Vec<Seen>) -> Result<(), SaveError> {
-        self.work(move |disk| disk.save_all(running, &moved)).await
+        self.work(Box::new(move |disk| disk.save_all(running, &moved))).await
     }
 
     /// Return the number of bytes that this process has written to the disk since its start, for `status`.
@@ -259,31 +263,38 @@ impl Store {
     }
 
     /// Do one piece of work at a time, off the tracker's thread.
-    async fn work<T: Send + 'static>(&self, work: impl FnOnce(&mut DurableCopy) -> T + Send + 'static) -> T {
+    ///
+    /// The work and the future are boxed, so that the binary has their code once for each type of result, and not for
+    /// each kind of work and each caller.
+    fn work<T: Send + 'static>(&self, work: Box<dyn FnOnce(&mut DurableCopy) -> T + Send>) -> Boxed<'_, T> {
         let result = Arc::new(std::sync::Mutex::new(None));
         let to = Arc::clone(&result);
-        self.run(Box::new(move |disk| {
+        let run = self.run(Box::new(move |disk| {
             let done = work(disk);
             *to.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
-        }))
-        .await;
-        let done = result.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match done {
-            Some(done) => done,
-            // This cannot happen: a panic of the work goes on in the caller of `run`, or has ended the process.
-            None => core::future::pending().await,
-        }
+        }));
+        Box::pin(async move {
+            run.await;
+            let done = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match done {
+                Some(done) => done,
+                // This cannot happen: a panic of the work goes on in the caller of `run`, or has ended the process.
+                None => core::future::pending().await,
+            }
+        })
     }
 
-    /// Run boxed work, so that the binary has the code of the thread pool once and not for each kind of work. The lock
-    /// moves into the work, so that even if the caller is dropped meanwhile, only one thread works on the database.
-    async fn run(&self, work: Box<dyn FnOnce(&mut DurableCopy) + Send>) {
-        let mut disk = self.disk.lock_arc().await;
-        smol::unblock(move || {
-            yield_to_the_tracker();
-            work(&mut disk);
+    /// Run work on the thread pool. The lock moves into the work, so that even if the caller is dropped meanwhile, only
+    /// one thread works on the database.
+    fn run(&self, work: Box<dyn FnOnce(&mut DurableCopy) + Send>) -> Boxed<'_, ()> {
+        Box::pin(async move {
+            let mut disk = self.disk.lock_arc().await;
+            smol::unblock(move || {
+                yield_to_the_tracker();
+                work(&mut disk);
+            })
+            .await;
         })
-        .await;
     }
 }
 

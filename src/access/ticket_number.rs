@@ -42,6 +42,14 @@ impl TicketNumber {
     /// # Errors
     /// A [`NumberError`].
     pub fn parse(text: &str) -> Result<Self, NumberError> {
+        Self::of(text.as_bytes())
+    }
+
+    /// Parse the form of `Display`, as bytes.
+    ///
+    /// # Errors
+    /// A [`NumberError`].
+    pub fn of(text: &[u8]) -> Result<Self, NumberError> {
         parse_base_36(text, Self::DIGITS).map(Self)
     }
 }
@@ -56,11 +64,11 @@ impl fmt::Display for TicketNumber {
 ///
 /// # Errors
 /// A [`NumberError`].
-pub fn parse_base_36(text: &str, digits: usize) -> Result<u32, NumberError> {
-    if text.is_empty() || text.len() > digits || (text.len() > 1 && text.starts_with('0')) {
+pub fn parse_base_36(text: &[u8], digits: usize) -> Result<u32, NumberError> {
+    if text.is_empty() || text.len() > digits || (text.len() > 1 && text.starts_with(b"0")) {
         return Err(NumberError::Malformed);
     }
-    text.bytes().try_fold(0, |number, digit| {
+    text.iter().try_fold(0, |number, &digit| {
         let value = match digit {
             b'0'..=b'9' => digit - b'0',
             b'a'..=b'z' => digit - b'a' + 10,

@@ -70,7 +70,7 @@ fn still_admitted(shared: &Shared, removed: &[IpNet]) -> Vec<StillAdmitted> {
 
 /// Remove the entries of `prefixes` that still match the request, from the disk first, and return their prefixes.
 async fn revoke_batch(shared: &Shared, revoke: &Revoke, prefixes: &[IpNet]) -> Result<Vec<IpNet>, NotTaken> {
-    let _changing = shared.whitelist_changes.lock().await;
+    let _changing = shared.changing().await;
     let prefixes = still_meant(shared, revoke, prefixes);
     if !prefixes.is_empty() {
         ready_disk(shared).await?;
@@ -99,7 +99,7 @@ async fn named_by(shared: &Shared, revoke: &Revoke) -> Vec<IpNet> {
         }
     };
     // Held so that the entries keep their slots during the search.
-    let _changing = shared.whitelist_changes.lock().await;
+    let _changing = shared.changing().await;
     let (mut named, mut slot) = (Vec::new(), 0);
     while slot < shared.tracker.borrow().whitelisted().len() {
         let slots = slot..slot + SLOTS_A_CALL;

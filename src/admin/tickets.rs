@@ -3,15 +3,13 @@
 use super::refused::{Because, Refused};
 use super::{NotTaken, nonsense};
 use crate::access::{TicketNumber, User};
-use crate::api::{
-    InspectTicket, InspectedTicket, Key, Keys, NewKey, RemoveKey, SignTicket, SignedTicket, TicketContent, TicketUse,
-    Tickets,
-};
+use crate::api::{InspectTicket, Key, Keys, NewKey, RemoveKey, SignTicket, TicketContent, TicketUse, Tickets};
 use crate::clock::UnixSeconds;
 use crate::config::quote;
 use crate::shared::{Origin, Shared};
 use crate::store;
 use crate::ticket::{self, Book, KeyId, MOST_ADDRESSES, MOST_DAYS, PublicKey, Revocation, SigningKey, Ticket};
+use crate::tracker::TicketRefusal;
 
 /// Number of days for which a ticket is valid unless another is requested.
 const DEFAULT_DAYS: u32 = 365;
@@ -19,7 +17,7 @@ const DEFAULT_DAYS: u32 = 365;
 const DAY_SECONDS: u64 = 86_400;
 
 /// Sign a ticket with the newest own key. The first ticket makes it.
-pub(super) async fn sign(shared: &Shared, request: &SignTicket) -> Result<SignedTicket, Refused> {
+pub(super) async fn sign(shared: &Shared, request: &SignTicket) -> Result<TicketContent, Refused> {
     let wall = shared.wall().ok_or_else(|| {
         Refused::new(Because::Failed, "the system clock is not set, and a ticket needs its date; set the clock first")
     })?;
@@ -36,13 +34,27 @@ pub(super) async fn sign(shared: &Shared, request: &SignTicket) -> Result<Signed
     }
     let text = key.sign(&shared.tickets.audience(), &ticket);
     log::info!("signed ticket {} for user {}, for {days} days", ticket.number, quote(&ticket.user));
-    Ok(SignedTicket {
-        ticket: text.to_string(),
-        user: ticket.user.to_string(),
-        number: ticket.number.to_string(),
-        until_unix: ticket::parse(text.as_bytes()).map_or(until.0, |parsed| parsed.ticket.until.0),
-        addresses,
-    })
+    // The text has the end as a full hour.
+    let until = ticket::parse(text.as_bytes()).map_or(ticket.until, |parsed| parsed.until);
+    Ok(content(&text, Some(&Ticket { until, ..ticket }), None))
+}
+
+/// Return the content of a ticket, if it can be read, and why it is refused.
+fn content(text: &str, ticket: Option<&Ticket>, refused: Option<TicketRefusal>) -> TicketContent {
+    let mut content = TicketContent {
+        ticket: text.into(),
+        refused: refused.map(|refusal| refusal.reason().into()),
+        ..TicketContent::default()
+    };
+    if let Some(Ticket { key, user, until, number, addresses }) = ticket {
+        content.user = user.to_string();
+        content.number = number.to_string();
+        content.key = key.to_string();
+        content.signed_unix = number.time().0;
+        content.until_unix = until.0;
+        content.addresses = *addresses;
+    }
+    content
 }
 
 fn within(name: &str, number: u32, most: u32) -> Result<u32, Refused> {
@@ -58,7 +70,7 @@ fn ticket_user(name: &str) -> Result<User, Refused> {
 }
 
 async fn signing_key(shared: &Shared) -> Result<SigningKey, Refused> {
-    let _changing = shared.whitelist_changes.lock().await;
+    let _changing = shared.changing().await;
     if let Some(key) = shared.tickets.signing_key() {
         return Ok(key);
     }
@@ -75,8 +87,9 @@ fn with_new_key(shared: &Shared) -> Result<(Book, SigningKey), Refused> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| failed(error.to_string()))?;
         let key = SigningKey::of_seed(seed).map_err(|_| failed("the system's random numbers are zeros".into()))?;
-        // Two keys with the same name would hide one another's tickets.
-        if !shared.tickets.has(key.public().id()) {
+        // Two keys with the same name would hide one another's tickets, and a dash would be an option of the command.
+        let id = key.public().id();
+        if !shared.tickets.has(id) && !id.begins_with_a_dash() {
             has_room(&book)?;
             book.keys.push(ticket::Key::Own(key.clone()));
             return Ok((book, key));
@@ -91,7 +104,7 @@ fn has_room(book: &Book) -> Result<(), Refused> {
     Err(Refused::new(Because::Full, format!("there is room for {} keys; remove one first", ticket::KEYS)))
 }
 
-/// Write a changed book. The caller must hold `whitelist_changes`.
+/// Write a changed book. The caller must hold the lock of changes.
 async fn save(shared: &Shared, book: Book) -> Result<(), Refused> {
     let saved = shared.tickets.save(&shared.store, &shared.tracker, book).await;
     saved.map_err(|error| {
@@ -104,22 +117,11 @@ async fn save(shared: &Shared, book: Book) -> Result<(), Refused> {
 }
 
 /// Explain a ticket.
-pub(super) fn inspect(shared: &Shared, request: &InspectTicket) -> InspectedTicket {
-    let (ticket, refusal) = match shared.tracker.borrow().judge_ticket(request.ticket.trim().as_bytes()) {
-        Ok(ticket) => (Some(ticket), None),
-        Err((ticket, refusal)) => (ticket, Some(refusal)),
-    };
-    InspectedTicket {
-        accepted: refusal.is_none(),
-        reason: refusal.map(|refusal| refusal.reason().into()),
-        content: ticket.map(|ticket| TicketContent {
-            key: ticket.key.to_string(),
-            user: ticket.user.to_string(),
-            number: ticket.number.to_string(),
-            signed_unix: ticket.number.time().0,
-            until_unix: ticket.until.0,
-            addresses: ticket.addresses,
-        }),
+pub(super) fn inspect(shared: &Shared, request: &InspectTicket) -> TicketContent {
+    let text = request.ticket.trim();
+    match shared.tracker.borrow().judge_ticket(text.as_bytes()) {
+        Ok(ticket) => content(text, Some(&ticket), None),
+        Err((ticket, refusal)) => content(text, ticket.as_ref(), Some(refusal)),
     }
 }
 
@@ -153,7 +155,7 @@ fn described(key: &PublicKey, origin: Origin, signs: bool) -> Key {
 
 /// Make an own key, or add a public one.
 pub(super) async fn new_key(shared: &Shared, request: &NewKey) -> Result<Key, Refused> {
-    let _changing = shared.whitelist_changes.lock().await;
+    let _changing = shared.changing().await;
     let Some(public) = &request.public else {
         let (book, key) = with_new_key(shared)?;
         save(shared, book).await?;
@@ -180,7 +182,7 @@ pub(super) async fn new_key(shared: &Shared, request: &NewKey) -> Result<Key, Re
 
 /// Remove a key.
 pub(super) async fn remove_key(shared: &Shared, request: &RemoveKey) -> Result<Key, Refused> {
-    let _changing = shared.whitelist_changes.lock().await;
+    let _changing = shared.changing().await;
     let id = KeyId::parse(&request.key);
     let found = shared.tickets.keys().into_iter().find(|(key, _)| Some(key.id()) == id);
     match found {
@@ -213,8 +215,8 @@ pub(super) enum Named {
 /// Parse the name of a ticket: its text, or its user and number with a dot between them.
 pub(super) fn named(text: &str) -> Result<Named, Refused> {
     let text = text.trim();
-    if let Ok(parsed) = ticket::parse(text.as_bytes()) {
-        return Ok(Named::One(parsed.ticket.user, parsed.ticket.number, Some(parsed.ticket.until)));
+    if let Ok(ticket) = ticket::parse(text.as_bytes()).and_then(|parsed| parsed.ticket()) {
+        return Ok(Named::One(ticket.user, ticket.number, Some(ticket.until)));
     }
     let of_user = text
         .split_once('.')
@@ -224,7 +226,7 @@ pub(super) fn named(text: &str) -> Result<Named, Refused> {
 
 /// Refuse tickets from now on. Revoked tickets of another run are forgotten when they have ended.
 pub(super) async fn revoke(shared: &Shared, named: &Named) -> Result<(), Refused> {
-    let _changing = shared.whitelist_changes.lock().await;
+    let _changing = shared.changing().await;
     let wall = shared.wall();
     let at_most = wall.map(|wall| UnixSeconds(wall.0 + (u64::from(MOST_DAYS) + 2) * DAY_SECONDS));
     let revocation = match named.clone() {

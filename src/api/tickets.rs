@@ -25,21 +25,6 @@ pub struct SignTicket {
     pub addresses: Option<u8>,
 }
 
-/// The answer to [`SignTicket`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignedTicket {
-    /// The ticket.
-    pub ticket: String,
-    /// Its user.
-    pub user: String,
-    /// Its number.
-    pub number: String,
-    /// Its end, in seconds since 1970.
-    pub until_unix: u64,
-    /// Number of addresses that it admits at once.
-    pub addresses: u8,
-}
-
 /// Explain a ticket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,28 +33,20 @@ pub struct InspectTicket {
     pub ticket: String,
 }
 
-/// The answer to [`InspectTicket`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InspectedTicket {
-    /// Whether the tracker accepts it.
-    pub accepted: bool,
-    /// Reason why not, in a sentence.
-    #[serde(default)]
-    pub reason: Option<String>,
-    /// Its content, if it can be read.
-    #[serde(default)]
-    pub content: Option<TicketContent>,
-}
-
-/// The content of a ticket.
+/// The answer to [`SignTicket`] and [`InspectTicket`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TicketContent {
-    /// Its key.
-    pub key: String,
-    /// Its user.
+    /// The ticket.
+    pub ticket: String,
+    /// Reason why the tracker refuses it, in a sentence; `None` if it is accepted.
+    #[serde(default)]
+    pub refused: Option<String>,
+    /// Its user; empty, as the rest, if the ticket cannot be read.
     pub user: String,
     /// Its number.
     pub number: String,
+    /// The name of its key.
+    pub key: String,
     /// Time of its signature, in seconds since 1970.
     pub signed_unix: u64,
     /// Its end, in seconds since 1970.

@@ -11,8 +11,8 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{
-    self, Allow, Allowed, Explanation, InspectTicket, InspectedTicket, Key, Keys, NewKey, Refusal, RemoveKey, Revoke,
-    Revoked, SignTicket, SignedTicket, Status, Tickets, Whitelist,
+    self, Allow, Allowed, Explanation, InspectTicket, Key, Keys, NewKey, Refusal, RemoveKey, Revoke, Revoked,
+    SignTicket, Status, TicketContent, Tickets, Whitelist,
 };
 use crate::exit::{self, Failure};
 use exchange::{Answer, exchange};
@@ -124,8 +124,8 @@ fn show_answer(request: &Request, body: String, url: Option<&str>) -> Result<Str
         Request::Revoke(_) => Ok(show::revoked(&read::<Revoked>(&body)?)),
         Request::Explain { .. } => Ok(show::explanation(&read::<Explanation>(&body)?)),
         Request::List { .. } => Ok(show::whitelist(&read::<Whitelist>(&body)?)),
-        Request::SignTicket { .. } => Ok(show_tickets::signed(&read::<SignedTicket>(&body)?, url)),
-        Request::InspectTicket { .. } => Ok(show_tickets::inspected(&read::<InspectedTicket>(&body)?)),
+        Request::SignTicket { .. } => Ok(show_tickets::signed(&read::<TicketContent>(&body)?, url)),
+        Request::InspectTicket { .. } => Ok(show_tickets::inspected(&read::<TicketContent>(&body)?)),
         Request::Tickets { .. } => Ok(show_tickets::tickets(&read::<Tickets>(&body)?)),
         Request::Keys { .. } => Ok(show_tickets::keys(&read::<Keys>(&body)?)),
         Request::NewKey(_) => Ok(format!("made or added {}", show_tickets::key(&read::<Key>(&body)?))),

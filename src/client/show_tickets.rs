@@ -1,14 +1,14 @@
 //! Answers about tickets and keys, in the form for people.
 
 use super::show::{printable, table, time};
-use crate::api::{InspectedTicket, Key, Keys, SignedTicket, TicketContent, Tickets};
+use crate::api::{Key, Keys, TicketContent, Tickets};
 
 /// Beginning of a link if the address of the tracker is not known.
 const UNKNOWN_URL: &str = "http://HOST:PORT";
 
 /// Return the ticket and its links. They begin with `url`.
-pub(super) fn signed(signed: &SignedTicket, url: Option<&str>) -> String {
-    let SignedTicket { ticket, user, number, until_unix, addresses } = signed;
+pub(super) fn signed(signed: &TicketContent, url: Option<&str>) -> String {
+    let TicketContent { ticket, user, number, until_unix, addresses, .. } = signed;
     let (ticket, user) = (printable(ticket), printable(user));
     let base = url.unwrap_or(UNKNOWN_URL);
     let mut text = format!(
@@ -23,14 +23,11 @@ pub(super) fn signed(signed: &SignedTicket, url: Option<&str>) -> String {
     text
 }
 
-pub(super) fn inspected(inspected: &InspectedTicket) -> String {
-    let verdict = match (&inspected.reason, inspected.accepted) {
-        (_, true) => "yes".into(),
-        (Some(reason), false) => format!("no: {}", printable(reason)),
-        (None, false) => "no".into(),
-    };
+pub(super) fn inspected(inspected: &TicketContent) -> String {
+    let TicketContent { refused, user, number, key, signed_unix, until_unix, addresses, .. } = inspected;
+    let verdict = refused.as_ref().map_or("yes".into(), |reason| format!("no: {}", printable(reason)));
     let mut text = format!("accepted   {verdict}\n");
-    if let Some(TicketContent { key, user, number, signed_unix, until_unix, addresses }) = &inspected.content {
+    if !user.is_empty() {
         let (key, user, number) = (printable(key), printable(user), printable(number));
         let (signed, until) = (time(*signed_unix), time(*until_unix));
         text.push_str(&format!(
@@ -76,15 +73,22 @@ mod tests {
     use super::*;
     use crate::api::TicketUse;
 
-    #[test]
-    fn a_ticket_has_its_links() {
-        let ticket = SignedTicket {
+    fn content() -> TicketContent {
+        TicketContent {
             ticket: "1.a.b".into(),
+            refused: None,
             user: "mika".into(),
             number: "gz400".into(),
+            key: "M4Oi".into(),
+            signed_unix: 1_795_000_000,
             until_unix: 1_800_000_000,
             addresses: 2,
-        };
+        }
+    }
+
+    #[test]
+    fn a_ticket_has_its_links() {
+        let ticket = content();
         assert_eq!(
             signed(&ticket, Some("http://t.example:6969")),
             "ticket    1.a.b\nnumber    mika.gz400\nuntil     2027-01-15T08:00:00Z, at 2 addresses at once\n\
@@ -95,19 +99,10 @@ mod tests {
 
     #[test]
     fn an_inspected_ticket_has_its_verdict_and_its_content() {
-        let refused = InspectedTicket { reason: Some("it is\x1b[2J forged".into()), ..InspectedTicket::default() };
+        let refused = TicketContent { refused: Some("it is\x1b[2J forged".into()), ..TicketContent::default() };
         assert_eq!(inspected(&refused), "accepted   no: it is\u{fffd}[2J forged\n");
-        let content = TicketContent {
-            key: "M4Oi".into(),
-            user: "mika".into(),
-            number: "gz400".into(),
-            signed_unix: 1_795_000_000,
-            until_unix: 1_800_000_000,
-            addresses: 2,
-        };
-        let accepted = InspectedTicket { accepted: true, reason: None, content: Some(content) };
         assert_eq!(
-            inspected(&accepted),
+            inspected(&content()),
             "accepted   yes\nuser       mika\nnumber     mika.gz400\nkey        M4Oi\nsigned     2026-11-18T11:06:40Z\n\
              until      2027-01-15T08:00:00Z\naddresses  2 at once\n"
         );

@@ -142,7 +142,7 @@ impl Housekeeping {
     }
 
     async fn save_brought(&self) {
-        let _changing = self.shared.whitelist_changes.lock().await;
+        let _changing = self.shared.changing().await;
         if let Err(error) = self.shared.save_brought().await {
             warn!("{error}; the addresses that tickets brought are saved later");
         }
@@ -164,7 +164,7 @@ impl Housekeeping {
         let mut wait = HOUSEKEEPING;
         loop {
             Timer::after(wait).await;
-            let _changing = self.shared.whitelist_changes.lock().await;
+            let _changing = self.shared.changing().await;
             match self.shared.mend_disk().await {
                 Ok(()) => wait = HOUSEKEEPING,
                 Err(error) => {
@@ -202,7 +202,7 @@ impl Housekeeping {
     /// When something was not saved; the log names it.
     pub(super) async fn save_all(&self) -> Result<(), Unsaved> {
         // Wait for the end of a change that is being written.
-        let _changing = self.shared.whitelist_changes.lock().await;
+        let _changing = self.shared.changing().await;
         if let Err(error) = self.shared.mend_disk().await {
             error!("{error}; the latest changes of the whitelist are not saved");
             return Err(Unsaved);

@@ -26,7 +26,7 @@ pub(super) async fn retire(shared: &Shared) {
 /// Retire a batch of entries, from the tracker first, since no caller waits for the disk here. Return false when none
 /// is due, or when the disk fails: one error a second is enough.
 async fn retire_batch(shared: &Shared) -> bool {
-    let _changing = shared.whitelist_changes.lock().await;
+    let _changing = shared.changing().await;
     let mut batch = RetiredBatch::default();
     while batch.has_room() {
         let retired = shared.tracker.borrow_mut().retire(shared.now(), shared.wall(), |retired| batch.add(&retired));

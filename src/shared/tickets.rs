@@ -66,7 +66,7 @@ impl Tickets {
         self.book.borrow().clone()
     }
 
-    /// Write a changed book to the disk, and pass it to the tracker then. The caller must hold `whitelist_changes`.
+    /// Write a changed book to the disk, and pass it to the tracker then. The caller must hold the lock of changes.
     ///
     /// # Errors
     /// When the disk fails. The change is not in effect, but a restart may bring it into effect.

@@ -14,6 +14,7 @@ use super::load::{Condition, Found, Loaded, load};
 use super::lock;
 use super::opening::merge;
 use super::text_copy::{Summary, TextCopy};
+use super::ticket_file;
 
 /// The result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +52,16 @@ pub fn check_text(data_dir: &Path) -> Checked {
     }
     if summary.is_damaged() {
         checked.damaged(format!("damaged    {}", summary.damage()));
+    }
+    match ticket_file::read(&data_dir) {
+        Ok((book, damage)) => {
+            if book.changes > 0 {
+                let (keys, revocations) = (book.keys.len(), book.revocations.iter().len());
+                checked.say(format!("tickets    {keys} keys, {revocations} revocations"));
+            }
+            damage.into_iter().for_each(|damage| checked.damaged(format!("damaged    {damage}")));
+        }
+        Err(error) => checked.damaged(error.to_string()),
     }
     data_dir.aside().into_iter().for_each(|(_, path)| checked.say(format!("kept aside {}", path.display())));
     checked

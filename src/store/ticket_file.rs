@@ -39,9 +39,11 @@ pub(super) fn read(data_dir: &DataDir) -> Result<(Book, Option<String>), StoreEr
     let damage = match (&first, &second) {
         (None, None) => return Ok((Book::default(), None)),
         (Some(first), Some(second)) if first.is_whole && second.is_whole => None,
-        (Some(text), _) | (_, Some(text)) if text.is_whole => {
-            Some("one of the two files of ticket keys was damaged, and the other was complete")
-        }
+        // A power cut may have come between the first writes of the two.
+        (Some(text), None) | (None, Some(text)) if text.is_whole && text.book.changes <= 1 => None,
+        (Some(text), _) | (_, Some(text)) if text.is_whole => Some(
+            "one of the two files of ticket keys was damaged or missing, and the other was complete; nothing is lost",
+        ),
         _ => Some("BOTH FILES OF TICKET KEYS WERE DAMAGED: check `nakodo key list`, and revoke again what was revoked"),
     };
     let is_later = |text: &Text, other: &Option<Text>| {

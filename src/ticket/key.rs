@@ -26,8 +26,17 @@ impl KeyId {
 
     /// Parse the form of `Display`.
     pub fn parse(text: &str) -> Option<Self> {
-        let octets: [u8; Self::OCTETS] = text.as_bytes().try_into().ok()?;
+        Self::of(text.as_bytes())
+    }
+
+    pub(super) fn of(text: &[u8]) -> Option<Self> {
+        let octets: [u8; Self::OCTETS] = text.try_into().ok()?;
         octets.iter().all(|octet| super::is_letter(*octet)).then_some(Self(octets))
+    }
+
+    /// Return whether its first character is `-`.
+    pub const fn begins_with_a_dash(self) -> bool {
+        self.0[0] == b'-'
     }
 
     /// Return whether the two differ in the case of letters only.

@@ -242,7 +242,7 @@ impl Tracker {
         Failure { reason, retry_in: RetryIn::Absent, interval_seconds: self.pace.interval_seconds }
     }
 
-    pub(super) fn answer_http_announce(
+    fn answer_http_announce(
         &mut self,
         now: Running,
         caller: &Caller,
@@ -256,7 +256,7 @@ impl Tracker {
         }
     }
 
-    fn respond_to_announce(
+    pub(super) fn respond_to_announce(
         &mut self,
         now: Running,
         caller: &Caller,
@@ -291,13 +291,13 @@ impl Tracker {
         http::emit_scrape(out, info_hashes.iter().map(file), keep_alive)
     }
 
-    fn bad_parameters(&mut self, reason: &str, keep_alive: bool, out: &mut [u8]) -> Result<usize, Full> {
+    pub(super) fn bad_parameters(&mut self, reason: &str, keep_alive: bool, out: &mut [u8]) -> Result<usize, Full> {
         self.counters.http_bad_parameters += 1;
         http::emit_failure(out, &self.failure(reason.as_bytes()), keep_alive)
     }
 
     /// Write a refusal, with the time after which the client may retry (rule 30).
-    fn emit_refusal(&self, out: &mut [u8], refusal: Refusal, keep_alive: bool) -> Result<usize, Full> {
+    pub(super) fn emit_refusal(&self, out: &mut [u8], refusal: Refusal, keep_alive: bool) -> Result<usize, Full> {
         let (retry_in, interval_seconds) = match refusal {
             Refusal::NotWhitelisted { retry_in_minutes } => (RetryIn::Minutes(retry_in_minutes), retry_in_minutes * 60),
             Refusal::WanClosed => (RetryIn::Never, NEVER_SECONDS),

@@ -4,13 +4,13 @@ use core::fmt::{self, Write};
 use core::net::IpAddr;
 
 use super::tickets::Accepted;
-use super::{Caller, Hidden, TicketRefusal, Tracker};
+use super::{Caller, Hidden, Refusal, TicketRefusal, Tracker};
 use crate::access::prefix;
 use crate::clock::Running;
 use crate::http::{Head, Method, Status};
 use crate::ticket::{self, Ticket};
-use crate::wire::Full;
 use crate::wire::http::{self, Failure, RetryIn, Ticketed};
+use crate::wire::{Full, Transport};
 
 /// Number of minutes after which a client may show a ticket again that was refused for a passing reason.
 const RETRY_MINUTES: u32 = 2;
@@ -25,7 +25,6 @@ const END: &str = "</body></html>\n";
 
 impl Tracker {
     /// Answer a request with a ticket in its path, of the client that sent it.
-    #[cold]
     pub(super) fn answer_ticketed(
         &mut self,
         now: Running,
@@ -40,10 +39,7 @@ impl Tracker {
             Err(hidden) => return self.refuse_forwarded(hidden, keep_alive, out),
         };
         match ticketed {
-            Ticketed::Announce(text) => match self.show_ticket(now, &caller, text) {
-                Ok(_) => self.answer_http_announce(now, &caller, head.query, keep_alive, out),
-                Err(refusal) => self.emit_ticket_refusal(out, refusal, keep_alive),
-            },
+            Ticketed::Announce(text) => self.announce_with_ticket(now, &caller, text, head, out),
             Ticketed::Scrape(text) => match self.show_ticket(now, &caller, text) {
                 Ok(_) => self.answer_http_scrape(now, &caller, head.query, keep_alive, out),
                 Err(refusal) => self.emit_ticket_refusal(out, refusal, keep_alive),
@@ -56,6 +52,35 @@ impl Tracker {
                 let shown = self.show_ticket(now, &caller, text);
                 self.emit_login_page(out, &caller, text, shown, head)
             }
+        }
+    }
+
+    fn announce_with_ticket(
+        &mut self,
+        now: Running,
+        caller: &Caller,
+        text: &[u8],
+        head: &Head<'_>,
+        out: &mut [u8],
+    ) -> Result<usize, Full> {
+        let announce = match http::parse_announce(head.query) {
+            Ok(announce) => announce,
+            Err(error) => return self.bad_parameters(error.reason(), head.keep_alive, out),
+        };
+        // An address that is admitted already needs no ticket.
+        let before = self.counters;
+        match self.announce_from(now, caller, Transport::Http, &announce) {
+            Ok(reply) => {
+                let written = http::emit_announce(out, &reply, head.keep_alive);
+                self.counters.tickets_known += 1;
+                return written;
+            }
+            Err(Refusal::NotWhitelisted { .. } | Refusal::WanClosed) => self.counters = before,
+            Err(refusal) => return self.emit_refusal(out, refusal, head.keep_alive),
+        }
+        match self.show_ticket(now, caller, text) {
+            Ok(_) => self.respond_to_announce(now, caller, &announce, head.keep_alive, out),
+            Err(refusal) => self.emit_ticket_refusal(out, refusal, head.keep_alive),
         }
     }
 
@@ -79,7 +104,7 @@ impl Tracker {
         head: &Head<'_>,
     ) -> Result<usize, Full> {
         let status = if shown.is_ok() { Status::Ok } else { Status::Forbidden };
-        let ticket = ticket::parse(text).ok().map(|parsed| parsed.ticket);
+        let ticket = ticket::parse(text).and_then(|parsed| parsed.ticket()).ok();
         http::emit_page(out, status, head.keep_alive, |page| {
             page.write_str(BEGINNING)?;
             match (shown, &ticket) {

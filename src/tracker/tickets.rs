@@ -1,8 +1,8 @@
 //! Admission by ticket: a client shows a ticket, and its address gets on the whitelist.
 //!
 //! Tests come in the order of their cost, so that a forged ticket costs little: its form, its key, its end, its
-//! revocation, the table of verified tickets, and the signature last, within a budget. An address that the same ticket
-//! has brought needs none of them.
+//! revocation, the table of verified tickets, and the signature last, within a budget. The announce of an address that
+//! is on the whitelist needs none of them.
 
 mod budget;
 mod verified;
@@ -133,8 +133,7 @@ impl Tickets {
     }
 
     /// Check everything that costs no arithmetic, except the address.
-    fn check(&self, parsed: &Parsed<'_>, wall: Option<UnixSeconds>) -> Result<&PublicKey, TicketRefusal> {
-        let ticket = &parsed.ticket;
+    fn check(&self, ticket: &Ticket, wall: Option<UnixSeconds>) -> Result<&PublicKey, TicketRefusal> {
         let Some(key) = self.rules.keys.iter().find(|key| key.id() == ticket.key) else {
             let differs_in_case = self.rules.keys.iter().any(|key| key.id().differs_in_case(ticket.key));
             return Err(if differs_in_case { TicketRefusal::WrongCase } else { TicketRefusal::UnknownKey });
@@ -156,11 +155,12 @@ impl Tickets {
         &mut self,
         text: &[u8],
         parsed: &Parsed<'_>,
+        ticket: &Ticket,
         wall: Option<UnixSeconds>,
         address: IpAddr,
         now: Running,
     ) -> Result<&mut Verified, TicketRefusal> {
-        let key = *self.check(parsed, wall)?;
+        let key = *self.check(ticket, wall)?;
         let signature = parsed.signature()?;
         let hash = self.verified.hash(text);
         if self.verified.get(hash, now).is_none() {
@@ -171,7 +171,7 @@ impl Tickets {
                 self.budget.failed(address, now);
                 return Err(parsed.wrong_signature().map_or(TicketRefusal::Forged, TicketRefusal::from));
             }
-            self.verified.add(hash, &parsed.ticket, now);
+            self.verified.add(hash, ticket, now);
         }
         self.verified.get(hash, now).ok_or(TicketRefusal::TryLater)
     }
@@ -200,13 +200,14 @@ impl Tracker {
     /// The reason why it would be refused.
     pub fn judge_ticket(&self, text: &[u8]) -> Result<Ticket, (Option<Ticket>, TicketRefusal)> {
         let parsed = ticket::parse(text).map_err(|fault| (None, fault.into()))?;
-        let judged = self.tickets.check(&parsed, self.whitelist.wall()).and_then(|key| {
+        let ticket = parsed.ticket().map_err(|fault| (None, fault.into()))?;
+        let judged = self.tickets.check(&ticket, self.whitelist.wall()).and_then(|key| {
             let is_signed = key.has_signed(&self.tickets.rules.audience, parsed.unsigned, &parsed.signature()?);
             if is_signed { Ok(()) } else { Err(TicketRefusal::Forged) }
         });
         match judged {
-            Ok(()) => Ok(parsed.ticket),
-            Err(refusal) => Err((Some(parsed.ticket), refusal)),
+            Ok(()) => Ok(ticket),
+            Err(refusal) => Err((Some(ticket), refusal)),
         }
     }
 
@@ -232,14 +233,25 @@ impl Tracker {
             Admission::Whitelist => {}
         }
         let parsed = ticket::parse(text)?;
-        let ticket = &parsed.ticket;
         // Whatever admits the address already, the ticket is not needed, unless it does so for longer.
-        if self.whitelist.covering_entry(caller.address).is_some_and(|entry| !is_renewed(entry, ticket)) {
-            return Ok(Accepted::Known);
+        match self.whitelist.covering_entry(caller.address) {
+            Some(entry) if !is_renewed(entry, &parsed) => Ok(Accepted::Known),
+            _ => self.bring_by_ticket(now, caller.address, text, &parsed),
         }
+    }
+
+    /// Put an address on the whitelist by a ticket that is not known there.
+    fn bring_by_ticket(
+        &mut self,
+        now: Running,
+        address: IpAddr,
+        text: &[u8],
+        parsed: &Parsed<'_>,
+    ) -> Result<Accepted, TicketRefusal> {
+        let ticket = &parsed.ticket()?;
         let Self { tickets, whitelist, policy, .. } = self;
-        let verified = tickets.verify(text, &parsed, whitelist.wall(), caller.address, now)?;
-        let entry = entry_of(ticket, caller.address, now, whitelist.wall());
+        let verified = tickets.verify(text, parsed, ticket, whitelist.wall(), address, now)?;
+        let entry = entry_of(ticket, address, now, whitelist.wall());
         if whitelist.get(&entry.prefix).is_some_and(|there| there.ticket.is_none() || there.user == entry.user) {
             // The place of an entry that has ended or become idle, or of an earlier ticket of this user.
             return self.bring(entry).map(|()| Accepted::Added);
@@ -273,8 +285,8 @@ impl Tracker {
 }
 
 /// Return whether `ticket` renews the ticket that brought `entry`: it is of the same user, and ends later.
-fn is_renewed(entry: &Entry, ticket: &Ticket) -> bool {
-    entry.ticket.is_some() && entry.until < Some(ticket.until) && entry.user == ticket.user
+fn is_renewed(entry: &Entry, ticket: &Parsed<'_>) -> bool {
+    entry.ticket.is_some() && entry.until < Some(ticket.until) && entry.user.as_bytes() == ticket.user
 }
 
 /// Return the entry that `ticket` brings for a client at `address`: this address, or its /64.

@@ -1,9 +1,9 @@
 //! UDP: one datagram in, at most one out (BEP 15).
 
-use super::{Caller, Refusal, Sender, TicketRefusal, Tracker};
+use super::{Caller, Refusal, Sender, Tracker};
 use crate::clock::Running;
 use crate::wire::http::Ticketed;
-use crate::wire::{Announce, Full, Transport, udp};
+use crate::wire::{Announce, AnnounceReply, Full, Transport, udp};
 
 /// Error message for an invalid connection id. The reply is cut to the length of the request (rule 14).
 const BAD_CONNECTION_ID: &str = "connection id expired or not yours: connect again";
@@ -49,11 +49,11 @@ impl Tracker {
                 self.counters.refusal(Refusal::UdpFromProxy);
                 udp::emit_error(out, transaction_id, Refusal::UdpFromProxy.reason(), udp::MAX_REPLY_OCTETS)
             }
-            Ok(udp::Request::Announce { transaction_id, announce, options, .. }) => {
-                match if options.is_empty() { Ok(()) } else { self.show_ticket_in(now, &caller, options) } {
-                    Ok(()) => self.answer_udp_announce(now, &caller, transaction_id, &announce, out),
-                    Err(refusal) => udp::emit_error(out, transaction_id, refusal.reason(), udp::MAX_REPLY_OCTETS),
-                }
+            Ok(udp::Request::Announce { transaction_id, announce, options, .. }) if !options.is_empty() => {
+                self.answer_udp_announce_with_url(now, &caller, transaction_id, &announce, options, out)
+            }
+            Ok(udp::Request::Announce { transaction_id, announce, .. }) => {
+                self.answer_udp_announce(now, &caller, transaction_id, &announce, out)
             }
             Ok(udp::Request::Scrape { transaction_id, info_hashes, .. }) => {
                 self.answer_udp_scrape(now, &caller, transaction_id, info_hashes, out)
@@ -66,30 +66,44 @@ impl Tracker {
         written.unwrap_or(0)
     }
 
-    /// Show the ticket in the URL of a UDP announce, if it has one (BEP 41, "URLData").
+    /// Answer an announce with the URL of the tracker in its options (BEP 41, "URLData"), which may have a ticket.
     #[cold]
-    fn show_ticket_in(
+    fn answer_udp_announce_with_url(
         &mut self,
         now: Running,
         caller: &Caller,
+        transaction_id: u32,
+        announce: &Announce,
         options: udp::Options<'_>,
-    ) -> Result<(), TicketRefusal> {
+        out: &mut [u8],
+    ) -> Result<usize, Full> {
         let mut url = heapless::Vec::<u8, URL_OCTETS>::new();
         for piece in options.url_data() {
-            if url.extend_from_slice(piece).is_err() {
-                // The path of a ticket is shorter, and its query is not needed.
-                let room = URL_OCTETS - url.len();
-                let _ = url.extend_from_slice(piece.get(..room).unwrap_or(piece));
-                break;
-            }
+            // The path of a ticket is shorter, and its query is not needed.
+            let room = URL_OCTETS - url.len();
+            let _ = url.extend_from_slice(piece.get(..room).unwrap_or(piece));
         }
         let path = url.split(|octet| *octet == b'?').next().unwrap_or_default();
-        match Ticketed::of(path) {
-            Some(Ticketed::Announce(text)) => self.show_ticket(now, caller, text).map(|_| ()),
-            _ => Ok(()),
+        if let Some(Ticketed::Announce(text)) = Ticketed::of(path) {
+            // An address that is admitted already needs no ticket.
+            let before = self.counters;
+            match self.announce_from(now, caller, Transport::Udp, announce) {
+                Ok(reply) => {
+                    let written = emit_reply(out, transaction_id, caller, &reply);
+                    self.counters.tickets_known += 1;
+                    return written;
+                }
+                Err(Refusal::NotWhitelisted { .. } | Refusal::WanClosed) => self.counters = before,
+                Err(refusal) => return emit_refusal(out, transaction_id, refusal.reason()),
+            }
+            if let Err(refusal) = self.show_ticket(now, caller, text) {
+                return emit_refusal(out, transaction_id, refusal.reason());
+            }
         }
+        self.answer_udp_announce(now, caller, transaction_id, announce, out)
     }
 
+    #[inline(always)]
     fn answer_udp_announce(
         &mut self,
         now: Running,
@@ -99,12 +113,8 @@ impl Tracker {
         out: &mut [u8],
     ) -> Result<usize, Full> {
         match self.announce_from(now, caller, Transport::Udp, announce) {
-            Ok(reply) => {
-                // Rule 10: the reply has the peers of the packet's address family.
-                let peers = if caller.address.is_ipv4() { reply.peers4 } else { reply.peers6 };
-                udp::emit_announce(out, transaction_id, reply.interval_seconds, reply.counts, peers)
-            }
-            Err(refusal) => udp::emit_error(out, transaction_id, refusal.reason(), udp::MAX_REPLY_OCTETS),
+            Ok(reply) => emit_reply(out, transaction_id, caller, &reply),
+            Err(refusal) => emit_refusal(out, transaction_id, refusal.reason()),
         }
     }
 
@@ -125,4 +135,15 @@ impl Tracker {
             Err(refusal) => udp::emit_error(out, transaction_id, refusal.reason(), udp::MAX_REPLY_OCTETS),
         }
     }
+}
+
+#[inline(always)]
+fn emit_reply(out: &mut [u8], transaction_id: u32, caller: &Caller, reply: &AnnounceReply<'_>) -> Result<usize, Full> {
+    // Rule 10: the reply has the peers of the packet's address family.
+    let peers = if caller.address.is_ipv4() { reply.peers4 } else { reply.peers6 };
+    udp::emit_announce(out, transaction_id, reply.interval_seconds, reply.counts, peers)
+}
+
+fn emit_refusal(out: &mut [u8], transaction_id: u32, reason: &str) -> Result<usize, Full> {
+    udp::emit_error(out, transaction_id, reason, udp::MAX_REPLY_OCTETS)
 }
