@@ -15,7 +15,7 @@ use std::collections::TryReserveError;
 
 use ipnet::IpNet;
 
-pub use by_ticket::{Brought, DEPARTED, Departing, Unsaved};
+pub use by_ticket::Unsaved;
 pub use clocks::ClockHistory;
 use clocks::Clocks;
 pub use removal::{REMOVALS_A_CALL, Retired};
@@ -161,7 +161,7 @@ pub const ENTRY_OCTETS: usize = size_of::<Slot>() + size_of::<Place>();
 /// - every prefix is canonical: its host bits are zero, and it is not v4-mapped;
 /// - `v4` and `v6` count the entries of their family by length;
 /// - `suspended` and `unsaved` are the numbers of places with `is_suspended` and `is_unsaved`;
-/// - `departed` has no prefix of an entry in the list, and at most [`DEPARTED`];
+/// - `departed` has no prefix of an entry in the list, and at most 256;
 /// - `next` is the slot that `retire` visits next, or any number past the last slot.
 #[derive(Debug)]
 pub struct Whitelist {
@@ -197,7 +197,7 @@ impl Whitelist {
             clocks: Clocks::default(),
             suspended: 0,
             unsaved: 0,
-            departed: Vec::with_capacity(DEPARTED),
+            departed: Vec::with_capacity(by_ticket::DEPARTED),
         })
     }
 
@@ -408,7 +408,9 @@ impl Whitelist {
         assert_eq!((&v4, &v6), (&self.v4, &self.v6));
         assert_eq!(self.suspended, self.order.iter().filter(|place| place.is_suspended).count());
         assert_eq!(self.unsaved, self.order.iter().filter(|place| place.is_unsaved).count());
-        assert!(self.departed.len() <= DEPARTED && self.departed.iter().all(|prefix| self.get(prefix).is_none()));
+        assert!(
+            self.departed.len() <= by_ticket::DEPARTED && self.departed.iter().all(|prefix| self.get(prefix).is_none())
+        );
     }
 }
 

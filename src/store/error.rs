@@ -42,7 +42,7 @@ pub struct SaveError {
 pub enum Outcome {
     /// No effect: the change stays refused in any case.
     Unchanged,
-    /// The change may be on the disk: a restart may bring it into effect, unless [`Store::rebuild`] succeeds first.
+    /// The change may be on the disk: a restart may bring it into effect, unless [`super::Store::rebuild`] succeeds first.
     Unknown,
 }
 

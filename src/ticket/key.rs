@@ -72,7 +72,7 @@ impl PublicKey {
     /// Parse 43 characters of base64url.
     ///
     /// # Errors
-    /// [`BadKey`], also for the few weak keys for which everybody could sign.
+    /// When it is none, or one of the few weak keys for which anyone could sign.
     pub fn parse(text: &str) -> Result<Self, BadKey> {
         let mut octets = [0; 32];
         let decoded = Base64UrlUnpadded::decode(text, &mut octets).map_err(|_| BadKey)?;
@@ -124,7 +124,7 @@ impl SigningKey {
     /// Make the key of a random seed (RFC 8032, "Key Generation": the private key).
     ///
     /// # Errors
-    /// [`BadKey`], for none of the seeds that a random source returns.
+    /// When all bytes are zero.
     pub fn of_seed(seed: [u8; 32]) -> Result<Self, BadKey> {
         let pair = ed25519::KeyPair::try_from_seed(ed25519::Seed::new(seed)).map_err(|_| BadKey)?;
         Ok(Self { seed, pair })
@@ -133,7 +133,7 @@ impl SigningKey {
     /// Parse the text of [`Self::secret`].
     ///
     /// # Errors
-    /// [`BadKey`].
+    /// When it is none.
     pub fn parse(text: &str) -> Result<Self, BadKey> {
         let mut seed = [0; 32];
         let decoded = Base64UrlUnpadded::decode(text, &mut seed).map_err(|_| BadKey)?;

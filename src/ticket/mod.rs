@@ -23,9 +23,9 @@ mod revocation;
 mod text;
 
 pub use book::{Book, KEYS, Key};
-pub use key::{BadKey, KeyId, PUBLIC_TEXT_OCTETS, PublicKey, SigningKey};
+pub use key::{KeyId, PUBLIC_TEXT_OCTETS, PublicKey, SigningKey};
 pub use revocation::{REVOCATIONS, Revocation, Revocations};
-pub use text::{Fault, Parsed, TICKET_OCTETS, Text, parse};
+pub use text::{Fault, Parsed, parse};
 
 use crate::access::{TicketNumber, User};
 use crate::clock::UnixSeconds;

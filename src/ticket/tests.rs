@@ -1,5 +1,7 @@
 //! Tickets in both directions.
 
+use super::key::BadKey;
+use super::text::TICKET_OCTETS;
 use super::*;
 
 /// The test vector of docs/tickets.md.

@@ -12,10 +12,10 @@ use crate::clock::UnixSeconds;
 pub(super) const SIGNATURE_TEXT_OCTETS: usize = 86;
 
 /// Maximum length in bytes of a ticket.
-pub const TICKET_OCTETS: usize = 140;
+pub(super) const TICKET_OCTETS: usize = 140;
 
 /// The text of a ticket.
-pub type Text = heapless::String<TICKET_OCTETS>;
+pub(super) type Text = heapless::String<TICKET_OCTETS>;
 
 /// Number of parts of a ticket.
 const PARTS: usize = 7;

@@ -41,7 +41,7 @@ use crate::wire::udp::MAX_PEERS4;
 use suspects::Sources;
 pub use suspects::Suspect;
 use tickets::Tickets;
-pub use tickets::{TicketRefusal, TicketRules, Verified};
+pub use tickets::{TicketRefusal, TicketRules};
 
 /// Size in bytes of a whitelist entry, with its places in the lookup tables.
 pub const WHITELIST_ENTRY_OCTETS: usize = crate::access::ENTRY_OCTETS;

@@ -17,8 +17,7 @@ use crate::clock::{Running, UnixSeconds};
 use crate::hash_key::HashKey;
 use crate::ticket::{self, Fault, Parsed, PublicKey, Revocations, Ticket};
 use budget::Budget;
-pub use verified::Verified;
-use verified::VerifiedTickets;
+use verified::{Verified, VerifiedTickets};
 
 /// Time by which the clock of a signer may be ahead.
 const CLOCK_ERROR_SECONDS: u64 = 86_400;

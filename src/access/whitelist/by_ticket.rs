@@ -7,7 +7,7 @@ use super::{Entry, Full, Place, Slot, Whitelist};
 use crate::access::prefix;
 
 /// Maximum number of entries that were replaced by another address of their user and are still on the disk.
-pub const DEPARTED: usize = 256;
+pub(super) const DEPARTED: usize = 256;
 
 /// Number of changes in memory after which a batch is due.
 const DEPARTED_DUE: usize = DEPARTED / 2;
