@@ -2,6 +2,7 @@
 
 mod by_ticket;
 mod clocks;
+mod entry;
 mod removal;
 mod saving;
 
@@ -18,74 +19,16 @@ use ipnet::IpNet;
 pub use by_ticket::Unsaved;
 pub use clocks::ClockHistory;
 use clocks::Clocks;
+pub use entry::{Entry, Retire};
 pub use removal::{REMOVALS_A_CALL, Retired};
 pub use saving::{Moved, Seen};
 
 use super::prefix;
 use super::prefix_lengths::PrefixLengths;
-use super::ticket_number::TicketNumber;
-use super::user::User;
-use crate::clock::{Running, UnixSeconds};
+use crate::clock::Running;
 
 /// Number of slots to visit in one call, for callers that let other work run between two calls.
 pub const SLOTS_A_CALL: usize = 1024;
-
-/// Idle time after which an entry is retired.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Retire {
-    /// The configured default (`retire_after`), including later changes of it.
-    #[default]
-    Default,
-    /// This many seconds of running time.
-    After(u32),
-    /// The entry is never retired for being idle.
-    Never,
-}
-
-impl Retire {
-    /// Return the idle time; `None` for never.
-    fn idle_time(self, default: Duration) -> Option<Duration> {
-        match self {
-            Self::Default => Some(default),
-            Self::After(seconds) => Some(Duration::from_secs(u64::from(seconds))),
-            Self::Never => None,
-        }
-    }
-}
-
-/// Entry of the whitelist: a prefix that may announce.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Addresses of the entry.
-    pub prefix: IpNet,
-    /// Customer that the entry belongs to; empty for none.
-    pub user: User,
-    /// Idle time after which the entry is retired.
-    pub retire: Retire,
-    /// End date, which applies to busy entries as well; `None` for no end.
-    pub until: Option<UnixSeconds>,
-    /// Time when the entry was added; `None` if the clock was not sane then.
-    pub added: Option<UnixSeconds>,
-    /// Time of the last announce from the prefix, or of the addition of the entry.
-    pub last_seen: Running,
-    /// Number of the ticket that brought the entry; `None` if a command added it.
-    pub ticket: Option<TicketNumber>,
-}
-
-impl Entry {
-    /// Create an entry without a user or an end, retired by the default, and idle since the clock's start.
-    pub const fn new(prefix: IpNet) -> Self {
-        Self {
-            prefix,
-            user: User::new(),
-            retire: Retire::Default,
-            until: None,
-            added: None,
-            last_seen: Running::from_millis(0),
-            ticket: None,
-        }
-    }
-}
 
 /// Result of [`Whitelist::put`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -237,6 +180,11 @@ impl Whitelist {
     /// Return the entry with exactly this prefix, even if it is due for retirement.
     pub fn get(&self, prefix: &IpNet) -> Option<&Entry> {
         self.position(&prefix::canonical(prefix)).ok().map(|position| self.at(position))
+    }
+
+    /// Return whether it has no room for another entry.
+    pub const fn is_full(&self) -> bool {
+        self.slots.len() >= self.capacity
     }
 
     /// Check whether [`Self::put`] would succeed for this prefix.

@@ -34,6 +34,9 @@ pub(super) async fn revoke(shared: &Shared, revoke: &Revoke) -> Result<Revoked, 
         shared.forget().await;
     }
     match failure {
+        Some(failure) if tickets.is_some() => {
+            Err(Refused { reason: format!("the tickets are refused from now on, but {}", failure.reason), ..failure })
+        }
         Some(failure) => Err(failure),
         None if removed.is_empty() && tickets.is_none() => Err(Refused::new(Because::NotFound, no_such_entry(revoke))),
         None => {

@@ -1,13 +1,12 @@
 //! Tickets and their keys: sign, explain, add, remove, revoke.
 
+use super::nonsense;
 use super::refused::{Because, Refused};
-use super::{NotTaken, nonsense};
 use crate::access::{TicketNumber, User};
-use crate::api::{InspectTicket, Key, Keys, NewKey, RemoveKey, SignTicket, TicketContent, TicketUse, Tickets};
+use crate::api::{InspectTicket, Key, Keys, NewKey, Outcome, RemoveKey, SignTicket, TicketContent, TicketUse, Tickets};
 use crate::clock::UnixSeconds;
 use crate::config::quote;
 use crate::shared::{Origin, Shared};
-use crate::store;
 use crate::ticket::{self, Book, KeyId, MOST_ADDRESSES, MOST_DAYS, PublicKey, Revocation, SigningKey, Ticket};
 use crate::tracker::TicketRefusal;
 
@@ -108,11 +107,10 @@ fn has_room(book: &Book) -> Result<(), Refused> {
 async fn save(shared: &Shared, book: Book) -> Result<(), Refused> {
     let saved = shared.tickets.save(&shared.store, &shared.tracker, book).await;
     saved.map_err(|error| {
-        let outcome = match error.outcome() {
-            store::Outcome::Unchanged => crate::api::Outcome::Unchanged,
-            store::Outcome::Unknown => crate::api::Outcome::Unknown,
-        };
-        NotTaken { outcome, error }.after(0)
+        log::error!("a change of the ticket keys was refused: {error}");
+        let reason =
+            format!("the disk failed: {error}. The change is not in effect, but a restart may bring it into effect");
+        Refused::new(Because::DiskFailed(Outcome::Unknown), reason)
     })
 }
 

@@ -153,6 +153,9 @@ impl DurableCopy {
 
     /// Write the history of the wall clock, if it has changed and is needed.
     pub(super) fn save_clock_history(&mut self, history: ClockHistory, is_needed: bool) -> Result<(), StoreError> {
+        if self.lock.is_none() {
+            return Err(self.still_failing());
+        }
         self.clock_file.save(&self.data_dir, history, is_needed)
     }
 

@@ -249,6 +249,11 @@ impl Tracker {
     ) -> Result<Accepted, TicketRefusal> {
         let ticket = &parsed.ticket()?;
         let Self { tickets, whitelist, policy, .. } = self;
+        // Below, the whole list is read. While it is full, a ticket that adds nothing could make the tracker do so again
+        // and again.
+        if whitelist.is_full() && !tickets.budget.take(address, now) {
+            return Err(TicketRefusal::TryLater);
+        }
         let verified = tickets.verify(text, parsed, ticket, whitelist.wall(), address, now)?;
         let entry = entry_of(ticket, address, now, whitelist.wall());
         if whitelist.get(&entry.prefix).is_some_and(|there| there.ticket.is_none() || there.user == entry.user) {

@@ -3,6 +3,8 @@
 use super::removal::RETIRE_STEPS;
 use super::saving::least_worth_a_write;
 use super::*;
+use crate::access::User;
+use crate::clock::UnixSeconds;
 
 const DAY: u64 = 86_400;
 const SANE: UnixSeconds = UnixSeconds(UnixSeconds::EARLIEST_SANE.0 + 1_000_000);

@@ -51,6 +51,10 @@ impl DurableCopy {
 
     /// Write the keys and revocations of tickets.
     pub(in crate::store) fn save_tickets(&mut self, book: &Book) -> Result<(), StoreError> {
+        // Another tracker may use the directory if it is not locked.
+        if self.lock.is_none() {
+            return Err(self.still_failing());
+        }
         ticket_file::write(&self.data_dir, book).map_err(|error| error.with_outcome(Outcome::Unknown))
     }
 }
