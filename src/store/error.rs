@@ -1,4 +1,4 @@
-//! Errors of the store: what was tried, at which path, and why it failed.
+//! Errors of the store: the attempt, its path and its cause.
 
 use std::fmt;
 use std::io;

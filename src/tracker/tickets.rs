@@ -22,7 +22,7 @@ use verified::{Verified, VerifiedTickets};
 /// Time by which the clock of a signer may be ahead.
 const CLOCK_ERROR_SECONDS: u64 = 86_400;
 
-/// What decides about tickets, apart from the whitelist.
+/// Rules for tickets, apart from the whitelist.
 #[derive(Clone, Debug, Default)]
 pub struct TicketRules {
     /// The keys whose tickets are accepted.
@@ -62,7 +62,7 @@ pub enum TicketRefusal {
     TryLater,
     /// The whitelist is full.
     WhitelistFull,
-    /// The tracker admits nobody on this side.
+    /// No client on this side is admitted.
     WrongSide,
 }
 

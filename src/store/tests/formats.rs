@@ -5,6 +5,7 @@
 //! | `database` | the database, and an export of an earlier time without checksums |
 //! | `two-copies` | the database, and the second copy: an export and a journal with checksums |
 //! | `digests` | the same, with digests of the list in both text files |
+//! | `tickets` | the same, with an entry that a ticket brought, a key that is used nowhere else, and a revocation |
 
 use super::*;
 
@@ -34,7 +35,7 @@ fn lines(dir: &TempDir) -> Vec<String> {
 
 #[test]
 fn the_data_of_every_format_opens_without_loss() {
-    for name in ["database", "two-copies", "digests"] {
+    for name in ["database", "two-copies", "digests", "tickets"] {
         let (dir, expected) = of_format(name);
         for start in 0..3 {
             assert_eq!(lines(&dir), expected, "{name}, start {start}");
@@ -47,8 +48,18 @@ fn the_data_of_every_format_opens_without_loss() {
 }
 
 #[test]
+fn the_keys_and_revocations_of_tickets_are_read() {
+    let (dir, _) = of_format("tickets");
+    let book = open(&dir).book;
+    let public: Vec<_> = book.keys.iter().map(|key| key.public().to_string()).collect();
+    assert_eq!(public, [book.signing_key().expect("an own key").public().to_string()]);
+    let revoked: Vec<_> = book.revocations.iter().map(|one| (one.user.as_str(), one.first.to_string())).collect();
+    assert_eq!(revoked, [("gone", "zz".to_owned())]);
+}
+
+#[test]
 fn each_of_two_copies_is_enough() {
-    for name in ["two-copies", "digests"] {
+    for name in ["two-copies", "digests", "tickets"] {
         let (dir, expected) = of_format(name);
         fs::remove_dir_all(dir.file("whitelist")).expect("removed");
         assert_eq!(lines(&dir), expected, "{name}, the text");
