@@ -94,8 +94,8 @@
 //! The path of an announce with a ticket is not that of an announce, so [`tracker::Tracker::answer_request`] answers it by
 //! `tracker/login.rs`; over UDP the path comes in the options. If the address of the client is admitted, the ticket is not
 //! read. Otherwise `tracker/tickets.rs` checks it, its signature last ([`ticket`]), and puts the address on the whitelist in
-//! memory, perhaps in place of the stalest one of the same user. [`shared::Shared::save_brought`] writes such entries in
-//! rare batches. Keys and revocations are a [`ticket::Book`], which [`shared::Tickets`] passes to the tracker when it is on
+//! memory, perhaps in place of the stalest one of the same user. [`shared::Shared::save_brought`] writes those of login pages
+//! in rare batches; those of announces stay in memory. Keys and revocations are a [`ticket::Book`], which [`shared::Tickets`] passes to the tracker when it is on
 //! the disk.
 //!
 //! # Where every byte comes from
@@ -144,7 +144,7 @@
 //! | the shape | `tests/layering.rs`, `architecture.rs` | purity, arrows, lengths of functions and files, the walks of the documents |
 //! | real clients | `tests/real-clients` | aria2 and transmission move a file |
 //! | boards | `tests/board`, `board-power-cuts` | emulated ARM boards; power cuts at any write to an ext4 or f2fs disk |
-//! | tickets | `tests/tickets.rs`, `ticket-signers` | logins, restarts, revocations; signers in three languages |
+//! | tickets | `tests/tickets.rs`, `ticket-signers`, `src/shared/tests.rs` | logins, restarts, revocations; signers in three languages; a year of customers |
 //! | sides | `tests/sides`, `sides-clients` | clients of every side, family and setting, in network namespaces |
 //! | power cuts | `tests/power-cuts` | states that a disk could have after a cut, between any two writes |
 //! | full disks | `tests/full-disk` | a tmpfs and an ext4 that run full |

@@ -96,7 +96,7 @@ impl Shared {
         })
     }
 
-    /// Write the entries that tickets brought since the last time. The caller must hold [`Self::changing`].
+    /// Write the entries that tickets brought by login pages since the last time. The caller must hold [`Self::changing`].
     ///
     /// # Errors
     /// When the disk fails. The next call tries again.
@@ -144,3 +144,6 @@ impl Shared {
         system_clock::wall()
     }
 }
+
+#[cfg(test)]
+mod tests;

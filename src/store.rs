@@ -256,6 +256,12 @@ impl Store {
             .map_or(own, |octets| octets.max(own))
     }
 
+    /// Return the number of bytes that the store itself has written.
+    #[cfg(test)]
+    pub(crate) fn octets_written(&self) -> u64 {
+        self.meter.written.load(Ordering::Relaxed)
+    }
+
     /// Make every later change fail, as on a failing disk.
     #[cfg(test)]
     pub(crate) fn break_disk(&self) {

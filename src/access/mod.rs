@@ -17,6 +17,6 @@ pub use prefix_filter::PrefixFilter;
 pub use ticket_number::{NumberError, TicketNumber, parse_base_36, write_base_36};
 pub use user::{USER_OCTETS, User, UserError, parse_user};
 pub use whitelist::{
-    ClockHistory, ENTRY_OCTETS, Entry, Full, Moved, Put, REMOVALS_A_CALL, Retire, Retired, SLOTS_A_CALL, Seen, Unsaved,
-    Whitelist,
+    ClockHistory, ENTRY_OCTETS, Entry, Full, Moved, Put, REMOVALS_A_CALL, Retire, Retired, SLOTS_A_CALL, Seen, ShownBy,
+    Unsaved, Whitelist,
 };

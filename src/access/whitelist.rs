@@ -16,7 +16,8 @@ use std::collections::TryReserveError;
 
 use ipnet::IpNet;
 
-pub use by_ticket::Unsaved;
+use by_ticket::OnDisk;
+pub use by_ticket::{ShownBy, Unsaved};
 pub use clocks::ClockHistory;
 use clocks::Clocks;
 pub use entry::{Entry, Retire};
@@ -83,8 +84,7 @@ struct Place {
     kind: u16,
     /// Whether `retire` has reported that the entry is past its end.
     is_suspended: bool,
-    /// Whether the entry is in memory only.
-    is_unsaved: bool,
+    on_disk: OnDisk,
 }
 
 const _: () = assert!(size_of::<Place>() == 16);
@@ -103,7 +103,7 @@ pub const ENTRY_OCTETS: usize = size_of::<Slot>() + size_of::<Place>();
 ///   address), so no prefix occurs twice; each place has the head and kind of its slot's prefix;
 /// - every prefix is canonical: its host bits are zero, and it is not v4-mapped;
 /// - `v4` and `v6` count the entries of their family by length;
-/// - `suspended` and `unsaved` are the numbers of places with `is_suspended` and `is_unsaved`;
+/// - `suspended` and `unsaved` are the numbers of places with `is_suspended`, and of those with `OnDisk::Soon`;
 /// - `departed` has no prefix of an entry in the list, and at most 256;
 /// - `next` is the slot that `retire` visits next, or any number past the last slot.
 #[derive(Debug)]
@@ -205,7 +205,7 @@ impl Whitelist {
             Ok(position) => {
                 let place = &mut self.order[position];
                 self.suspended -= usize::from(core::mem::take(&mut place.is_suspended));
-                self.unsaved -= usize::from(core::mem::take(&mut place.is_unsaved));
+                self.unsaved -= usize::from(core::mem::replace(&mut place.on_disk, OnDisk::Yes) == OnDisk::Soon);
                 let old = core::mem::replace(&mut self.slots[place.slot as usize], Slot::new(entry));
                 Ok(Put::Replaced(old.entry))
             }
@@ -355,7 +355,7 @@ impl Whitelist {
         }
         assert_eq!((&v4, &v6), (&self.v4, &self.v6));
         assert_eq!(self.suspended, self.order.iter().filter(|place| place.is_suspended).count());
-        assert_eq!(self.unsaved, self.order.iter().filter(|place| place.is_unsaved).count());
+        assert_eq!(self.unsaved, self.order.iter().filter(|place| place.on_disk == OnDisk::Soon).count());
         assert!(
             self.departed.len() <= by_ticket::DEPARTED && self.departed.iter().all(|prefix| self.get(prefix).is_none())
         );
@@ -388,7 +388,7 @@ impl Place {
             slot,
             kind: u16::from_be_bytes([family, prefix.prefix_len()]),
             is_suspended: false,
-            is_unsaved: false,
+            on_disk: OnDisk::Yes,
         }
     }
 }

@@ -44,7 +44,9 @@ pub(super) fn read(data_dir: &DataDir) -> Result<(Book, Option<String>), StoreEr
         (Some(text), _) | (_, Some(text)) if text.is_whole => Some(
             "one of the two files of ticket keys was damaged or missing, and the other was complete; nothing is lost",
         ),
-        _ => Some("BOTH FILES OF TICKET KEYS WERE DAMAGED: check `nakodo key list`, and repeat the revocations of tickets"),
+        _ => Some(
+            "BOTH FILES OF TICKET KEYS WERE DAMAGED: check `nakodo key list`, and repeat the revocations of tickets",
+        ),
     };
     let is_later = |text: &Text, other: &Option<Text>| {
         other.as_ref().is_none_or(|other| (text.is_whole, text.book.changes) >= (other.is_whole, other.book.changes))

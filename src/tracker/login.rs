@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use super::tickets::Accepted;
 use super::{Caller, Hidden, Refusal, TicketRefusal, Tracker};
-use crate::access::prefix;
+use crate::access::{ShownBy, prefix};
 use crate::clock::Running;
 use crate::http::{Head, Method, Status};
 use crate::ticket::{self, Ticket};
@@ -40,7 +40,7 @@ impl Tracker {
         };
         match ticketed {
             Ticketed::Announce(text) => self.announce_with_ticket(now, &caller, text, head, out),
-            Ticketed::Scrape(text) => match self.show_ticket(now, &caller, text) {
+            Ticketed::Scrape(text) => match self.show_ticket(now, &caller, text, ShownBy::Announce) {
                 Ok(_) => self.answer_http_scrape(now, &caller, head.query, keep_alive, out),
                 Err(refusal) => self.emit_ticket_refusal(out, refusal, keep_alive),
             },
@@ -49,7 +49,7 @@ impl Tracker {
                 http::emit_page(out, Status::Ok, keep_alive, |_| Ok(()))
             }
             Ticketed::Login(text) => {
-                let shown = self.show_ticket(now, &caller, text);
+                let shown = self.show_ticket(now, &caller, text, ShownBy::Login);
                 self.emit_login_page(out, &caller, text, shown, head)
             }
         }
@@ -78,7 +78,7 @@ impl Tracker {
             Err(Refusal::NotWhitelisted { .. } | Refusal::WanClosed) => self.counters = before,
             Err(refusal) => return self.emit_refusal(out, refusal, head.keep_alive),
         }
-        match self.show_ticket(now, caller, text) {
+        match self.show_ticket(now, caller, text, ShownBy::Announce) {
             Ok(_) => self.respond_to_announce(now, caller, &announce, head.keep_alive, out),
             Err(refusal) => self.emit_ticket_refusal(out, refusal, head.keep_alive),
         }

@@ -12,7 +12,7 @@ use core::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{Admission, Caller, Horizon, Tracker};
-use crate::access::{Entry, Retire, prefix};
+use crate::access::{Entry, Retire, ShownBy, prefix};
 use crate::clock::{Running, UnixSeconds};
 use crate::hash_key::HashKey;
 use crate::ticket::{self, Fault, Parsed, PublicKey, Revocations, Ticket};
@@ -219,13 +219,20 @@ impl Tracker {
         now: Running,
         caller: &Caller,
         text: &[u8],
+        shown_by: ShownBy,
     ) -> Result<Accepted, TicketRefusal> {
-        let shown = self.admit_by_ticket(now, caller, text);
+        let shown = self.admit_by_ticket(now, caller, text, shown_by);
         self.counters.ticket(shown);
         shown
     }
 
-    fn admit_by_ticket(&mut self, now: Running, caller: &Caller, text: &[u8]) -> Result<Accepted, TicketRefusal> {
+    fn admit_by_ticket(
+        &mut self,
+        now: Running,
+        caller: &Caller,
+        text: &[u8],
+        shown_by: ShownBy,
+    ) -> Result<Accepted, TicketRefusal> {
         match if caller.horizon == Horizon::Lan { self.policy.lan } else { self.policy.wan } {
             Admission::Open => return Ok(Accepted::NotNeeded),
             Admission::Closed => return Err(TicketRefusal::WrongSide),
@@ -235,7 +242,7 @@ impl Tracker {
         // Whatever admits the address already, the ticket is not needed, unless it does so for longer.
         match self.whitelist.covering_entry(caller.address) {
             Some(entry) if !is_renewed(entry, &parsed) => Ok(Accepted::Known),
-            _ => self.bring_by_ticket(now, caller.address, text, &parsed),
+            _ => self.bring_by_ticket(now, caller.address, text, &parsed, shown_by),
         }
     }
 
@@ -246,6 +253,7 @@ impl Tracker {
         address: IpAddr,
         text: &[u8],
         parsed: &Parsed<'_>,
+        shown_by: ShownBy,
     ) -> Result<Accepted, TicketRefusal> {
         let ticket = &parsed.ticket()?;
         let Self { tickets, whitelist, policy, .. } = self;
@@ -258,7 +266,7 @@ impl Tracker {
         let entry = entry_of(ticket, address, now, whitelist.wall());
         if whitelist.get(&entry.prefix).is_some_and(|there| there.ticket.is_none() || there.user == entry.user) {
             // The place of an entry that has ended or become idle, or of an earlier ticket of this user.
-            return self.bring(entry).map(|()| Accepted::Added);
+            return self.bring(entry, shown_by).map(|()| Accepted::Added);
         }
         if verified.settled_until > now {
             verified.over_limit = verified.over_limit.saturating_add(1);
@@ -266,18 +274,18 @@ impl Tracker {
         }
         let brought = whitelist.brought_for(&entry.user);
         let leaving = brought.stalest.filter(|_| brought.entries >= usize::from(ticket.addresses));
-        let Some(leaving) = leaving else { return self.bring(entry).map(|()| Accepted::Added) };
+        let Some(leaving) = leaving else { return self.bring(entry, shown_by).map(|()| Accepted::Added) };
         if !whitelist.can_depart() {
             return Err(TicketRefusal::TryLater);
         }
         verified.settled_until = now.after(policy.min_interval);
         verified.replaced = verified.replaced.saturating_add(1);
         self.replace_brought(&leaving);
-        self.bring(entry).map(|()| Accepted::Moved)
+        self.bring(entry, shown_by).map(|()| Accepted::Moved)
     }
 
-    fn bring(&mut self, entry: Entry) -> Result<(), TicketRefusal> {
-        self.whitelist.put_unsaved(entry).map_err(|_| TicketRefusal::WhitelistFull)
+    fn bring(&mut self, entry: Entry, shown_by: ShownBy) -> Result<(), TicketRefusal> {
+        self.whitelist.put_unsaved(entry, shown_by).map_err(|_| TicketRefusal::WhitelistFull)
     }
 
     /// Remove an entry that a ticket brought, in favour of another address of the same user. Its peers leave soon.

@@ -1,6 +1,7 @@
 //! UDP: one datagram in, at most one out (BEP 15).
 
 use super::{Caller, Refusal, Sender, Tracker};
+use crate::access::ShownBy;
 use crate::clock::Running;
 use crate::wire::http::Ticketed;
 use crate::wire::{Announce, AnnounceReply, Full, Transport, udp};
@@ -96,7 +97,7 @@ impl Tracker {
                 Err(Refusal::NotWhitelisted { .. } | Refusal::WanClosed) => self.counters = before,
                 Err(refusal) => return emit_refusal(out, transaction_id, refusal.reason()),
             }
-            if let Err(refusal) = self.show_ticket(now, caller, text) {
+            if let Err(refusal) = self.show_ticket(now, caller, text, ShownBy::Announce) {
                 return emit_refusal(out, transaction_id, refusal.reason());
             }
         }

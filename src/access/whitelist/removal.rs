@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::{Entry, Place, Whitelist};
+use super::{Entry, OnDisk, Place, Whitelist};
 use crate::access::prefix;
 use crate::clock::{Running, UnixSeconds};
 
@@ -124,7 +124,7 @@ impl Whitelist {
 
     pub(super) fn count_removed(&mut self, place: Place) {
         self.suspended -= usize::from(place.is_suspended);
-        self.unsaved -= usize::from(place.is_unsaved);
+        self.unsaved -= usize::from(place.on_disk == OnDisk::Soon);
     }
 
     /// Remove a slot that `order` no longer refers to, and return its entry. The last slot moves into the gap.

@@ -356,7 +356,11 @@ fn any_bytes_in_place_of_a_ticket_are_refused() {
             continue;
         }
         let caller = scene.tracker.caller("203.0.113.1".parse::<IpAddr>().expect("an address").into());
-        assert!(scene.tracker.show_ticket(scene.now, &caller, &text).is_err(), "{}", text.escape_ascii());
+        assert!(
+            scene.tracker.show_ticket(scene.now, &caller, &text, ShownBy::Announce).is_err(),
+            "{}",
+            text.escape_ascii()
+        );
         scene.now = scene.now.after(Duration::from_secs(11));
     }
     assert!(scene.listed().is_empty());
