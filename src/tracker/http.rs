@@ -256,7 +256,7 @@ impl Tracker {
         }
     }
 
-    pub(super) fn respond_to_announce(
+    fn respond_to_announce(
         &mut self,
         now: Running,
         caller: &Caller,

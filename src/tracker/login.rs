@@ -3,14 +3,14 @@
 use core::fmt::{self, Write};
 use core::net::IpAddr;
 
-use super::tickets::Accepted;
-use super::{Caller, Hidden, Refusal, TicketRefusal, Tracker};
+use super::tickets::{Accepted, Unserved};
+use super::{Caller, Hidden, TicketRefusal, Tracker};
 use crate::access::{ShownBy, prefix};
 use crate::clock::Running;
 use crate::http::{Head, Method, Status};
 use crate::ticket::{self, Ticket};
 use crate::wire::http::{self, Failure, RetryIn, Ticketed};
-use crate::wire::{Full, Transport};
+use crate::wire::{AnnounceReply, Full, Transport};
 
 /// Number of minutes after which a client may show a ticket again that was refused for a passing reason.
 const RETRY_MINUTES: u32 = 2;
@@ -39,7 +39,7 @@ impl Tracker {
             Err(hidden) => return self.refuse_forwarded(hidden, keep_alive, out),
         };
         match ticketed {
-            Ticketed::Announce(text) => self.announce_with_ticket(now, &caller, text, head, out),
+            Ticketed::Announce(text) => self.answer_announce_with_ticket(now, &caller, text, head, out),
             Ticketed::Scrape(text) => match self.show_ticket(now, &caller, text, ShownBy::Announce) {
                 Ok(_) => self.answer_http_scrape(now, &caller, head.query, keep_alive, out),
                 Err(refusal) => self.emit_ticket_refusal(out, refusal, keep_alive),
@@ -55,7 +55,7 @@ impl Tracker {
         }
     }
 
-    fn announce_with_ticket(
+    fn answer_announce_with_ticket(
         &mut self,
         now: Running,
         caller: &Caller,
@@ -67,20 +67,11 @@ impl Tracker {
             Ok(announce) => announce,
             Err(error) => return self.bad_parameters(error.reason(), head.keep_alive, out),
         };
-        // An address that is admitted already needs no ticket.
-        let before = self.counters;
-        match self.announce_from(now, caller, Transport::Http, &announce) {
-            Ok(reply) => {
-                let written = http::emit_announce(out, &reply, head.keep_alive);
-                self.counters.tickets_known += 1;
-                return written;
-            }
-            Err(Refusal::NotWhitelisted { .. } | Refusal::WanClosed) => self.counters = before,
-            Err(refusal) => return self.emit_refusal(out, refusal, head.keep_alive),
-        }
-        match self.show_ticket(now, caller, text, ShownBy::Announce) {
-            Ok(_) => self.respond_to_announce(now, caller, &announce, head.keep_alive, out),
-            Err(refusal) => self.emit_ticket_refusal(out, refusal, head.keep_alive),
+        let emit = |reply: &AnnounceReply<'_>| http::emit_announce(out, reply, head.keep_alive);
+        match self.announce_with_ticket(now, caller, Transport::Http, &announce, text, emit) {
+            Ok(written) => written,
+            Err(Unserved::Announce(refusal)) => self.emit_refusal(out, refusal, head.keep_alive),
+            Err(Unserved::Ticket(refusal)) => self.emit_ticket_refusal(out, refusal, head.keep_alive),
         }
     }
 

@@ -11,11 +11,12 @@ use core::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Admission, Caller, Horizon, Tracker};
+use super::{Admission, Caller, Horizon, Refusal, Tracker};
 use crate::access::{Entry, Retire, ShownBy, prefix};
 use crate::clock::{Running, UnixSeconds};
 use crate::hash_key::HashKey;
 use crate::ticket::{self, Fault, Parsed, PublicKey, Revocations, Ticket};
+use crate::wire::{Announce, AnnounceReply, Transport};
 use budget::Budget;
 use verified::{Verified, VerifiedTickets};
 
@@ -113,6 +114,13 @@ pub(super) struct Tickets {
     budget: Budget,
 }
 
+/// Reason to refuse an announce that shows a ticket.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unserved {
+    Announce(Refusal),
+    Ticket(TicketRefusal),
+}
+
 /// Effect of a ticket that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Accepted {
@@ -208,6 +216,34 @@ impl Tracker {
             Ok(()) => Ok(ticket),
             Err(refusal) => Err((Some(ticket), refusal)),
         }
+    }
+
+    /// Answer an announce that shows a ticket, and pass the reply to `emit`. An address that is admitted already needs no
+    /// ticket.
+    ///
+    /// # Errors
+    /// The refusal of the announce or of the ticket.
+    pub(super) fn announce_with_ticket<R>(
+        &mut self,
+        now: Running,
+        caller: &Caller,
+        transport: Transport,
+        announce: &Announce,
+        text: &[u8],
+        emit: impl FnOnce(&AnnounceReply<'_>) -> R,
+    ) -> Result<R, Unserved> {
+        let before = self.counters;
+        match self.announce_from(now, caller, transport, announce) {
+            Ok(reply) => {
+                let emitted = emit(&reply);
+                self.counters.tickets_known += 1;
+                return Ok(emitted);
+            }
+            Err(Refusal::NotWhitelisted { .. } | Refusal::WanClosed) => self.counters = before,
+            Err(refusal) => return Err(Unserved::Announce(refusal)),
+        }
+        self.show_ticket(now, caller, text, ShownBy::Announce).map_err(Unserved::Ticket)?;
+        self.announce_from(now, caller, transport, announce).map(|reply| emit(&reply)).map_err(Unserved::Announce)
     }
 
     /// Admit a client by the ticket that it shows: its address gets on the whitelist.

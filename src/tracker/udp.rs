@@ -1,7 +1,7 @@
 //! UDP: one datagram in, at most one out (BEP 15).
 
+use super::tickets::Unserved;
 use super::{Caller, Refusal, Sender, Tracker};
-use crate::access::ShownBy;
 use crate::clock::Running;
 use crate::wire::http::Ticketed;
 use crate::wire::{Announce, AnnounceReply, Full, Transport, udp};
@@ -85,23 +85,15 @@ impl Tracker {
             let _ = url.extend_from_slice(piece.get(..room).unwrap_or(piece));
         }
         let path = url.split(|octet| *octet == b'?').next().unwrap_or_default();
-        if let Some(Ticketed::Announce(text)) = Ticketed::of(path) {
-            // An address that is admitted already needs no ticket.
-            let before = self.counters;
-            match self.announce_from(now, caller, Transport::Udp, announce) {
-                Ok(reply) => {
-                    let written = emit_reply(out, transaction_id, caller, &reply);
-                    self.counters.tickets_known += 1;
-                    return written;
-                }
-                Err(Refusal::NotWhitelisted { .. } | Refusal::WanClosed) => self.counters = before,
-                Err(refusal) => return emit_refusal(out, transaction_id, refusal.reason()),
-            }
-            if let Err(refusal) = self.show_ticket(now, caller, text, ShownBy::Announce) {
-                return emit_refusal(out, transaction_id, refusal.reason());
-            }
+        let Some(Ticketed::Announce(text)) = Ticketed::of(path) else {
+            return self.answer_udp_announce(now, caller, transaction_id, announce, out);
+        };
+        let emit = |reply: &AnnounceReply<'_>| emit_reply(out, transaction_id, caller, reply);
+        match self.announce_with_ticket(now, caller, Transport::Udp, announce, text, emit) {
+            Ok(written) => written,
+            Err(Unserved::Announce(refusal)) => emit_refusal(out, transaction_id, refusal.reason()),
+            Err(Unserved::Ticket(refusal)) => emit_refusal(out, transaction_id, refusal.reason()),
         }
-        self.answer_udp_announce(now, caller, transaction_id, announce, out)
     }
 
     #[inline(always)]
