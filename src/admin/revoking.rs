@@ -1,27 +1,46 @@
 //! The removal of entries from the whitelist, and its effect: an address may be admitted nevertheless.
 
+use core::fmt;
+
 use ipnet::IpNet;
 
 use super::refused::{Because, Refused};
 use super::tickets::{self, Named};
 use super::{NotTaken, explaining, ready_disk};
-use crate::access::{Entry, REMOVALS_A_CALL, SLOTS_A_CALL, User};
+use crate::access::{Entry, REMOVALS_A_CALL, SLOTS_A_CALL, TicketNumber, User};
 use crate::api::{Revoke, Revoked, STILL_ADMITTED, StillAdmitted};
 use crate::config::quote;
 use crate::shared::Shared;
 use crate::ticket;
 
+/// The entries that a request names.
+enum Meant<'r> {
+    /// The entry with exactly this prefix.
+    Prefix(IpNet),
+    /// Those of this user.
+    User(&'r str),
+    /// Those that a ticket of this user with this number brought.
+    Ticket(User, TicketNumber),
+}
+
 /// Remove entries and then their peers. Many entries are removed in batches, and other changes may come between two
 /// batches.
 pub(super) async fn revoke(shared: &Shared, revoke: &Revoke) -> Result<Revoked, Refused> {
-    let tickets = named_tickets(shared, revoke)?;
+    let (meant, tickets) = match revoke {
+        Revoke::Prefix(prefix) => (Meant::Prefix(*prefix), None),
+        Revoke::User(user) => (Meant::User(user), tickets_of(shared, user)),
+        Revoke::Ticket(text) => {
+            let named = tickets::named(text)?;
+            (Meant::Ticket(named.user.clone(), named.number), Some(Named::One(named)))
+        }
+    };
     // First: otherwise a ticket could bring an entry again that was just removed.
     if let Some(tickets) = &tickets {
         tickets::revoke(shared, tickets).await?;
     }
     let (mut removed, mut failure) = (Vec::new(), None);
-    for prefixes in named_by(shared, revoke).await.chunks(REMOVALS_A_CALL) {
-        match revoke_batch(shared, revoke, prefixes).await {
+    for prefixes in named_by(shared, &meant).await.chunks(REMOVALS_A_CALL) {
+        match revoke_batch(shared, &meant, prefixes).await {
             Ok(of_batch) => removed.extend(of_batch),
             Err(refused) => {
                 failure = Some(refused.after(removed.len()));
@@ -38,9 +57,9 @@ pub(super) async fn revoke(shared: &Shared, revoke: &Revoke) -> Result<Revoked, 
             Err(Refused { reason: format!("the tickets are refused from now on, but {}", failure.reason), ..failure })
         }
         Some(failure) => Err(failure),
-        None if removed.is_empty() && tickets.is_none() => Err(Refused::new(Because::NotFound, no_such_entry(revoke))),
+        None if removed.is_empty() && tickets.is_none() => Err(Refused::new(Because::NotFound, no_such_entry(&meant))),
         None => {
-            log::info!("revoked {}: {} of the whitelist's entries", meant(revoke), removed.len());
+            log::info!("revoked {meant}: {} of the whitelist's entries", removed.len());
             Ok(Revoked {
                 removed: removed.len() as u64,
                 tickets_revoked: tickets.is_some(),
@@ -50,15 +69,10 @@ pub(super) async fn revoke(shared: &Shared, revoke: &Revoke) -> Result<Revoked, 
     }
 }
 
-/// Return the tickets that a request revokes. Without a key no ticket is accepted, and none needs a revocation.
-fn named_tickets(shared: &Shared, revoke: &Revoke) -> Result<Option<Named>, Refused> {
-    match revoke {
-        Revoke::Ticket(text) => tickets::named(text).map(Some),
-        Revoke::User(user) if ticket::is_user(user) && !shared.tickets.keys().is_empty() => {
-            Ok(User::try_from(user.as_str()).ok().map(Named::AllOf))
-        }
-        Revoke::User(_) | Revoke::Prefix(_) => Ok(None),
-    }
+/// Return the tickets of a user. Without a key no ticket is accepted, and none needs a revocation.
+fn tickets_of(shared: &Shared, user: &str) -> Option<Named> {
+    let is_needed = ticket::is_user(user) && !shared.tickets.keys().is_empty();
+    User::try_from(user).ok().filter(|_| is_needed).map(Named::AllOf)
 }
 
 /// Return and log the removed prefixes that are admitted nevertheless, as far as the answer has room for them.
@@ -72,9 +86,9 @@ fn still_admitted(shared: &Shared, removed: &[IpNet]) -> Vec<StillAdmitted> {
 }
 
 /// Remove the entries of `prefixes` that still match the request, from the disk first, and return their prefixes.
-async fn revoke_batch(shared: &Shared, revoke: &Revoke, prefixes: &[IpNet]) -> Result<Vec<IpNet>, NotTaken> {
+async fn revoke_batch(shared: &Shared, meant: &Meant<'_>, prefixes: &[IpNet]) -> Result<Vec<IpNet>, NotTaken> {
     let _changing = shared.changing().await;
-    let prefixes = still_meant(shared, revoke, prefixes);
+    let prefixes = still_meant(shared, meant, prefixes);
     if !prefixes.is_empty() {
         ready_disk(shared).await?;
         // Earlier addresses of the same user may still be on the disk.
@@ -90,16 +104,11 @@ async fn revoke_batch(shared: &Shared, revoke: &Revoke, prefixes: &[IpNet]) -> R
 }
 
 /// Return the prefixes that match the request, collected in bounded steps.
-async fn named_by(shared: &Shared, revoke: &Revoke) -> Vec<IpNet> {
-    let named_ticket;
-    let user = match revoke {
-        Revoke::Prefix(prefix) => return vec![*prefix],
-        Revoke::User(user) => user,
-        Revoke::Ticket(text) => {
-            let Ok(Named::One(user, ..)) = tickets::named(text) else { return Vec::new() };
-            named_ticket = user;
-            named_ticket.as_str()
-        }
+async fn named_by(shared: &Shared, meant: &Meant<'_>) -> Vec<IpNet> {
+    let user = match meant {
+        Meant::Prefix(prefix) => return vec![*prefix],
+        Meant::User(user) => user,
+        Meant::Ticket(user, _) => user.as_str(),
     };
     // Held so that the entries keep their slots during the search.
     let _changing = shared.changing().await;
@@ -114,35 +123,28 @@ async fn named_by(shared: &Shared, revoke: &Revoke) -> Vec<IpNet> {
 }
 
 /// Return those of `prefixes` that still match the request: the list may have changed since the search.
-fn still_meant(shared: &Shared, revoke: &Revoke, prefixes: &[IpNet]) -> Vec<IpNet> {
+fn still_meant(shared: &Shared, meant: &Meant<'_>, prefixes: &[IpNet]) -> Vec<IpNet> {
     let tracker = shared.tracker.borrow();
-    let is_meant = |entry: &&Entry| match revoke {
-        Revoke::Prefix(_) => true,
-        Revoke::User(user) => entry.user == user.as_str(),
-        Revoke::Ticket(text) => matches!(
-            tickets::named(text),
-            Ok(Named::One(user, number, _)) if entry.user == user && entry.ticket == Some(number)
-        ),
+    let is_meant = |entry: &&Entry| match meant {
+        Meant::Prefix(_) => true,
+        Meant::User(user) => entry.user == *user,
+        Meant::Ticket(user, number) => entry.user == *user && entry.ticket == Some(*number),
     };
     let entries = prefixes.iter().filter_map(|prefix| tracker.whitelisted().get(prefix));
     entries.filter(is_meant).map(|entry| entry.prefix).collect()
 }
 
-fn meant(revoke: &Revoke) -> String {
-    match revoke {
-        Revoke::Prefix(prefix) => prefix.to_string(),
-        Revoke::User(user) => format!("user {}", quote(user)),
-        Revoke::Ticket(text) => match tickets::named(text) {
-            Ok(Named::One(user, number, _)) => format!("ticket {user}.{number}"),
-            Ok(Named::AllOf(_)) | Err(_) => "a ticket".into(),
-        },
+impl fmt::Display for Meant<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Prefix(prefix) => write!(f, "{prefix}"),
+            Self::User(user) => write!(f, "user {}", quote(user)),
+            Self::Ticket(user, number) => write!(f, "ticket {user}.{number}"),
+        }
     }
 }
 
-fn no_such_entry(revoke: &Revoke) -> String {
-    let exactly = match revoke {
-        Revoke::Prefix(_) => "; use a prefix exactly as listed",
-        Revoke::User(_) | Revoke::Ticket(_) => "",
-    };
-    format!("{} is not on the whitelist; `nakodo list` shows its entries{exactly}", meant(revoke))
+fn no_such_entry(meant: &Meant<'_>) -> String {
+    let exactly = if let Meant::Prefix(_) = meant { "; use a prefix exactly as listed" } else { "" };
+    format!("{meant} is not on the whitelist; `nakodo list` shows its entries{exactly}")
 }

@@ -202,23 +202,31 @@ pub(super) async fn remove_key(shared: &Shared, request: &RemoveKey) -> Result<K
 }
 
 /// The tickets that a revocation names.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Named {
-    /// One ticket of a user; its end, if it is known.
-    One(User, TicketNumber, Option<UnixSeconds>),
+    /// One ticket.
+    One(NamedTicket),
     /// All tickets of a user that were signed until now.
     AllOf(User),
 }
 
+/// A ticket by its user and its number.
+pub(super) struct NamedTicket {
+    pub(super) user: User,
+    pub(super) number: TicketNumber,
+    /// Its end, if it is known.
+    until: Option<UnixSeconds>,
+}
+
 /// Parse the name of a ticket: its text, or its user and number with a dot between them.
-pub(super) fn named(text: &str) -> Result<Named, Refused> {
+pub(super) fn named(text: &str) -> Result<NamedTicket, Refused> {
     let text = text.trim();
-    if let Ok(ticket) = ticket::parse(text.as_bytes()).and_then(|parsed| parsed.ticket()) {
-        return Ok(Named::One(ticket.user, ticket.number, Some(ticket.until)));
+    if let Ok(Ticket { user, number, until, .. }) = ticket::parse(text.as_bytes()).and_then(|parsed| parsed.ticket()) {
+        return Ok(NamedTicket { user, number, until: Some(until) });
     }
-    let of_user = text
-        .split_once('.')
-        .and_then(|(user, number)| Some(Named::One(ticket_user(user).ok()?, TicketNumber::parse(number).ok()?, None)));
+    let of_user = text.split_once('.').and_then(|(user, number)| {
+        let (user, number) = (ticket_user(user).ok()?, TicketNumber::parse(number).ok()?);
+        Some(NamedTicket { user, number, until: None })
+    });
     of_user.ok_or_else(|| nonsense("that is neither a ticket nor USER.NUMBER, as `nakodo ticket --inspect` shows them"))
 }
 
@@ -227,13 +235,11 @@ pub(super) async fn revoke(shared: &Shared, named: &Named) -> Result<(), Refused
     let _changing = shared.changing().await;
     let wall = shared.wall();
     let at_most = wall.map(|wall| UnixSeconds(wall.0 + (u64::from(MOST_DAYS) + 2) * DAY_SECONDS));
-    let revocation = match named.clone() {
-        Named::One(user, number, until) => Revocation { user, first: number, last: number, until: until.or(at_most) },
-        Named::AllOf(user) => {
-            let last = wall.map_or(TicketNumber::MAX, TicketNumber::at);
-            Revocation { user, first: TicketNumber(0), last, until: at_most }
-        }
+    let (user, first, last, until) = match named {
+        Named::One(NamedTicket { user, number, until }) => (user, *number, *number, until.or(at_most)),
+        Named::AllOf(user) => (user, TicketNumber(0), wall.map_or(TicketNumber::MAX, TicketNumber::at), at_most),
     };
+    let revocation = Revocation { user: user.clone(), first, last, until };
     let mut book = shared.tickets.book();
     if let Some(wall) = wall {
         book.revocations.forget_ended(wall);
