@@ -15,7 +15,7 @@ const REQUESTS: u64 = 100_000;
 /// Number of requests after which every path has run and every buffer has its final size.
 const WARM_UP: u64 = 20_000;
 
-/// The wall clock, which stands still.
+/// The time of the wall clock, which does not advance.
 const WALL: UnixSeconds = UnixSeconds(1_800_000_000);
 
 /// Whitelisted prefixes on the WAN.

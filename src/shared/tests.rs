@@ -128,7 +128,7 @@ impl World {
         of.uses_login = customer.is_multiple_of(2);
     }
 
-    /// Return an address that nobody had before.
+    /// Return an address that was not used before.
     fn new_address(&mut self) -> IpAddr {
         self.next_address += 1;
         IpAddr::from((0x0100_0000 + self.next_address).to_be_bytes())

@@ -25,7 +25,7 @@ pub(super) struct ClockFile {
 }
 
 impl ClockFile {
-    /// Read the file. Without a readable one, there is no history.
+    /// Read the file. An unreadable one has no history.
     pub(super) fn read(data_dir: &DataDir) -> Self {
         let mut text = String::new();
         let read = no_links::open(&data_dir.clock()).and_then(|file| file.take(MAX_BYTES).read_to_string(&mut text));

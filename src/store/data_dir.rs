@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use rustix::process::geteuid;
 
+use super::no_links;
 use super::trouble::is_of_the_disk;
-use super::{no_links, ticket_file};
 use crate::system_clock;
 
 /// Number of databases moved aside that are kept for inspection. Older ones are removed, so that a failing disk does
@@ -104,7 +104,7 @@ impl DataDir {
 
     /// Return the two files with the keys and revocations of tickets.
     pub(super) fn tickets(&self) -> [PathBuf; 2] {
-        ticket_file::paths(&self.0)
+        ["tickets", "tickets.copy"].map(|name| self.0.join(name))
     }
 
     /// Return the file with the history of the wall clock.

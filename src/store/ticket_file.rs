@@ -11,11 +11,10 @@
 //! another signer. `revoked` has a user, the first and the last number, and the time at which the last of these tickets
 //! ends; 0 if the clock was not set.
 
-use std::fmt::Write as _;
 use std::fs::Permissions;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::checked_line::{seal, unseal};
 use super::data_dir::DataDir;
@@ -34,30 +33,26 @@ const MAX_BYTES: u64 = (KEYS + REVOCATIONS) as u64 * 100 + 1000;
 /// # Errors
 /// When a later version wrote it.
 pub(super) fn read(data_dir: &DataDir) -> Result<(Book, Option<String>), StoreError> {
-    let [first, second] = data_dir.tickets().map(|path| read_file(&path));
-    let (first, second) = (first?, second?);
-    let damage = match (&first, &second) {
-        (None, None) => return Ok((Book::default(), None)),
-        (Some(first), Some(second)) if first.is_whole && second.is_whole => None,
+    let mut texts = Vec::new();
+    for path in data_dir.tickets().iter().rev() {
+        texts.extend(read_file(path)?);
+    }
+    let whole = texts.iter().filter(|text| text.is_whole).count();
+    // The best one is the last, and of two equal ones the first file.
+    texts.sort_by_key(|text| (text.is_whole, text.book.changes));
+    let Some(best) = texts.pop() else { return Ok((Book::default(), None)) };
+    let damage = match whole {
+        2 => None,
         // A power cut may have come between the first writes of the two.
-        (Some(text), None) | (None, Some(text)) if text.is_whole && text.book.changes <= 1 => None,
-        (Some(text), _) | (_, Some(text)) if text.is_whole => Some(
+        1 if texts.is_empty() && best.book.changes <= 1 => None,
+        1 => Some(
             "one of the two files of ticket keys was damaged or missing, and the other was complete; nothing is lost",
         ),
         _ => Some(
             "BOTH FILES OF TICKET KEYS WERE DAMAGED: check `nakodo key list`, and repeat the revocations of tickets",
         ),
     };
-    let is_later = |text: &Text, other: &Option<Text>| {
-        other.as_ref().is_none_or(|other| (text.is_whole, text.book.changes) >= (other.is_whole, other.book.changes))
-    };
-    let book = match (first, second) {
-        (Some(first), second) if is_later(&first, &second) => merged(first, second),
-        (first, Some(second)) => merged(second, first),
-        (Some(first), None) => first.book,
-        (None, None) => Book::default(),
-    };
-    Ok((book, damage.map(String::from)))
+    Ok((merged(best, texts.pop()), damage.map(String::from)))
 }
 
 /// Return the book of `text`; if it is damaged too, with the lines of the other.
@@ -90,11 +85,6 @@ pub(super) fn write(data_dir: &DataDir, book: &Book) -> Result<(), StoreError> {
             .map_err(StoreError::of("write", &path))?;
     }
     Ok(())
-}
-
-/// Return the two files.
-pub(super) fn paths(data_dir: &Path) -> [PathBuf; 2] {
-    ["tickets", "tickets.copy"].map(|name| data_dir.join(name))
 }
 
 /// A file as it was read.
@@ -168,8 +158,7 @@ fn text_of(book: &Book) -> String {
     let mut text = HEADER.to_owned();
     for mut line in lines {
         seal(&mut line);
-        // A write to a string cannot fail.
-        let _ = text.write_str(&line);
+        text.push_str(&line);
     }
     text
 }

@@ -154,8 +154,8 @@ impl SigningKey {
         PublicKey::from(self.pair.pk)
     }
 
-    /// Sign `ticket` for `audience`, and return its text. The ticket must name this key, and a user for whom
-    /// [`super::is_user`] is true.
+    /// Sign `ticket` for `audience`, and return its text. The ticket must name this key, and a valid user
+    /// ([`super::is_user`]).
     pub fn sign(&self, audience: &str, ticket: &Ticket) -> Text {
         let mut text = Text::new();
         // None of this can fail: the longest ticket has `TICKET_OCTETS`, and an audience is short.

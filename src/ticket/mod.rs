@@ -10,7 +10,7 @@
 //! | `KEY` | the first 4 characters of the public key in base64url |
 //! | `USER` | 1 to 32 letters, digits, `-` or `_` |
 //! | `END` | first hour after the ticket's end, in hours since 1970, base 36 |
-//! | `NUMBER` | second of the signature, in seconds since 2026-01-01, base 36; it tells the tickets of a user apart |
+//! | `NUMBER` | second of the signature, in seconds since 2026-01-01, base 36; it identifies a ticket of the user |
 //! | `ADDRESSES` | number of addresses at once, `1` to `9` |
 //! | `SIGNATURE` | Ed25519 in base64url without padding, 86 characters |
 //!
@@ -47,7 +47,7 @@ pub const AUDIENCE_OCTETS: usize = 64;
 pub struct Ticket {
     /// The key that signs it.
     pub key: KeyId,
-    /// The user for whom it is.
+    /// Its user.
     pub user: User,
     /// Its end: a full hour.
     pub until: UnixSeconds,

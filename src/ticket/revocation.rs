@@ -39,7 +39,7 @@ impl Revocations {
         of_user.into_iter().any(|revocation| revocation.concerns(ticket))
     }
 
-    /// Add a revocation. Return false if there is no room.
+    /// Add a revocation. Return false if the list is full.
     pub fn add(&mut self, new: Revocation) -> bool {
         // One that includes others replaces them.
         self.0.retain(|old| old.user != new.user || old.first < new.first || old.last > new.last);

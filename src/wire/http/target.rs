@@ -35,7 +35,7 @@ pub enum Ticketed<'a> {
 }
 
 impl<'a> Ticketed<'a> {
-    /// Return the endpoint of `path`, and the text that stands for the ticket: it begins as a ticket does, or has an
+    /// Return the endpoint of `path`, and the text in the place of the ticket: it begins as a ticket does, or has an
     /// escape. A slash at the end changes nothing.
     pub fn of(path: &'a [u8]) -> Option<Self> {
         let path = path.strip_suffix(b"/").unwrap_or(path).strip_prefix(b"/")?;
