@@ -15,18 +15,19 @@
 //! ```text
 //! main     → cli, exit
 //! cli      → access, api, client, config, exit, run, suggest
-//! client   → api, config, exit
-//! run      → access, config, exit, horizon, net, shared, sides, store, system_clock, tracker
-//! net      → admin, clock, http, shared, tracker, wire
-//! admin    → access, api, clock, config, http, shared, sides, store, ticket, tracker
+//! client   → access, api, clock, config, exit
+//! run      → access, config, exit, horizon, net, shared, sides, store, system_clock, torrents, tracker
+//! net      → admin, api, clock, http, shared, tracker, wire
+//! admin    → access, api, clock, config, http, shared, sides, store, ticket, torrents, tracker, wire
 //! api      → access
-//! config   → access, http, suggest, ticket
-//! shared   → access, clock, sides, store, system_clock, ticket, tracker
+//! config   → access, http, suggest, ticket, torrents
+//! shared   → access, clock, sides, store, system_clock, ticket, torrents, tracker
 //! sides    → horizon
-//! store    → access, clock, system_clock, ticket
+//! store    → access, clock, system_clock, ticket, torrents, wire
 //! system_clock → clock
-//! tracker  → access, clock, hash_key, horizon, http, pool, ticket, wire
+//! tracker  → access, clock, hash_key, horizon, http, pool, ticket, torrents, wire
 //! ticket   → access, clock
+//! torrents → wire
 //! access   → clock
 //! pool     → clock, hash_key, horizon, wire
 //! wire     → http
@@ -177,5 +178,6 @@ pub mod system_clock;
 #[cfg(test)]
 mod testing;
 pub mod ticket;
+pub mod torrents;
 pub mod tracker;
 pub mod wire;

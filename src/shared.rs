@@ -1,15 +1,19 @@
 //! The state that the server and all tasks of the running tracker share. They run on one thread, so a `RefCell` is
 //! borrowed for a turn of the server or between two awaits, and never across an await.
 
+mod events;
 mod loading;
 mod tickets;
+mod torrents;
 mod turns;
 
 use core::pin::Pin;
 use std::cell::RefCell;
 use std::time::Instant;
 
+pub use events::{Event, Events, Listening, Numbered};
 pub use tickets::{Origin, Tickets};
+pub use torrents::{TorrentSettings, Torrents};
 pub use turns::Turns;
 
 use crate::access::{Entry, Unsaved};
@@ -35,10 +39,16 @@ pub struct Shared {
     pub store: Store,
     /// The keys and revocations of tickets.
     pub tickets: Tickets,
+    /// The list of torrents.
+    pub torrents: Torrents,
     /// The sides of the host's interfaces, as they were read last.
     pub sides: RefCell<Sides>,
     /// See [`Self::changing`].
     whitelist_changes: smol::lock::Mutex<()>,
+    /// The latest events, for those who watch the tracker.
+    pub events: Events,
+    /// Held while a long request arrives and is answered.
+    pub long_request: smol::lock::Semaphore,
     /// The turns of the server. Long work waits for one between two of its steps.
     pub turns: Turns,
     /// Held by the task that makes the steps of [`Self::forget`].
@@ -55,8 +65,11 @@ impl Shared {
             tracker: RefCell::new(tracker),
             store,
             tickets: Tickets::new(book),
+            torrents: Torrents::default(),
             sides: RefCell::default(),
             whitelist_changes: smol::lock::Mutex::new(()),
+            events: Events::default(),
+            long_request: smol::lock::Semaphore::new(1),
             turns: Turns::default(),
             forgetting: smol::lock::Mutex::new(()),
             ran_before,
@@ -72,8 +85,8 @@ impl Shared {
         loading::load(&mut self.tracker.borrow_mut(), &self.store, entries)
     }
 
-    /// Wait for the lock that is held during each change of the whitelist or of ticket keys: on the disk first, then in
-    /// the tracker.
+    /// Wait for the lock that is held during each change of the whitelist, the ticket keys or the list of torrents: on the
+    /// disk first, then in the tracker.
     pub fn changing(&self) -> Boxed<'_, smol::lock::MutexGuard<'_, ()>> {
         Box::pin(self.whitelist_changes.lock())
     }
@@ -116,7 +129,8 @@ impl Shared {
         })
     }
 
-    /// Wait until the tracker holds no more peers of addresses that are retired or revoked by now. All callers together
+    /// Wait until the tracker holds no more peers of addresses that are retired or revoked by now, or of torrents that are
+    /// no longer served. All callers together
     /// make one step of the walk in each turn of the server.
     pub fn forget(&self) -> Boxed<'_, ()> {
         Box::pin(async move {

@@ -12,6 +12,7 @@
 //! | `whitelist.journal` | the changes after the export as text: with it, the second copy of the list |
 //! | `whitelist.clock` | the history of the wall clock, while an ended entry waits for its removal |
 //! | `tickets`, `tickets.copy` | the keys and revocations of tickets, twice; secret |
+//! | `torrents` | the list of torrents, unless `torrents.file` is another file |
 //! | `whitelist.broken-…` | the last three databases or text files that could not be read completely |
 //! | `whitelist.building/`, `whitelist.finished/` | for a moment, a database that replaces another |
 //! | `whitelist.probe` | for a moment, a page that tests the disk before a new database is written |
@@ -41,13 +42,12 @@ mod record;
 mod snapshots;
 mod text_copy;
 mod ticket_file;
+mod torrent_file;
 mod trouble;
 
 use core::pin::Pin;
 use std::fs;
-use std::path::Path;
-#[cfg(test)]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
@@ -58,6 +58,7 @@ use smol::lock::Mutex;
 use crate::access::{ClockHistory, Entry, Seen, Unsaved};
 use crate::clock::Running;
 use crate::ticket::Book;
+use crate::torrents::TorrentList;
 pub use checking::{Checked, check_database, check_text, remove_copy};
 use data_dir::DataDir;
 use database::Meter;
@@ -66,6 +67,7 @@ pub use error::{OpenError, Outcome, SaveError, StoreError};
 pub use health::Health;
 use health::Noted;
 use lock::{Lock, LockError};
+pub use torrent_file::{Edited, TorrentEdits, TorrentFileError, TorrentLines, read_torrents};
 use trouble::is_of_the_disk;
 
 /// A future on the tracker's thread.
@@ -156,14 +158,14 @@ impl Store {
         self.disk.lock_blocking().keep(entries)
     }
 
-    /// Write an entry, in place of one with the same prefix. It is durable when this returns.
+    /// Write entries of different prefixes, in place of those with the same prefixes: all or none of them. They are
+    /// durable when this returns.
     ///
     /// # Errors
     /// When the disk fails. [`StoreError::outcome`] has the possible effect on the disk. Every later change is refused
     /// until [`Self::rebuild`] has succeeded.
-    pub async fn put(&self, entry: &Entry) -> Result<(), StoreError> {
-        let entry = entry.clone();
-        self.work(Box::new(move |disk| disk.put(&entry))).await
+    pub async fn put(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        self.work(Box::new(move |disk| disk.put(entries))).await
     }
 
     /// Remove and write entries of tickets, with as few writes as possible.
@@ -223,6 +225,28 @@ impl Store {
     /// When the disk fails; the change may be on it nevertheless.
     pub async fn save_tickets(&self, book: Book) -> Result<(), StoreError> {
         self.work(Box::new(move |disk| disk.save_tickets(&book))).await
+    }
+
+    /// Read the list of torrents at `path`, of at most `capacity` torrents.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or has a line that is wrong.
+    pub async fn read_torrents(&self, path: PathBuf, capacity: usize) -> Result<TorrentList, TorrentFileError> {
+        self.work(Box::new(move |_| read_torrents(&path, capacity))).await
+    }
+
+    /// Edit the list of torrents at `path`, and create it if it is missing: all edits, durable when this returns, or none
+    /// of them.
+    ///
+    /// # Errors
+    /// As with [`Self::read_torrents`], or when the file cannot be written.
+    pub async fn edit_torrents(
+        &self,
+        path: PathBuf,
+        capacity: usize,
+        edits: TorrentEdits,
+    ) -> Result<(Edited, TorrentList), TorrentFileError> {
+        self.work(Box::new(move |disk| disk.edit_torrents(&path, capacity, &edits))).await
     }
 
     /// Save the history of the wall clock if it has changed. Remove it from the disk, sooner or later, if no entry

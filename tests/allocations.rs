@@ -9,7 +9,9 @@ use common::{Announce, Event, http, info_hash, socket, udp};
 use nakodo::access::{Entry, Retire, TicketNumber, User};
 use nakodo::clock::{Running, UnixSeconds};
 use nakodo::ticket::{Revocation, SigningKey, Ticket};
+use nakodo::torrents::{TorrentMode, TorrentRules};
 use nakodo::tracker::{Admission, Answer, MAX_RESPONSE_OCTETS, Settings, TicketRules, Tracker};
+use nakodo::wire::InfoHash;
 
 const REQUESTS: u64 = 100_000;
 /// Number of requests after which every path has run and every buffer has its final size.
@@ -143,6 +145,8 @@ fn tracker() -> Tracker {
     let Ticket { user, number, .. } = revoked();
     assert!(rules.revocations.add(Revocation { user, first: number, last: number, until: None }));
     tracker.set_ticket_rules(rules);
+    let list = Some(vec![InfoHash(info_hash(12))].into());
+    tracker.set_torrents(TorrentRules { mode: TorrentMode::Except, list });
     for prefix in CUSTOMERS {
         let entry = Entry { retire: Retire::Never, ..Entry::new(prefix.parse().expect(prefix)) };
         tracker.whitelist().put(entry).expect("room");

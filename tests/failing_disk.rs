@@ -164,7 +164,7 @@ fn a_refusal_contains_the_outcome_for_programs() {
         let answer = ask(&folder, &format!("{{\"prefix\":\"{prefix}\"}}"));
         assert!(answer.starts_with("HTTP/1.1 507 "), "{answer}");
         let body = answer.split_once("\r\n\r\n").expect("a body").1;
-        let refusal: nakodo::api::Refusal = serde_json::from_str(body).expect(body);
+        let refusal: nakodo::api::Problem = serde_json::from_str(body).expect(body);
         assert_eq!(refusal.outcome, Some(outcome));
     }
 }

@@ -5,6 +5,7 @@
 //! that the change survives a power cut.
 
 mod admission;
+mod entry_text;
 pub mod prefix;
 mod prefix_filter;
 mod prefix_lengths;
@@ -13,6 +14,8 @@ mod user;
 pub mod whitelist;
 
 pub use admission::Admission;
+pub use entry_text::{EntryTextError, parse_entry, parse_running, write_entry, write_terms, write_user};
+pub use prefix::Found;
 pub use prefix_filter::PrefixFilter;
 pub use ticket_number::{NumberError, TicketNumber, parse_base_36, write_base_36};
 pub use user::{USER_OCTETS, User, UserError, parse_user};

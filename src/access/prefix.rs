@@ -95,7 +95,7 @@ fn read(text: &str, bare: impl FnOnce(IpAddr) -> IpNet) -> Result<IpNet, PrefixE
         Some((address, length)) => (address, Some(length)),
         None => (text, None),
     };
-    let address: IpAddr = address.parse().map_err(|_| PrefixError::NotAnAddress(shorten(address)))?;
+    let address: IpAddr = address.parse().map_err(|_| PrefixError::NotAnAddress(found(address)))?;
     match length {
         None => Ok(bare(address)),
         Some(length) => with_length(address, parse_length(length)?),
@@ -152,11 +152,11 @@ fn with_length(address: IpAddr, length: u32) -> Result<IpNet, PrefixError> {
 /// Parse a prefix length. Only decimal digits are valid; `str::parse` alone would also accept a sign.
 fn parse_length(text: &str) -> Result<u32, PrefixError> {
     let digits = !text.is_empty() && text.len() <= 9 && text.bytes().all(|octet| octet.is_ascii_digit());
-    text.parse().ok().filter(|_| digits).ok_or_else(|| PrefixError::NotALength(shorten(text)))
+    text.parse().ok().filter(|_| digits).ok_or_else(|| PrefixError::NotALength(found(text)))
 }
 
 /// Return the beginning of `text`, without control characters, which could move the cursor of a terminal.
-fn shorten(text: &str) -> Found {
+pub(super) fn found(text: &str) -> Found {
     let mut found = Found::new();
     let printable = text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character });
     // Stop at the first character that does not fit.

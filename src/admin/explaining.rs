@@ -4,8 +4,8 @@ use core::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::listing::entry;
 use super::nonsense;
+use super::pieces::entry;
 use super::refused::Refused;
 use crate::api::{Explanation, StillAdmitted};
 use crate::config::quote;
@@ -76,7 +76,7 @@ async fn peers_at(shared: &Shared, address: IpAddr) -> usize {
     peers
 }
 
-const fn side(horizon: Horizon) -> &'static str {
+pub(super) const fn side(horizon: Horizon) -> &'static str {
     match horizon {
         Horizon::Lan => "LAN",
         Horizon::Wan => "WAN",

@@ -1,6 +1,6 @@
 //! The refusal of a request.
 
-use crate::api::{Outcome, Refusal};
+use crate::api::{Known, Outcome, Problem};
 use crate::http::Status;
 
 /// The kind of a refusal, which decides the status of the response.
@@ -16,6 +16,8 @@ pub enum Because {
     Method(&'static str),
     /// 408: the request did not arrive in time.
     Late,
+    /// 409: the present state does not allow the change.
+    Conflict,
     /// 411: the length of the body is missing.
     NoLength,
     /// 413: the body is too long.
@@ -24,9 +26,11 @@ pub enum Because {
     LongHead,
     /// 500: the tracker failed.
     Failed,
+    /// 503: the tracker does as much of this as it can.
+    Busy,
     /// 507: the disk failed, with this outcome.
     DiskFailed(Outcome),
-    /// 507: the whitelist is full.
+    /// 507: the table is full.
     Full,
 }
 
@@ -39,10 +43,12 @@ impl Because {
             Self::NotFound => Status::NotFound,
             Self::Method(_) => Status::MethodNotAllowed,
             Self::Late => Status::RequestTimeout,
+            Self::Conflict => Status::Conflict,
             Self::NoLength => Status::LengthRequired,
             Self::LongBody => Status::ContentTooLarge,
             Self::LongHead => Status::HeaderFieldsTooLarge,
             Self::Failed => Status::InternalServerError,
+            Self::Busy => Status::ServiceUnavailable,
             Self::DiskFailed(_) | Self::Full => Status::InsufficientStorage,
         }
     }
@@ -66,12 +72,14 @@ pub struct Refused {
     pub because: Because,
     /// The reason, in a sentence.
     pub reason: String,
+    /// Entries that an import would have replaced.
+    pub conflicts: Vec<Known>,
 }
 
 impl Refused {
     /// Create a refusal with a reason.
     pub fn new(because: Because, reason: impl Into<String>) -> Self {
-        Self { because, reason: reason.into() }
+        Self { because, reason: reason.into(), conflicts: Vec::new() }
     }
 
     /// Refuse every method other than `allowed` at `path`.
@@ -80,8 +88,15 @@ impl Refused {
     }
 
     /// Return the body of the response.
-    pub fn into_body(self) -> Refusal {
-        let outcome = if let Because::DiskFailed(outcome) = self.because { Some(outcome) } else { None };
-        Refusal { error: self.reason, outcome }
+    pub fn into_body(self) -> Problem {
+        let status = self.because.status();
+        Problem {
+            r#type: "about:blank".into(),
+            title: status.phrase().into(),
+            status: status.code(),
+            detail: self.reason,
+            outcome: if let Because::DiskFailed(outcome) = self.because { Some(outcome) } else { None },
+            conflicts: self.conflicts,
+        }
     }
 }

@@ -4,13 +4,14 @@ use core::fmt;
 
 use ipnet::IpNet;
 
+use super::disk::{NotTaken, ready_disk};
+use super::explaining;
 use super::refused::{Because, Refused};
 use super::tickets::{self, Named};
-use super::{NotTaken, explaining, ready_disk};
 use crate::access::{Entry, REMOVALS_A_CALL, SLOTS_A_CALL, TicketNumber, User};
-use crate::api::{Revoke, Revoked, STILL_ADMITTED, StillAdmitted};
+use crate::api::{NAMED_ENTRIES, Revoke, Revoked, StillAdmitted};
 use crate::config::quote;
-use crate::shared::Shared;
+use crate::shared::{Event, Shared};
 use crate::ticket;
 
 /// The entries that a request names.
@@ -60,6 +61,7 @@ pub(super) async fn revoke(shared: &Shared, revoke: &Revoke) -> Result<Revoked, 
         None if removed.is_empty() && tickets.is_none() => Err(Refused::new(Because::NotFound, no_such_entry(&meant))),
         None => {
             log::info!("revoked {meant}: {} of the whitelist's entries", removed.len());
+            shared.events.send(Event::Revoked { subject: meant.to_string(), entries: removed.len() as u64 });
             Ok(Revoked {
                 removed: removed.len() as u64,
                 tickets_revoked: tickets.is_some(),
@@ -78,7 +80,7 @@ fn tickets_of(shared: &Shared, user: &str) -> Option<Named> {
 /// Return and log the removed prefixes that are admitted nevertheless, as far as the answer has room for them.
 fn still_admitted(shared: &Shared, removed: &[IpNet]) -> Vec<StillAdmitted> {
     let admitted = removed.iter().filter_map(|prefix| explaining::still_admitted(shared, *prefix));
-    let admitted: Vec<_> = admitted.take(STILL_ADMITTED).collect();
+    let admitted: Vec<_> = admitted.take(NAMED_ENTRIES).collect();
     for StillAdmitted { prefix, by } in &admitted {
         log::warn!("{prefix} is revoked, and still admitted by {by}");
     }

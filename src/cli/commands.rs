@@ -9,6 +9,9 @@ pub(super) enum Name {
     RetireAfter,
     Until,
     Permanent,
+    Import,
+    Replace,
+    Export,
     Days,
     Addresses,
     Inspect,
@@ -86,6 +89,30 @@ pub(super) const FLAGS: &[Flag] = &[
         value: "",
         repeatable: false,
         meaning: "never remove the entry for being idle",
+        replaces: None,
+    },
+    Flag {
+        id: Name::Import,
+        name: "--import",
+        value: "FILE",
+        repeatable: false,
+        meaning: "add the entries of this file instead, all or none; - is the standard input",
+        replaces: None,
+    },
+    Flag {
+        id: Name::Replace,
+        name: "--replace",
+        value: "",
+        repeatable: false,
+        meaning: "replace entries of other users with the same prefixes",
+        replaces: None,
+    },
+    Flag {
+        id: Name::Export,
+        name: "--export",
+        value: "",
+        repeatable: false,
+        meaning: "print the list as text for `allow --import`, without the entries of tickets",
         replaces: None,
     },
     Flag {
@@ -174,6 +201,7 @@ pub(super) enum Action {
     Explain,
     Ticket,
     Key,
+    Torrents,
     Status,
     Help,
 }
@@ -228,11 +256,11 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         action: Action::Allow,
         name: "allow",
-        operand: "ADDR[/LEN]",
-        summary: "add an address or a prefix to the whitelist",
+        operand: "ADDR[/LEN]|--import FILE",
+        summary: "add an address, a prefix or a file of them",
         details: "Returns when the entry is on disk. A bare IPv6 address means its /64.\n\
-                  An existing entry is replaced.",
-        flags: &[Name::User, Name::RetireAfter, Name::Until, Name::Permanent],
+                  An existing entry is replaced. An import that replaces an entry of another user needs --replace.",
+        flags: &[Name::User, Name::RetireAfter, Name::Until, Name::Permanent, Name::Import, Name::Replace],
     },
     Verb {
         action: Action::Revoke,
@@ -249,7 +277,7 @@ pub(super) const VERBS: &[Verb] = &[
         operand: "",
         summary: "print the whitelist with idle times",
         details: "Idle time counts only while the tracker is running.",
-        flags: &[Name::Json],
+        flags: &[Name::Json, Name::Export],
     },
     Verb {
         action: Action::Explain,
@@ -274,6 +302,15 @@ pub(super) const VERBS: &[Verb] = &[
         summary: "manage the keys that sign tickets",
         details: "The tracker signs with its newest own key; the first ticket makes one. Tickets of all keys are accepted.\n\
                   `add` takes the public key of another signer. `remove` refuses all tickets of a key.",
+        flags: &[Name::Json],
+    },
+    Verb {
+        action: Action::Torrents,
+        name: "torrents",
+        operand: "list|add HASH [NAME]|…",
+        summary: "manage the list of torrents",
+        details: "Takes list, add HASH [NAME], remove HASH or reload. torrents.mode decides the list's effect. A change is in the file of the list when the command returns.\n\
+                  The peers of a torrent that is no longer served leave at once.",
         flags: &[Name::Json],
     },
     Verb {

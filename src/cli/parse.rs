@@ -11,8 +11,8 @@ use lexopt::Arg;
 use super::commands::{Action, FLAGS, Flag, Name, VERBS, Verb, flag, verb};
 use super::{Command, date, help, quote};
 use crate::access::{self, UserError, parse_user};
-use crate::api::{Allow, InspectTicket, NewKey, RemoveKey, Revoke, SignTicket};
-use crate::client::Request;
+use crate::api::{AddTorrents, Allow, InspectTicket, NewKey, RemoveKey, RemoveTorrents, Revoke, SignTicket, Torrent};
+use crate::client::{ImportFile, Request};
 use crate::config::{self, Source};
 use crate::suggest::nearest;
 
@@ -62,12 +62,17 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, M
     match verb.action {
         Action::Serve => Ok(Command::Serve(source)),
         Action::Check => Ok(Command::Check { source, data: given.has(Name::Data) }),
-        Action::Allow => Ok(Command::Ask(source, Request::Allow(allow(&given, operands)?))),
+        Action::Allow => Ok(Command::Ask(source, allow_or_import(&given, operands)?)),
         Action::Revoke => Ok(Command::Ask(source, Request::Revoke(revoke(&given, operands)?))),
+        Action::List if given.has(Name::Export) => match json {
+            true => Err(Mistake("--export and --json exclude each other".into())),
+            false => Ok(Command::Ask(source, Request::Export)),
+        },
         Action::List => Ok(Command::Ask(source, Request::List { json })),
         Action::Explain => Ok(Command::Ask(source, Request::Explain { address: address(operands)?, json })),
         Action::Ticket => Ok(Command::Ask(source, ticket(&given, json)?)),
         Action::Key => Ok(Command::Ask(source, key(operands, json)?)),
+        Action::Torrents => Ok(Command::Ask(source, torrents(operands, json)?)),
         Action::Status => Ok(Command::Ask(source, Request::Status { json })),
         Action::Help => help_on(operands),
     }
@@ -130,10 +135,13 @@ impl Given {
         })
     }
 
+    fn path(&self, id: Name) -> Option<PathBuf> {
+        self.flags.iter().find(|(flag, _)| flag.id == id).map(|(_, value)| PathBuf::from(value))
+    }
+
     fn source(&self) -> Result<Source, Mistake> {
-        let file = self.flags.iter().find(|(flag, _)| flag.id == Name::Config).map(|(_, value)| PathBuf::from(value));
         Ok(Source {
-            file,
+            file: self.path(Name::Config),
             data_dir: self.one(Name::DataDir)?,
             listen: self.all(Name::Listen)?,
             memory: self.one(Name::Memory)?,
@@ -149,6 +157,39 @@ impl Given {
             // The tracker knows how long a name it takes.
             Err(UserError::TooLong) | Ok(_) => Ok(Some(user)),
         }
+    }
+}
+
+fn allow_or_import(given: &Given, operands: &[String]) -> Result<Request, Mistake> {
+    let replace = given.has(Name::Replace);
+    match given.path(Name::Import) {
+        None if replace => Err(Mistake("--replace belongs to --import".into())),
+        None => Ok(Request::Allow(allow(given, operands)?)),
+        Some(path) => {
+            let of_one = [Name::User, Name::RetireAfter, Name::Until, Name::Permanent];
+            if !operands.is_empty() || of_one.iter().any(|id| given.has(*id)) {
+                return Err(Mistake("--import takes the entries and their terms from its file only".into()));
+            }
+            Ok(Request::Import(ImportFile { path, replace }))
+        }
+    }
+}
+
+fn torrents(operands: &[String], json: bool) -> Result<Request, Mistake> {
+    let words: Vec<&str> = operands.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["list"] => Ok(Request::Torrents { json }),
+        ["reload"] if !json => Ok(Request::ReloadTorrents),
+        ["add", info_hash, name @ ..] if !json => {
+            let torrent = Torrent { info_hash: (*info_hash).into(), name: name.join(" ") };
+            Ok(Request::AddTorrents(AddTorrents { torrents: vec![torrent] }))
+        }
+        ["remove", info_hash] if !json => {
+            Ok(Request::RemoveTorrents(RemoveTorrents { info_hashes: vec![(*info_hash).into()] }))
+        }
+        _ => Err(Mistake(
+            "`nakodo torrents` takes list, add HASH [NAME], remove HASH or reload; see `nakodo help torrents`".into(),
+        )),
     }
 }
 

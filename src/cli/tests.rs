@@ -4,8 +4,8 @@ use std::ffi::OsString;
 
 use super::*;
 use crate::access::prefix;
-use crate::api::{Allow, Revoke};
-use crate::client::Request;
+use crate::api::{AddTorrents, Allow, RemoveTorrents, Revoke, Torrent};
+use crate::client::{ImportFile, Request};
 
 fn parsed(line: &str) -> Result<Command, String> {
     parse(line.split_whitespace().map(OsString::from)).map_err(|mistake| mistake.to_string())
@@ -22,6 +22,15 @@ fn allow(text: &str, change: impl FnOnce(&mut Allow)) -> Command {
     let mut allow = Allow { prefix, user: None, retire_after_seconds: None, until_unix: None, permanent: false };
     change(&mut allow);
     Command::Ask(Source::default(), Request::Allow(allow))
+}
+
+fn import(path: &str, replace: bool) -> Command {
+    Command::Ask(Source::default(), Request::Import(ImportFile { path: path.into(), replace }))
+}
+
+fn add_torrent(info_hash: &str, name: &str) -> Command {
+    let torrents = vec![Torrent { info_hash: info_hash.into(), name: name.into() }];
+    Command::Ask(Source::default(), Request::AddTorrents(AddTorrents { torrents }))
 }
 
 fn explain(address: &str, json: bool) -> Command {
@@ -56,6 +65,20 @@ fn valid_command_lines_are_parsed() {
         ),
         ("check --data", Command::Check { source: Source::default(), data: true }),
         ("list", Command::Ask(Source::default(), Request::List { json: false })),
+        ("list --export", Command::Ask(Source::default(), Request::Export)),
+        ("allow --import f --replace", import("f", true)),
+        ("allow --import -", import("-", false)),
+        ("torrents list --json", Command::Ask(Source::default(), Request::Torrents { json: true })),
+        ("torrents reload", Command::Ask(Source::default(), Request::ReloadTorrents)),
+        ("torrents add 00ff Harvest in 1080p", add_torrent("00ff", "Harvest in 1080p")),
+        ("torrents add 00ff", add_torrent("00ff", "")),
+        (
+            "torrents remove 00ff",
+            Command::Ask(
+                Source::default(),
+                Request::RemoveTorrents(RemoveTorrents { info_hashes: vec!["00ff".into()] }),
+            ),
+        ),
         ("list --json --config /home/n.toml", Command::Ask(home(), Request::List { json: true })),
         ("--config /home/n.toml status", Command::Ask(home(), Request::Status { json: false })),
         ("status --json", Command::Ask(Source::default(), Request::Status { json: true })),
@@ -114,6 +137,22 @@ fn each_mistake_is_reported_in_one_line() {
         ("serve --memory 1MiB --memory 2MiB", "--memory is given twice"),
         ("list --json=yes", "unexpected argument for option '--json': \"yes\""),
         ("serve now", "`nakodo serve` takes options only; found \"now\""),
+        ("list --export --json", "--export and --json exclude each other"),
+        ("allow 192.0.2.7 --replace", "--replace belongs to --import"),
+        ("allow 192.0.2.7 --import f", "--import takes the entries and their terms from its file only"),
+        ("allow --user ann --import f", "--import takes the entries and their terms from its file only"),
+        (
+            "torrents",
+            "`nakodo torrents` takes list, add HASH [NAME], remove HASH or reload; see `nakodo help torrents`",
+        ),
+        (
+            "torrents list 192.0.2.7",
+            "`nakodo torrents` takes list, add HASH [NAME], remove HASH or reload; see `nakodo help torrents`",
+        ),
+        (
+            "torrents add 00 --json",
+            "`nakodo torrents` takes list, add HASH [NAME], remove HASH or reload; see `nakodo help torrents`",
+        ),
         ("list 192.0.2.7", "`nakodo list` takes options only; found \"192.0.2.7\""),
         ("allow", "`nakodo allow` takes one address or prefix, such as 192.0.2.7 or 2001:db8::/64"),
         ("allow 192.0.2.7 192.0.2.8", "`nakodo allow` takes one address or prefix, such as 192.0.2.7 or 2001:db8::/64"),

@@ -1,27 +1,43 @@
 //! The commands' side of the admin API: one request over the Unix socket, one answer.
 
 mod exchange;
+mod fields;
+mod import;
 mod show;
 mod show_tickets;
 
 use core::net::IpAddr;
 use std::path::Path;
 
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde_json::Value;
 
-use crate::api::{
-    self, Allow, Allowed, Explanation, InspectTicket, Key, Keys, NewKey, Refusal, RemoveKey, Revoke, Revoked,
-    SignTicket, Status, TicketContent, Tickets, Whitelist,
-};
+use crate::api::{self, AddTorrents, Allow, InspectTicket, NewKey, RemoveKey, RemoveTorrents, Revoke, SignTicket};
 use crate::exit::{self, Failure};
 use exchange::{Answer, exchange};
+use fields::{Fields, unreadable};
+pub use import::ImportFile;
 
 /// A request of a command to the running tracker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// Add an entry to the whitelist.
     Allow(Allow),
+    /// Add many entries.
+    Import(ImportFile),
+    /// Print the whitelist as text for an import.
+    Export,
+    /// Show the list of torrents.
+    Torrents {
+        /// Whether to print the tracker's JSON.
+        json: bool,
+    },
+    /// Add torrents to the list.
+    AddTorrents(AddTorrents),
+    /// Remove torrents from the list.
+    RemoveTorrents(RemoveTorrents),
+    /// Read the list of torrents again.
+    ReloadTorrents,
     /// Remove entries from the whitelist.
     Revoke(Revoke),
     /// Show the whitelist.
@@ -81,8 +97,9 @@ impl Request {
             | Self::InspectTicket { json, .. }
             | Self::Tickets { json }
             | Self::Keys { json }
+            | Self::Torrents { json }
             | Self::Status { json } => *json,
-            Self::Allow(_) | Self::Revoke(_) | Self::NewKey(_) | Self::RemoveKey(_) => false,
+            _ => false,
         }
     }
 }
@@ -93,6 +110,12 @@ pub fn ask(socket: &Path, request: &Request, url: Option<&str>) -> Result<String
     let explain;
     let (method, path, body) = match request {
         Request::Allow(allow) => ("POST", api::WHITELIST, json(allow)?),
+        Request::Import(file) => ("POST", api::IMPORT, json(&file.read()?)?),
+        Request::Export => ("GET", api::WHITELIST, String::new()),
+        Request::Torrents { .. } => ("GET", api::TORRENTS, String::new()),
+        Request::AddTorrents(torrents) => ("POST", api::TORRENTS, json(torrents)?),
+        Request::RemoveTorrents(torrents) => ("DELETE", api::TORRENTS, json(torrents)?),
+        Request::ReloadTorrents => ("POST", api::RELOAD_TORRENTS, String::new()),
         Request::Revoke(revoke) => ("DELETE", api::WHITELIST, json(revoke)?),
         Request::List { .. } => ("GET", api::WHITELIST, String::new()),
         Request::Explain { address, .. } => {
@@ -115,22 +138,35 @@ pub fn ask(socket: &Path, request: &Request, url: Option<&str>) -> Result<String
 }
 
 fn show_answer(request: &Request, body: String, url: Option<&str>) -> Result<String, Failure> {
+    let answer: Value = serde_json::from_str(&body).map_err(|error| {
+        if error.is_eof() {
+            Failure::new(exit::IOERR, "the tracker's answer ends too early; ask again")
+        } else {
+            unreadable(&error.to_string())
+        }
+    })?;
     if request.is_json() {
-        read::<IgnoredAny>(&body)?;
         return Ok(with_newline(body));
     }
+    let fields = Fields::of(&answer)?;
     match request {
-        Request::Allow(_) => Ok(show::allowed(&read::<Allowed>(&body)?)),
-        Request::Revoke(_) => Ok(show::revoked(&read::<Revoked>(&body)?)),
-        Request::Explain { .. } => Ok(show::explanation(&read::<Explanation>(&body)?)),
-        Request::List { .. } => Ok(show::whitelist(&read::<Whitelist>(&body)?)),
-        Request::SignTicket { .. } => Ok(show_tickets::signed(&read::<TicketContent>(&body)?, url)),
-        Request::InspectTicket { .. } => Ok(show_tickets::inspected(&read::<TicketContent>(&body)?)),
-        Request::Tickets { .. } => Ok(show_tickets::tickets(&read::<Tickets>(&body)?)),
-        Request::Keys { .. } => Ok(show_tickets::keys(&read::<Keys>(&body)?)),
-        Request::NewKey(_) => Ok(format!("made or added {}", show_tickets::key(&read::<Key>(&body)?))),
-        Request::RemoveKey(_) => Ok(format!("removed {}", show_tickets::key(&read::<Key>(&body)?))),
-        Request::Status { .. } => Ok(show::status(&read::<Status>(&body)?)),
+        Request::Allow(_) => Ok(show::allowed(fields)),
+        Request::Import(_) => show::imported(fields),
+        Request::Revoke(_) => show::revoked(fields),
+        Request::Explain { .. } => Ok(show::explanation(fields)),
+        Request::List { .. } => show::whitelist(fields),
+        Request::Export => show::exported(fields),
+        Request::SignTicket { .. } => Ok(show_tickets::signed(fields, url)),
+        Request::InspectTicket { .. } => Ok(show_tickets::inspected(fields)),
+        Request::Tickets { .. } => show_tickets::tickets(fields),
+        Request::Keys { .. } => show_tickets::keys(fields),
+        Request::NewKey(_) => Ok(format!("made or added {}", show_tickets::key(fields))),
+        Request::RemoveKey(_) => Ok(format!("removed {}", show_tickets::key(fields))),
+        Request::Torrents { .. } => show::torrents(fields),
+        Request::AddTorrents(_) | Request::RemoveTorrents(_) | Request::ReloadTorrents => {
+            Ok(show::torrents_changed(fields))
+        }
+        Request::Status { .. } => Ok(show::status(fields)),
     }
 }
 
@@ -145,27 +181,17 @@ fn json(request: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(request).map_err(|error| Failure::new(exit::SOFTWARE, error.to_string()))
 }
 
-fn read<'b, T: Deserialize<'b>>(body: &'b str) -> Result<T, Failure> {
-    serde_json::from_str(body).map_err(|error| {
-        let message = if error.is_eof() {
-            "the tracker's answer ends too early; ask again".into()
-        } else {
-            format!("cannot read the tracker's answer: {error}; check that it has the same version as this command")
-        };
-        Failure::new(exit::IOERR, message)
-    })
-}
-
 /// Return the failure of the command for a status other than success.
 fn refused(answer: &Answer) -> Failure {
-    let refusal = serde_json::from_str::<Refusal>(&answer.body).ok();
+    let problem: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+    let fields = Fields::of(&problem).ok();
     let code = match answer.status {
-        _ if refusal.as_ref().is_some_and(|refusal| refusal.outcome.is_some()) => exit::IOERR,
+        _ if fields.is_some_and(|fields| fields.some_text("outcome").is_some()) => exit::IOERR,
         401 | 403 | 507 => exit::NOPERM,
         400..=499 => exit::DATAERR,
         _ => exit::SOFTWARE,
     };
-    let why = refusal.map(|refusal| show::printable(&refusal.error));
+    let why = fields.and_then(|fields| Some(fields.some_text("detail")? + &show::conflicts(fields)));
     Failure::new(code, why.unwrap_or_else(|| format!("the tracker answered with HTTP status {}", answer.status)))
 }
 

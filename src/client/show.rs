@@ -4,75 +4,118 @@ use core::time::Duration;
 use std::fmt::Write as _;
 use std::time::UNIX_EPOCH;
 
-use crate::api::{Allowed, Entry, Explanation, Interface, Revoked, Status, StillAdmitted, Whitelist};
+use super::fields::Fields;
+use crate::access::{Retire, User, write_terms, write_user};
+use crate::clock::UnixSeconds;
 use crate::config::units::{brief_duration, brief_octets};
+use crate::exit::Failure;
 
-pub(super) fn allowed(allowed: &Allowed) -> String {
-    let done = if allowed.replaced { "changed" } else { "allowed" };
-    format!("{done} {}\n", allowed.prefix)
+pub(super) fn allowed(allowed: Fields<'_>) -> String {
+    let done = if allowed.is("replaced") { "changed" } else { "allowed" };
+    let before = allowed.some_text("user_before").map(|user| format!(", which was of user {user}")).unwrap_or_default();
+    format!("{done} {}{before}\n", allowed.text("prefix"))
 }
 
-pub(super) fn revoked(revoked: &Revoked) -> String {
-    let mut text = match revoked.removed {
+pub(super) fn imported(imported: Fields<'_>) -> Result<String, Failure> {
+    let [added, changed, unchanged] = ["added", "changed", "unchanged"].map(|name| imported.number(name));
+    let mut text = format!("{added} entries added, {changed} changed, {unchanged} unchanged\n");
+    for known in imported.list("replaced")? {
+        let _ = writeln!(text, "changed {}", named(known));
+    }
+    Ok(text)
+}
+
+/// Return the entries of other users that an import would have replaced, each after a line break.
+pub(super) fn conflicts(problem: Fields<'_>) -> String {
+    let conflicts = problem.list("conflicts").into_iter().flatten();
+    conflicts.map(|known| format!("\n  {}", named(known))).collect()
+}
+
+fn named(known: Fields<'_>) -> String {
+    let user = known.some_text("user").map(|user| format!(", which was of user {user}")).unwrap_or_default();
+    format!("{}{user}", known.text("prefix"))
+}
+
+pub(super) fn revoked(revoked: Fields<'_>) -> Result<String, Failure> {
+    let mut text = match revoked.number("removed") {
         1 => String::from("removed 1 entry\n"),
         n => format!("removed {n} entries\n"),
     };
-    if revoked.tickets_revoked {
+    if revoked.is("tickets_revoked") {
         text.push_str("the tickets are refused from now on\n");
     }
-    for StillAdmitted { prefix, by } in &revoked.still_admitted {
-        text.push_str(&format!("{prefix} is still admitted by {}\n", printable(by)));
+    for still in revoked.list("still_admitted").into_iter().flatten() {
+        let _ = writeln!(text, "{} is still admitted by {}", still.text("prefix"), still.text("by"));
     }
-    text
+    Ok(text)
 }
 
-pub(super) fn explanation(explanation: &Explanation) -> String {
-    let Explanation { address, side, side_reason, admitted, reason, entry, peers, is_proxy } = explanation;
-    let admitted = if *admitted { "yes" } else { "no" };
+pub(super) fn explanation(explanation: Fields<'_>) -> String {
+    let text = |name| explanation.text(name);
+    let admitted = if explanation.is("admitted") { "yes" } else { "no" };
     let mut lines = vec![
-        ("address", printable(address)),
-        ("side", format!("{}: {}", printable(side), printable(side_reason))),
-        ("admitted", format!("{admitted}: {}", printable(reason))),
+        ("address", text("address")),
+        ("side", format!("{}: {}", text("side"), text("side_reason"))),
+        ("admitted", format!("{admitted}: {}", text("reason"))),
     ];
-    if let Some(entry) = entry {
+    if let Some(entry) = explanation.some("entry") {
         let [prefix, user, idle, retires_in, until] = row(entry);
         lines
             .push(("entry", format!("{prefix}, user {user}, idle for {idle}, retires in {retires_in}, until {until}")));
     }
-    lines.push(("peers", peers.to_string()));
-    if *is_proxy {
+    lines.push(("peers", explanation.number("peers").to_string()));
+    if explanation.is("is_proxy") {
         let text = "a trusted proxy: over HTTP, the client that it names counts instead; UDP from it is refused";
         lines.push(("proxy", text.into()));
     }
     lines.iter().map(|(name, value)| format!("{name:8}  {value}\n")).collect()
 }
 
-pub(super) fn whitelist(whitelist: &Whitelist) -> String {
-    if whitelist.entries.is_empty() {
-        return "the whitelist is empty\n".into();
-    }
+pub(super) fn whitelist(whitelist: Fields<'_>) -> Result<String, Failure> {
     let head = ["PREFIX", "USER", "IDLE", "RETIRES IN", "UNTIL"].map(String::from);
-    let rows = whitelist.entries.iter().map(row);
-    table(&core::iter::once(head).chain(rows).collect::<Vec<_>>())
+    let rows: Vec<_> = core::iter::once(head).chain(whitelist.list("entries")?.map(row)).collect();
+    Ok(if rows.len() == 1 { "the whitelist is empty\n".into() } else { table(&rows) })
 }
 
-fn row(entry: &Entry) -> [String; 5] {
+/// Return the whitelist as text for `allow --import`. Entries of tickets are left out: their tickets bring them again.
+/// Entries past their end are left out too.
+pub(super) fn exported(whitelist: Fields<'_>) -> Result<String, Failure> {
+    let mut text = String::new();
+    let is_kept = |entry: &Fields<'_>| entry.some_text("ticket").is_none() && !entry.is("has_ended");
+    for entry in whitelist.list("entries")?.filter(is_kept) {
+        text.push_str(&entry.text("prefix"));
+        let retire = match entry.some_number("retire_after_seconds") {
+            _ if entry.is("retires_by_default") => Retire::Default,
+            None => Retire::Never,
+            Some(seconds) => Retire::After(u32::try_from(seconds).unwrap_or(u32::MAX)),
+        };
+        let user = User::try_from(entry.text("user").as_str()).unwrap_or_default();
+        // A write to a string cannot fail.
+        let _ = write_terms(&mut text, entry.some_number("until_unix").map(UnixSeconds), retire);
+        let _ = write_user(&mut text, &user);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn row(entry: Fields<'_>) -> [String; 5] {
     [
-        entry.prefix.to_string(),
-        entry.user.as_deref().map_or("-".into(), printable),
-        brief_duration(Duration::from_secs(entry.idle_seconds)),
+        entry.text("prefix"),
+        entry.some_text("user").unwrap_or("-".into()),
+        brief_duration(Duration::from_secs(entry.number("idle_seconds"))),
         retires_in(entry),
         until(entry),
     ]
 }
 
-fn until(entry: &Entry) -> String {
-    let ended = if entry.has_ended { " (ended)" } else { "" };
-    entry.until_unix.map_or("-".into(), |until| time(until) + ended)
+fn until(entry: Fields<'_>) -> String {
+    let ended = if entry.is("has_ended") { " (ended)" } else { "" };
+    entry.some_number("until_unix").map_or("-".into(), |until| time(until) + ended)
 }
 
-fn retires_in(entry: &Entry) -> String {
-    match entry.retire_after_seconds.map(|after| after.saturating_sub(entry.idle_seconds)) {
+fn retires_in(entry: Fields<'_>) -> String {
+    let idle = entry.number("idle_seconds");
+    match entry.some_number("retire_after_seconds").map(|after| after.saturating_sub(idle)) {
         None => "never".into(),
         Some(0) => "now".into(),
         Some(left) => brief_duration(Duration::from_secs(left)),
@@ -100,54 +143,72 @@ pub(super) fn table<const N: usize>(rows: &[[String; N]]) -> String {
     rows.iter().map(line).collect()
 }
 
+/// Return the list of torrents: its rule, and a line a torrent.
+pub(super) fn torrents(list: Fields<'_>) -> Result<String, Failure> {
+    let mut text = String::new();
+    for torrent in list.list("torrents")? {
+        let line = format!("{} {}", torrent.text("info_hash"), torrent.text("name"));
+        text.extend([line.trim_end(), "\n"]);
+    }
+    let effect = match list.text("mode").as_str() {
+        "only" => "only these torrents are served",
+        "except" => "all torrents except these are served",
+        _ => "torrents.mode is \"any\": the list has no effect",
+    };
+    Ok(format!("# {}: {effect}\n{text}", list.text("file")))
+}
+
+pub(super) fn torrents_changed(changed: Fields<'_>) -> String {
+    let [added, renamed, removed, torrents] =
+        ["added", "renamed", "removed", "torrents"].map(|name| changed.number(name));
+    format!("{added} added, {renamed} renamed, {removed} removed; the list has {torrents} torrents\n")
+}
+
 /// A figure of the status: its group, its name in it, and its value.
 type Figure = (String, String, String);
 
-pub(super) fn status(status: &Status) -> String {
+pub(super) fn status(status: Fields<'_>) -> String {
     let span = |seconds| brief_duration(Duration::from_secs(seconds));
-    let memory = &status.memory;
+    let [memory, whitelist, torrents, disk] =
+        ["memory", "whitelist", "torrents", "disk"].map(|name| status.within(name));
+    let of = |fields: Fields<'_>, capacity| format!("{} of {}", fields.number("entries"), fields.number(capacity));
     let own = [
-        ("nakodo", "version", printable(&status.version)),
-        ("nakodo", "up for", span(status.uptime_seconds)),
-        ("nakodo", "in all its runs", span(status.running_seconds)),
-        ("memory", "budget", brief_octets(memory.budget_octets)),
-        ("memory", "lines in use", format!("{} of {}", memory.lines_in_use, memory.lines)),
-        ("memory", "swarms", memory.swarms.to_string()),
-        ("memory", "peers", memory.peers.to_string()),
-        ("memory", "seeders", memory.seeders.to_string()),
-        ("memory", "leechers", memory.leechers.to_string()),
-        ("whitelist", "entries", format!("{} of {}", status.whitelist.entries, status.whitelist.capacity)),
-        ("flash", "written", brief_octets(status.flash.octets_written)),
-        ("disk", "failures", status.disk.failures.to_string()),
-        ("disk", "rebuilds", status.disk.rebuilds.to_string()),
+        ("nakodo", "version", status.text("version")),
+        ("nakodo", "up for", span(status.number("uptime_seconds"))),
+        ("nakodo", "in all its runs", span(status.number("running_seconds"))),
+        ("memory", "budget", brief_octets(memory.number("budget_octets"))),
+        ("memory", "lines in use", format!("{} of {}", memory.number("lines_in_use"), memory.number("lines"))),
+        ("memory", "swarms", memory.number("swarms").to_string()),
+        ("memory", "peers", memory.number("peers").to_string()),
+        ("memory", "seeders", memory.number("seeders").to_string()),
+        ("memory", "leechers", memory.number("leechers").to_string()),
+        ("whitelist", "entries", of(whitelist, "capacity")),
+        ("torrents", "served", torrents.some_text("mode").unwrap_or("any".into())),
+        ("torrents", "on the list", of(torrents, "capacity")),
+        ("flash", "written", brief_octets(status.within("flash").number("octets_written"))),
+        ("disk", "failures", disk.number("failures").to_string()),
+        ("disk", "rebuilds", disk.number("rebuilds").to_string()),
     ];
-    let failing = [
-        ("failing", &status.disk.failing),
-        ("export failing", &status.disk.export_failing),
-        ("at the start", &status.disk.recovered),
-    ];
-    let failing = failing.into_iter().filter_map(|(name, why)| Some(("disk", name, printable(why.as_ref()?))));
+    let failing = [("failing", "failing"), ("export failing", "export_failing"), ("at the start", "recovered")];
+    let failing = failing.into_iter().filter_map(|(name, field)| Some(("disk", name, disk.some_text(field)?)));
     let own = own.into_iter().chain(failing).map(|(group, name, value)| (group.into(), name.into(), value));
-    let counted = status.counters.0.iter().map(|(name, count)| counter(name, *count));
-    let interfaces = status.interfaces.iter().map(interface);
-    let warnings = status
-        .warnings
-        .iter()
-        .zip(1..)
-        .map(|(warning, number): (&String, u32)| ("warnings".into(), number.to_string(), printable(warning)));
+    let counted = status.within("counters").numbers().map(|(name, count)| counter(&name, count));
+    let interfaces = status.list("interfaces").into_iter().flatten().map(interface);
+    let warnings = status.texts("warnings").into_iter().zip(1..);
+    let warnings = warnings.map(|(warning, number): (String, u32)| ("warnings".into(), number.to_string(), warning));
     groups(&own.chain(counted).chain(interfaces).chain(warnings).collect::<Vec<_>>())
 }
 
-fn interface(interface: &Interface) -> Figure {
-    let Interface { name, side, reason, networks } = interface;
-    let value = format!("{side}, {reason}: {}", networks.join(", "));
-    ("interfaces".into(), printable(name), printable(&value))
+fn interface(interface: Fields<'_>) -> Figure {
+    let networks = interface.texts("networks").join(", ");
+    let value = format!("{}, {}: {networks}", interface.text("side"), interface.text("reason"));
+    ("interfaces".into(), interface.text("name"), value)
 }
 
 /// Return a counter as a figure: `udp_bad_ids` is "bad ids" in the group "udp".
 fn counter(name: &str, count: u64) -> Figure {
     let (group, name) = name.split_once('_').unwrap_or(("counters", name));
-    (printable(group), printable(&name.replace('_', " ")), count.to_string())
+    (group.into(), name.replace('_', " "), count.to_string())
 }
 
 /// Return one figure a line under the name of its group, with all values aligned.
@@ -163,9 +224,4 @@ fn groups(figures: &[Figure]) -> String {
         text.push_str(&format!("  {name:width$}  {value}\n"));
     }
     text
-}
-
-/// Return text without control characters, which could move a terminal's cursor.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -1,21 +1,21 @@
 //! Answers about tickets and keys, in the form for people.
 
-use super::show::{printable, table, time};
-use crate::api::{Key, Keys, TicketContent, Tickets};
+use super::fields::Fields;
+use super::show::{table, time};
+use crate::exit::Failure;
 
 /// Beginning of a link if the address of the tracker is not known.
 const UNKNOWN_URL: &str = "http://HOST:PORT";
 
 /// Return the ticket and its links. They begin with `url`.
-pub(super) fn signed(signed: &TicketContent, url: Option<&str>) -> String {
-    let TicketContent { ticket, user, number, until_unix, addresses, .. } = signed;
-    let (ticket, user) = (printable(ticket), printable(user));
+pub(super) fn signed(signed: Fields<'_>, url: Option<&str>) -> String {
+    let [ticket, user, number] = ["ticket", "user", "number"].map(|name| signed.text(name));
     let base = url.unwrap_or(UNKNOWN_URL);
     let mut text = format!(
-        "ticket    {ticket}\nnumber    {user}.{}\nuntil     {}, at {addresses} addresses at once\n\
+        "ticket    {ticket}\nnumber    {user}.{number}\nuntil     {}, at {} addresses at once\n\
          announce  {base}/{ticket}/announce\nlogin     {base}/login/{ticket}\n",
-        printable(number),
-        time(*until_unix),
+        time(signed.number("until_unix")),
+        signed.number("addresses"),
     );
     if url.is_none() {
         text.push_str("HOST:PORT is the address of this tracker for the internet; set tickets.url to it\n");
@@ -23,13 +23,13 @@ pub(super) fn signed(signed: &TicketContent, url: Option<&str>) -> String {
     text
 }
 
-pub(super) fn inspected(inspected: &TicketContent) -> String {
-    let TicketContent { refused, user, number, key, signed_unix, until_unix, addresses, .. } = inspected;
-    let verdict = refused.as_ref().map_or("yes".into(), |reason| format!("no: {}", printable(reason)));
+pub(super) fn inspected(inspected: Fields<'_>) -> String {
+    let verdict = inspected.some_text("refused").map_or("yes".into(), |reason| format!("no: {reason}"));
     let mut text = format!("accepted   {verdict}\n");
+    let [user, number, key] = ["user", "number", "key"].map(|name| inspected.text(name));
     if !user.is_empty() {
-        let (key, user, number) = (printable(key), printable(user), printable(number));
-        let (signed, until) = (time(*signed_unix), time(*until_unix));
+        let [signed, until] = ["signed_unix", "until_unix"].map(|name| time(inspected.number(name)));
+        let addresses = inspected.number("addresses");
         text.push_str(&format!(
             "user       {user}\nnumber     {user}.{number}\nkey        {key}\nsigned     {signed}\nuntil      {until}\n\
              addresses  {addresses} at once\n"
@@ -38,40 +38,47 @@ pub(super) fn inspected(inspected: &TicketContent) -> String {
     text
 }
 
-pub(super) fn tickets(tickets: &Tickets) -> String {
-    if tickets.tickets.is_empty() {
-        return "no ticket was verified lately\n".into();
-    }
+pub(super) fn tickets(tickets: Fields<'_>) -> Result<String, Failure> {
     let head = ["TICKET", "REPLACED", "OVER LIMIT"].map(String::from);
-    let rows = tickets.tickets.iter().map(|ticket| {
-        let name = printable(&format!("{}.{}", ticket.user, ticket.number));
-        [name, ticket.replaced.to_string(), ticket.over_limit.to_string()]
-    });
-    table(&core::iter::once(head).chain(rows).collect::<Vec<_>>())
+    let row = |ticket: Fields<'_>| {
+        let name = format!("{}.{}", ticket.text("user"), ticket.text("number"));
+        [name, ticket.number("replaced").to_string(), ticket.number("over_limit").to_string()]
+    };
+    let rows: Vec<_> = core::iter::once(head).chain(tickets.list("tickets")?.map(row)).collect();
+    Ok(if rows.len() == 1 { "no ticket was verified lately\n".into() } else { table(&rows) })
 }
 
-pub(super) fn keys(keys: &Keys) -> String {
-    if keys.keys.is_empty() {
-        return "there is no key; `nakodo ticket` or `nakodo key new` makes one\n".into();
-    }
+pub(super) fn keys(keys: Fields<'_>) -> Result<String, Failure> {
     let head = ["KEY", "PUBLIC KEY", "ORIGIN", "SIGNS"].map(String::from);
-    table(&core::iter::once(head).chain(keys.keys.iter().map(row)).collect::<Vec<_>>())
+    let rows: Vec<_> = core::iter::once(head).chain(keys.list("keys")?.map(row)).collect();
+    let none = "there is no key; `nakodo ticket` or `nakodo key new` makes one\n";
+    Ok(if rows.len() == 1 { none.into() } else { table(&rows) })
 }
 
 /// Return a key that was made, added or removed.
-pub(super) fn key(key: &Key) -> String {
+pub(super) fn key(key: Fields<'_>) -> String {
     table(&[row(key)])
 }
 
-fn row(key: &Key) -> [String; 4] {
-    let signs = if key.signs { "yes" } else { "-" };
-    [printable(&key.key), printable(&key.public), printable(&key.origin), signs.into()]
+fn row(key: Fields<'_>) -> [String; 4] {
+    let signs = if key.is("signs") { "yes" } else { "-" };
+    [key.text("key"), key.text("public"), key.text("origin"), signs.into()]
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
-    use crate::api::TicketUse;
+    use crate::api::{Key, Keys, TicketContent, TicketUse, Tickets};
+
+    fn json(answer: &impl serde::Serialize) -> Value {
+        serde_json::to_value(answer).expect("JSON")
+    }
+
+    fn fields(json: &Value) -> Fields<'_> {
+        Fields::of(json).expect("an object")
+    }
 
     fn content() -> TicketContent {
         TicketContent {
@@ -88,21 +95,21 @@ mod tests {
 
     #[test]
     fn a_ticket_has_its_links() {
-        let ticket = content();
+        let ticket = json(&content());
         assert_eq!(
-            signed(&ticket, Some("http://t.example:6969")),
+            signed(fields(&ticket), Some("http://t.example:6969")),
             "ticket    1.a.b\nnumber    mika.gz400\nuntil     2027-01-15T08:00:00Z, at 2 addresses at once\n\
              announce  http://t.example:6969/1.a.b/announce\nlogin     http://t.example:6969/login/1.a.b\n"
         );
-        assert!(signed(&ticket, None).ends_with("for the internet; set tickets.url to it\n"));
+        assert!(signed(fields(&ticket), None).ends_with("for the internet; set tickets.url to it\n"));
     }
 
     #[test]
     fn an_inspected_ticket_has_its_verdict_and_its_content() {
         let refused = TicketContent { refused: Some("it is\x1b[2J forged".into()), ..TicketContent::default() };
-        assert_eq!(inspected(&refused), "accepted   no: it is\u{fffd}[2J forged\n");
+        assert_eq!(inspected(fields(&json(&refused))), "accepted   no: it is\u{fffd}[2J forged\n");
         assert_eq!(
-            inspected(&content()),
+            inspected(fields(&json(&content()))),
             "accepted   yes\nuser       mika\nnumber     mika.gz400\nkey        M4Oi\nsigned     2026-11-18T11:06:40Z\n\
              until      2027-01-15T08:00:00Z\naddresses  2 at once\n"
         );
@@ -110,14 +117,16 @@ mod tests {
 
     #[test]
     fn keys_and_tickets_are_tables() {
-        assert_eq!(tickets(&Tickets::default()), "no ticket was verified lately\n");
+        let list = |answer: &Tickets| tickets(fields(&json(answer)));
+        assert_eq!(list(&Tickets::default()), Ok("no ticket was verified lately\n".into()));
         let used = TicketUse { user: "mika".into(), number: "gz400".into(), replaced: 2, over_limit: 20 };
         assert_eq!(
-            tickets(&Tickets { tickets: vec![used] }),
-            "TICKET      REPLACED  OVER LIMIT\nmika.gz400  2         20\n"
+            list(&Tickets { tickets: vec![used] }),
+            Ok("TICKET      REPLACED  OVER LIMIT\nmika.gz400  2         20\n".into())
         );
-        assert!(keys(&Keys::default()).starts_with("there is no key; "));
+        let list = |answer: &Keys| keys(fields(&json(answer))).expect("keys");
+        assert!(list(&Keys::default()).starts_with("there is no key; "));
         let key = Key { key: "M4Oi".into(), public: "M4Oit3".into(), origin: "own".into(), signs: true };
-        assert_eq!(keys(&Keys { keys: vec![key] }), "KEY   PUBLIC KEY  ORIGIN  SIGNS\nM4Oi  M4Oit3      own     yes\n");
+        assert_eq!(list(&Keys { keys: vec![key] }), "KEY   PUBLIC KEY  ORIGIN  SIGNS\nM4Oi  M4Oit3      own     yes\n");
     }
 }

@@ -105,7 +105,7 @@ PREFIX           USER       IDLE    RETIRES IN  UNTIL
 fn the_status_in_the_form_for_people() {
     let body = r#"{"version":"0.1.0","uptime_seconds":3720,"running_seconds":90000,
         "memory":{"budget_octets":8388608,"lines":131072,"lines_in_use":12,"swarms":3,"peers":10,"seeders":4,"leechers":6},
-        "whitelist":{"entries":2,"capacity":1024},"flash":{"octets_written":12345},
+        "whitelist":{"entries":2,"capacity":1024},"torrents":{"mode":"only","entries":3,"capacity":10000},"flash":{"octets_written":12345},
         "disk":{"failing":"no\u001broom","failures":2,"rebuilds":1},
         "counters":{"announces_udp":7,"udp_bad_connection_id":0,"udp_malformed":1,"odd":5}}"#;
     let (answer, _) = ask_one("status", &Request::Status { json: false }, vec![http("200 OK", body)]);
@@ -123,6 +123,9 @@ memory
   leechers           6
 whitelist
   entries            2 of 1024
+torrents
+  served             only
+  on the list        3 of 10000
 flash
   written            12.0 KiB
 disk
@@ -131,11 +134,11 @@ disk
   failing            no\u{fffd}room
 announces
   udp                7
+counters
+  odd                5
 udp
   bad connection id  0
   malformed          1
-counters
-  odd                5
 ";
     assert_eq!(answer, Ok(text.into()));
 }
@@ -175,12 +178,12 @@ fn an_answer_may_come_in_pieces() {
 #[test]
 fn refusals_have_their_messages_and_exit_codes() {
     for (status, body, code, message) in [
-        ("400 Bad Request", r#"{"error":"no such field"}"#, exit::DATAERR, "no such field"),
-        ("404 Not Found", r#"{"error":"no user is called mika"}"#, exit::DATAERR, "no user is called mika"),
-        ("401 Unauthorized", r#"{"error":"wrong token"}"#, exit::NOPERM, "wrong token"),
-        ("507 Insufficient Storage", r#"{"error":"the whitelist is full"}"#, exit::NOPERM, "the whitelist is full"),
-        ("500 Oops", r#"{"error":"a\nb"}"#, exit::SOFTWARE, "a\u{fffd}b"),
-        ("507 Insufficient Storage", r#"{"error":"no room","outcome":"unchanged"}"#, exit::IOERR, "no room"),
+        ("400 Bad Request", r#"{"detail":"no such field"}"#, exit::DATAERR, "no such field"),
+        ("404 Not Found", r#"{"detail":"no user is called mika"}"#, exit::DATAERR, "no user is called mika"),
+        ("401 Unauthorized", r#"{"detail":"wrong token"}"#, exit::NOPERM, "wrong token"),
+        ("507 Insufficient Storage", r#"{"detail":"the whitelist is full"}"#, exit::NOPERM, "the whitelist is full"),
+        ("500 Oops", r#"{"detail":"a\nb"}"#, exit::SOFTWARE, "a\u{fffd}b"),
+        ("507 Insufficient Storage", r#"{"detail":"no room","outcome":"unchanged"}"#, exit::IOERR, "no room"),
         ("503 Busy", "<html>", exit::SOFTWARE, "the tracker answered with HTTP status 503"),
         ("304 Not Modified", "", exit::SOFTWARE, "the tracker answered with HTTP status 304"),
     ] {
@@ -205,8 +208,11 @@ fn invalid_answers_are_failures() {
         (vec![vec![b'x'; 1 << 20]; 33], "lost the connection to the tracker: its answer has more than 32 MiB"),
         (
             vec![http("200 OK", "[]")],
-            "cannot read the tracker's answer: invalid length 0, expected struct Whitelist with 1 element at line 1 \
-             column 2; check that it has the same version as this command",
+            "cannot read the tracker's answer: it is no JSON object; check that it has the same version as this command",
+        ),
+        (
+            vec![http("200 OK", "{}")],
+            "cannot read the tracker's answer: it has no `entries`; check that it has the same version as this command",
         ),
     ] {
         let (answer, _) = ask_one("none", &LIST, parts);

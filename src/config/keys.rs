@@ -58,6 +58,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
     ("announce", "Replies to announces."),
     ("access", "Admission of clients, and the whitelist."),
     ("tickets", "Tickets, with which clients put their own address on the whitelist."),
+    ("torrents", "The torrents that are served."),
     ("network", "Local networks, and their external addresses."),
     ("http", "Limits of HTTP connections."),
     ("admin", "Control socket and admin API."),
@@ -202,6 +203,30 @@ pub(super) const KEYS: &[Key] = &[
             "Beginning of the links that `nakodo ticket` prints: the address of this tracker for the internet. Default:",
             "external_v4 or external_v6 with the port of listen, if set.",
         ],
+    },
+    Key {
+        name: "torrents.mode",
+        kind: Kind::TorrentMode { field: |config| &mut config.torrents.mode },
+        at_start_only: false,
+        meaning: &[
+            "Torrents that are served: all of them, only those of a list, or all except those of the list. While the list",
+            "is missing or cannot be read, \"only\" and \"except\" serve none.",
+        ],
+    },
+    Key {
+        name: "torrents.file",
+        kind: Kind::Path { field: |config| &mut config.torrents.file, example: "/etc/nakodo/torrents" },
+        at_start_only: true,
+        meaning: &[
+            "File with the list: an info-hash of 40 or 64 hexadecimal digits a line, and perhaps a name after it. Lines",
+            "that begin with # are comments. Default: torrents in data_dir.",
+        ],
+    },
+    Key {
+        name: "torrents.capacity",
+        kind: Kind::Count { field: |config| &mut config.torrents.capacity, from: 1, to: 100_000 },
+        at_start_only: false,
+        meaning: &["Maximum number of torrents on the list. A longer list is refused."],
     },
     Key {
         name: "network.lan",

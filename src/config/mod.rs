@@ -22,7 +22,7 @@ use log::LevelFilter;
 pub use error::Error;
 pub(crate) use error::quote;
 pub(crate) use keys::{LONGEST_RETIRE_AFTER, default_of};
-pub use paths::{is_daemons, is_writable};
+pub use paths::{Paths, is_daemons, is_writable};
 #[cfg(test)]
 pub(crate) use source::SYSTEM_FILE;
 pub use source::Source;
@@ -32,6 +32,7 @@ use units::{days, mib, minutes, seconds};
 use crate::access::Admission;
 use crate::http::ForwardingHeader;
 use crate::ticket::PublicKey;
+use crate::torrents::TorrentMode;
 
 /// Port that most trackers use.
 pub const DEFAULT_PORT: u16 = 6969;
@@ -51,6 +52,8 @@ pub struct Config {
     pub access: Access,
     /// Tickets of clients.
     pub tickets: Tickets,
+    /// The torrents that are served.
+    pub torrents: Torrents,
     /// Local networks, and their external addresses.
     pub network: Network,
     /// Limits of HTTP connections.
@@ -102,6 +105,17 @@ pub struct Tickets {
     pub audience: Option<String>,
     /// Beginning of the links to this tracker, without a slash at the end.
     pub url: Option<String>,
+}
+
+/// The torrents that are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Torrents {
+    /// Effect of the list.
+    pub mode: TorrentMode,
+    /// File with the list; if `None`, [`Config::paths`] chooses one.
+    pub file: Option<PathBuf>,
+    /// Maximum number of torrents on the list.
+    pub capacity: u32,
 }
 
 /// Local networks, and their external addresses.
@@ -179,6 +193,7 @@ impl Default for Config {
                 retry_in: minutes(30),
             },
             tickets: Tickets::default(),
+            torrents: Torrents { mode: TorrentMode::Any, file: None, capacity: 10_000 },
             network: Network {
                 lan: LOCAL_NETWORKS.to_vec(),
                 lan_interfaces: Vec::new(),

@@ -1,4 +1,4 @@
-//! Paths of the data directory and of the control socket.
+//! Paths of the data directory, the control socket and the list of torrents.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -15,17 +15,22 @@ const LOCAL_DATA_DIR: &str = "nakodo-data";
 /// File name of the control socket in the data directory.
 const SOCKET_NAME: &str = "nakodo.sock";
 
-/// Paths of the data directory and of the control socket.
+/// File name of the list of torrents in the data directory.
+const TORRENTS_NAME: &str = "torrents";
+
+/// Paths of the data directory, the control socket and the list of torrents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
     /// Data directory.
     pub data_dir: PathBuf,
     /// Control socket.
     pub socket: PathBuf,
+    /// List of torrents.
+    pub torrents: PathBuf,
 }
 
 impl Config {
-    /// Return the paths of the data directory and of the socket. If the configuration does not set them, the choice
+    /// Return the paths of the data directory, the socket and the list of torrents. If the configuration does not set them, the choice
     /// depends on whether the data directory of the package is `usable`: the tracker passes [`is_writable`], its
     /// clients pass [`is_daemons`].
     pub fn paths(&self, usable: impl Fn(&Path) -> bool) -> Paths {
@@ -35,7 +40,8 @@ impl Config {
         };
         let data_dir = self.data_dir.clone().unwrap_or_else(chosen);
         let socket = self.admin.socket.clone().unwrap_or_else(|| socket_in(&data_dir));
-        Paths { data_dir, socket }
+        let torrents = self.torrents.file.clone().unwrap_or_else(|| data_dir.join(TORRENTS_NAME));
+        Paths { data_dir, socket, torrents }
     }
 }
 

@@ -238,7 +238,7 @@ fn an_unknown_key_is_reported_with_the_nearest_known_one() {
         ("[anounce]\ninterval = \"30m\"", r#"nakodo.toml:1: unknown section "anounce"; did you mean [announce]?"#),
         (
             "[tls]\nkey = 3",
-            r#"nakodo.toml:1: unknown section "tls"; the sections are announce, access, tickets, network, http, admin, log"#,
+            r#"nakodo.toml:1: unknown section "tls"; the sections are announce, access, tickets, torrents, network, http, admin, log"#,
         ),
         (
             "\"a\\nb\\u001b\" = 3",

@@ -14,6 +14,7 @@ use super::units::{parse_duration, parse_octets, show_duration, show_octets};
 use crate::access::{Admission, prefix};
 use crate::http::ForwardingHeader;
 use crate::ticket::PublicKey;
+use crate::torrents::TorrentMode;
 
 /// TOML value with its position in the file.
 pub(super) type Value<'v> = Spanned<DeValue<'v>>;
@@ -32,6 +33,8 @@ pub(super) enum Kind {
     Count { field: Field<u32>, from: u32, to: u32 },
     /// Rule of admission.
     Admission { field: Field<Admission>, allowed: &'static [Admission] },
+    /// Effect of the list of torrents.
+    TorrentMode { field: Field<TorrentMode> },
     /// Log level.
     Level { field: Field<LevelFilter> },
     /// List of one to `most` addresses with ports.
@@ -85,6 +88,9 @@ impl Kind {
             Kind::Admission { field, allowed } => {
                 put(field(config), text.and_then(|text| allowed.iter().copied().find(|rule| rule.name() == text)))
             }
+            Kind::TorrentMode { field } => {
+                put(field(config), text.and_then(|text| TorrentMode::ALL.into_iter().find(|mode| mode.name() == text)))
+            }
             Kind::Level { field } => put(field(config), text.and_then(level)),
             Kind::Addresses { field, most } => {
                 let addresses = each(value, |text| text.parse().ok())?;
@@ -132,6 +138,7 @@ impl Kind {
             Kind::Duration { field, .. } => Some(string(&show_duration(*field(config)))),
             Kind::Count { field, .. } => Some(field(config).to_string()),
             Kind::Admission { field, .. } => Some(string(field(config).name())),
+            Kind::TorrentMode { field } => Some(string(field(config).name())),
             Kind::Level { field } => Some(string(&level_name(*field(config)))),
             Kind::Addresses { field, .. } => Some(list(field(config))),
             Kind::Prefixes { field } => Some(list(field(config))),
@@ -159,7 +166,11 @@ impl Kind {
                 format!(r#"a duration with its unit such as "90s", "30m" or "30d" ({})"#, self.limits())
             }
             Kind::Count { .. } => format!("a whole number {}", self.limits()),
-            Kind::Admission { .. } | Kind::Level { .. } | Kind::Header { .. } | Kind::Switch { .. } => self.limits(),
+            Kind::Admission { .. }
+            | Kind::TorrentMode { .. }
+            | Kind::Level { .. }
+            | Kind::Header { .. }
+            | Kind::Switch { .. } => self.limits(),
             Kind::Addresses { .. } => {
                 format!(r#"a list of {} such as ["0.0.0.0:6969", "[::]:6969"]"#, self.limits())
             }
@@ -186,6 +197,7 @@ impl Kind {
             Kind::Duration { from, to, .. } => format!("from {} to {}", show_duration(from), show_duration(to)),
             Kind::Count { from, to, .. } => format!("from {from} to {to}"),
             Kind::Admission { allowed, .. } => either(allowed.iter().map(|rule| rule.name().into()).collect()),
+            Kind::TorrentMode { .. } => either(TorrentMode::ALL.map(|mode| mode.name().into()).to_vec()),
             Kind::Level { .. } => either(LevelFilter::iter().map(level_name).collect()),
             Kind::Addresses { most, .. } => format!("1 to {most} addresses with their ports"),
             Kind::Prefixes { .. } => {

@@ -17,6 +17,8 @@ pub enum Status {
     MethodNotAllowed,
     /// 408: the request did not arrive in time.
     RequestTimeout,
+    /// 409: the present state does not allow the change.
+    Conflict,
     /// 411: the length of the body is missing.
     LengthRequired,
     /// 413: the body is too long.
@@ -25,6 +27,8 @@ pub enum Status {
     HeaderFieldsTooLarge,
     /// 500: the tracker failed.
     InternalServerError,
+    /// 503: the server does as much of this as it can.
+    ServiceUnavailable,
     /// 507: the whitelist or its disk is full, or the disk failed.
     InsufficientStorage,
 }
@@ -40,11 +44,24 @@ impl Status {
             Self::NotFound => "HTTP/1.1 404 Not Found\r\n",
             Self::MethodNotAllowed => "HTTP/1.1 405 Method Not Allowed\r\n",
             Self::RequestTimeout => "HTTP/1.1 408 Request Timeout\r\n",
+            Self::Conflict => "HTTP/1.1 409 Conflict\r\n",
             Self::LengthRequired => "HTTP/1.1 411 Length Required\r\n",
             Self::ContentTooLarge => "HTTP/1.1 413 Content Too Large\r\n",
             Self::HeaderFieldsTooLarge => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
             Self::InternalServerError => "HTTP/1.1 500 Internal Server Error\r\n",
+            Self::ServiceUnavailable => "HTTP/1.1 503 Service Unavailable\r\n",
             Self::InsufficientStorage => "HTTP/1.1 507 Insufficient Storage\r\n",
         }
+    }
+
+    /// Return the phrase of the status line.
+    pub fn phrase(self) -> &'static str {
+        self.line().get("HTTP/1.1 200 ".len()..).unwrap_or_default().trim_ascii_end()
+    }
+
+    /// Return the number of the status line.
+    pub fn code(self) -> u16 {
+        let digits = self.line().get("HTTP/1.1 ".len().."HTTP/1.1 200".len());
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or_default()
     }
 }

@@ -8,7 +8,9 @@ use super::meta_word::{MetaWord, RoleCounts, SlotMask};
 use super::role::Role;
 use super::swarms::Pool;
 use super::tree;
-use crate::wire::SwarmCounts;
+use crate::clock::Running;
+use crate::horizon::Horizon;
+use crate::wire::{InfoHash, SwarmCounts};
 
 /// The occupancy of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,13 @@ impl Pool {
         };
         counts.completed = own.completed();
         counts
+    }
+
+    /// Return the info-hash, the side and the counts of the swarm in a line; `None` if the line has something else.
+    pub(crate) fn swarm_at(&self, line: usize, now: Running) -> Option<(InfoHash, Horizon, SwarmCounts)> {
+        let line = LineIndex::new(Some(line).filter(|line| *line < self.lines.touched())?);
+        let swarm = tree::swarm_at(&self.lines, line)?;
+        Some((swarm.info_hash, swarm.horizon, self.counts(line, self.tick_length.tick(now))))
     }
 
     /// Count the peers of a swarm without forks: those that `counting` selects from each word.

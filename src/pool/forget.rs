@@ -1,4 +1,5 @@
-//! Forgetting: a walk over all swarms that removes the peers at addresses that were removed from the whitelist.
+//! Forgetting: a walk over all swarms that removes the peers at addresses that were removed from the whitelist, and all
+//! peers of torrents that are no longer served.
 //!
 //! All removals share one walk, which is made in bounded steps. Peers may move to other lines between two steps, so the
 //! walk follows an order that those moves keep:
@@ -21,6 +22,7 @@ use super::swarms::Pool;
 use super::tree;
 use crate::clock::Running;
 use crate::horizon::Horizon;
+use crate::wire::InfoHash;
 
 /// Maximum number of lines that a step visits, plus those of one leaf. Most are not in the cache, and hold up to eight
 /// peers to check.
@@ -50,6 +52,17 @@ enum Part {
     Leaf4(u64),
     /// The leaf of its IPv6 tree for this hash.
     Leaf6(u64),
+}
+
+/// The peers of a swarm that a step removes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Leaving {
+    /// None of them.
+    Nobody,
+    /// Those at certain addresses.
+    Addresses,
+    /// All of them.
+    Everybody,
 }
 
 /// The work of one step.
@@ -102,13 +115,13 @@ impl Walk {
 }
 
 impl Pool {
-    /// Make a step of the walk, if it has not ended. The step visits the swarms on the sides that `affected` selects,
-    /// and removes the peers at the addresses that `goes` selects.
+    /// Make a step of the walk, if it has not ended. Of each swarm, by its info-hash and its side, the peers that
+    /// `leaving` selects are removed: none, all, or those at the addresses that `goes` selects.
     pub(crate) fn forget(
         &mut self,
         walk: &mut Walk,
         now: Running,
-        affected: impl Fn(Horizon) -> bool,
+        leaving: impl Fn(&InfoHash, Horizon) -> Leaving,
         goes: impl Fn(IpAddr) -> bool,
     ) -> ForgetStep {
         let now = self.tick_length.tick(now);
@@ -124,14 +137,17 @@ impl Pool {
                 continue;
             }
             let line = LineIndex::new(walk.next.line);
-            let is_to_be_visited = matches!(&self.lines[line], Line::Swarm(swarm) if affected(swarm.horizon));
-            if !is_to_be_visited {
+            let leaving = match &self.lines[line] {
+                Line::Swarm(swarm) => leaving(&swarm.info_hash, swarm.horizon),
+                _ => Leaving::Nobody,
+            };
+            if leaving == Leaving::Nobody {
                 walk.go_on(None);
                 step.passed += 1;
                 continue;
             }
-            let part = walk.part;
-            let (visited, next) = self.forget_part(line, part, now, |address, _| goes(ip_address(address)));
+            let goes = |address: &[u8], _| leaving == Leaving::Everybody || goes(ip_address(address));
+            let (visited, next) = self.forget_part(line, walk.part, now, goes);
             walk.go_on(next);
             step.visited += visited;
             step.removed = peers_before - self.peers.total();

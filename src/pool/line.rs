@@ -38,7 +38,7 @@ impl LineIndex {
         Self([a, b, c])
     }
 
-    pub(super) const fn get(self) -> usize {
+    pub(crate) const fn get(self) -> usize {
         let [a, b, c] = self.0;
         u32::from_le_bytes([a, b, c, 0]) as usize
     }

@@ -15,10 +15,10 @@ use super::{interfaces, retiring, settings};
 use crate::access::{Moved, SLOTS_A_CALL, Seen};
 use crate::config::{Config, Source};
 use crate::net::http::HttpServer;
-use crate::shared::Shared;
+use crate::shared::{Event, Shared};
 use crate::sides::{Configured, Host, Sides};
 use crate::store::SaveError;
-use crate::tracker::Suspect;
+use crate::tracker::{Login, Suspect};
 
 /// Time between two rounds of the tasks that run every second.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
@@ -34,6 +34,16 @@ const SAVING: Duration = Duration::from_secs(600);
 
 /// Longest time between two attempts to rewrite the whitelist on a failing disk.
 const MEND_AT_LEAST: Duration = Duration::from_secs(600);
+
+/// Number of rounds between two events with the refusals.
+const REFUSALS_EVERY_ROUNDS: u32 = 10;
+
+/// The refusals at the last event.
+#[derive(Debug, Default)]
+struct Watched {
+    rounds: u32,
+    refusals: Vec<(&'static str, u64)>,
+}
 
 /// The error for data that could not be saved at the end.
 #[derive(Debug)]
@@ -92,12 +102,31 @@ impl Housekeeping {
 
     async fn keep_house(&self) {
         let mut suspension = Suspension::new();
+        let mut watched = Watched::default();
         loop {
             suspension.look(&self.shared);
             let now = self.shared.now();
             self.http.borrow_mut().close_overdue(&mut self.shared.tracker.borrow_mut(), now);
             self.warn_of_suspects();
+            self.send_events(&mut watched);
             Timer::after(HOUSEKEEPING).await;
+        }
+    }
+
+    /// Pass the logins of the last second to the listeners of events, and now and then the refusals.
+    fn send_events(&self, watched: &mut Watched) {
+        let mut tracker = self.shared.tracker.borrow_mut();
+        while let Some(Login { prefix, user, replaced }) = tracker.take_login() {
+            self.shared.events.send(Event::LoggedIn { prefix, user, replaced });
+        }
+        watched.rounds += 1;
+        if watched.rounds.is_multiple_of(REFUSALS_EVERY_ROUNDS) {
+            let before = core::mem::replace(&mut watched.refusals, tracker.counters.refusals());
+            let news = watched.refusals.iter().zip(&before).map(|((name, now), (_, before))| (*name, now - before));
+            let news: Vec<_> = news.filter(|(_, count)| *count > 0).collect();
+            if self.shared.events.are_heard() && !before.is_empty() && !news.is_empty() {
+                self.shared.events.send(Event::Refused(news));
+            }
         }
     }
 
@@ -258,7 +287,7 @@ impl Housekeeping {
     }
 
     /// Read the configuration again, apply the keys that may change at once, and warn about the others.
-    pub(super) fn reload(&self, source: &Source) {
+    pub(super) async fn reload(&self, source: &Source) {
         let config = match source.load() {
             Ok(loaded) => loaded.config,
             Err(error) => return error!("{error}; the previous configuration stays in effect"),
@@ -271,8 +300,11 @@ impl Housekeeping {
         let policy = settings::policy(&config, self.shared.sides.borrow().external);
         self.shared.tracker.borrow_mut().set_policy(policy);
         settings::configure_tickets(&config, &self.shared);
+        let torrents = settings::torrents(&config, self.shared.torrents.settings().file);
         *self.config.borrow_mut() = config;
         self.read_interfaces();
+        let _changing = self.shared.changing().await;
+        self.shared.torrents.reload(&self.shared.store, &self.shared.tracker, torrents).await;
         info!("the configuration was read again");
     }
 }

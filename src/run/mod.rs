@@ -43,7 +43,7 @@ use smol::stream::StreamExt;
 
 pub use report::{check, check_data};
 
-use crate::config::{Config, Source, is_writable};
+use crate::config::{Config, Paths, Source, is_writable};
 use crate::exit::{self, Failure};
 use crate::net::admin::{Limits, TcpServer};
 use crate::net::bind::{self, BindError};
@@ -85,7 +85,7 @@ fn run(config: &Config, source: &Source) -> Result<(), Failure> {
     // The sockets before the database: a second nakodo on the same port must not touch the data of the first.
     let Sockets { udp, tcp } = open_sockets(config)?;
     let paths = config.paths(is_writable);
-    let shared = Rc::new(open_daemon(config, &paths.data_dir)?);
+    let shared = Rc::new(open_daemon(config, &paths)?);
     let executor = Rc::new(LocalExecutor::new());
     // Its file is removed at the end of this function. This process has the database's lock, so any earlier owner of the
     // socket has ended.
@@ -156,8 +156,8 @@ fn open_on_one_port(address: SocketAddr) -> Result<(UdpSocket, TcpListener), Bin
     Ok((bind::udp(SocketAddr::new(address.ip(), port))?, tcp))
 }
 
-fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Shared, Failure> {
-    let opened = Store::open(data_dir).map_err(|error| Failure::new(exit::IOERR, error))?;
+fn open_daemon(config: &Config, paths: &Paths) -> Result<Shared, Failure> {
+    let opened = Store::open(&paths.data_dir).map_err(|error| Failure::new(exit::IOERR, error))?;
     let settings = settings::of(config);
     let memory = settings.memory_octets;
     let tracker = Tracker::new(settings, seeds()?).map_err(|_| {
@@ -172,6 +172,7 @@ fn open_daemon(config: &Config, data_dir: &std::path::Path) -> Result<Shared, Fa
     }
     let shared = Shared::new(tracker, opened.store, opened.book, opened.running);
     settings::configure_tickets(config, &shared);
+    shared.torrents.begin(&mut shared.tracker.borrow_mut(), settings::torrents(config, paths.torrents.clone()));
     if let Some(history) = opened.clock_history {
         shared.tracker.borrow_mut().whitelist().continue_clock_history(history);
     }
@@ -219,7 +220,7 @@ async fn obey(mut signals: Signals, source: &Source, housekeeping: &housekeeping
         match signal {
             Ok(Signal::Hup) => {
                 supervisor::notify(State::Reloading);
-                housekeeping.reload(source);
+                housekeeping.reload(source).await;
                 supervisor::notify(State::Ready);
             }
             Ok(_) | Err(_) => return,

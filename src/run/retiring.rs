@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use log::{error, info};
 
 use crate::access::{Entry, REMOVALS_A_CALL, Retired};
-use crate::shared::Shared;
+use crate::shared::{Event, Shared};
 
 /// Number of entries that a log line names.
 const NAMED: usize = 8;
@@ -36,6 +36,10 @@ async fn retire_batch(shared: &Shared) -> bool {
         shared.turns.next().await;
     }
     batch.lines().for_each(|line| info!("{line}"));
+    let retired = batch.count();
+    if retired > 0 {
+        shared.events.send(Event::Retired { entries: retired });
+    }
     if batch.prefixes.is_empty() {
         return false;
     }
@@ -69,6 +73,11 @@ impl RetiredBatch {
             }
             Retired::Suspended(entry) => self.suspended.add(entry),
         }
+    }
+
+    /// Return the number of entries.
+    fn count(&self) -> u64 {
+        (self.removed.entries + self.suspended.entries) as u64
     }
 
     /// Return the lines for the log.
@@ -139,7 +148,13 @@ mod tests {
         std::thread::sleep(core::time::Duration::from_millis(2));
         let left_on_revocation = smol::block_on(async {
             let revoking = async {
-                let revoked = admin::answer(&shared, Method::Delete, b"/v1/whitelist", br#"{"user":"mika"}"#).await;
+                let request = admin::Request {
+                    method: Method::Delete,
+                    path: b"/v1/whitelist".to_vec(),
+                    query: Vec::new(),
+                    body: br#"{"user":"mika"}"#.to_vec(),
+                };
+                let revoked = admin::answer(&shared, request).await;
                 assert!(revoked.is_ok(), "{revoked:?}");
                 shared.tracker.borrow().whitelisted().len()
             };

@@ -1,8 +1,10 @@
 //! Conversion of the configuration into the settings of the core and of the servers.
 
+use std::path::PathBuf;
+
 use crate::config::Config;
 use crate::net::http::Timeouts;
-use crate::shared::Shared;
+use crate::shared::{Shared, TorrentSettings};
 use crate::tracker::{External, Policy, Settings};
 
 /// Return the settings to build the core from.
@@ -38,6 +40,11 @@ pub(super) fn policy(config: &Config, external: External) -> Policy {
 pub(super) fn configure_tickets(config: &Config, shared: &Shared) {
     let audience = config.tickets.audience.clone().unwrap_or_default();
     shared.tickets.configure(&mut shared.tracker.borrow_mut(), config.tickets.keys.clone(), audience);
+}
+
+/// Return the settings of the list of torrents in `file`.
+pub(super) fn torrents(config: &Config, file: PathBuf) -> TorrentSettings {
+    TorrentSettings { mode: config.torrents.mode, file, capacity: config.torrents.capacity as usize }
 }
 
 /// Return the HTTP server's time limits.

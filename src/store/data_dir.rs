@@ -137,7 +137,7 @@ impl DataDir {
             let _ = fs::remove_file(&new);
         }
         let written = written?;
-        Self::sync(&self.0)?;
+        Self::sync(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
         Ok(written)
     }
 

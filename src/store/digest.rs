@@ -2,8 +2,7 @@
 
 use core::fmt;
 
-use super::export;
-use crate::access::Entry;
+use crate::access::{Entry, write_entry};
 use crate::clock::Running;
 
 /// The sum of the CRC-32s of all entries as text, modulo 2^32. It depends neither on their order nor on the times of
@@ -43,7 +42,7 @@ impl fmt::Display for Digest {
 fn checksum(entry: &Entry) -> u32 {
     let mut line = String::new();
     // A write to a string cannot fail.
-    let _ = export::write_entry(&mut line, &Entry { last_seen: Running::default(), ..entry.clone() });
+    let _ = write_entry(&mut line, &Entry { last_seen: Running::default(), ..entry.clone() });
     crc32fast::hash(line.as_bytes())
 }
 

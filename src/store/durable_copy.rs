@@ -92,17 +92,26 @@ impl DurableCopy {
         self.database.as_mut().expect("a database").break_log();
     }
 
-    pub(super) fn put(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let (key, value) = record_of(&self.data_dir, entry)?;
-        let replaced = self.attempt(Outcome::Unchanged, |database| database.get(&key))?;
-        let mut after = After { entries: self.state.entries + u32::from(replaced.is_none()), digest: self.digest };
-        after.digest.add(entry);
-        if let Some(replaced) = replaced.and_then(|value| record::entry(&key, &value)) {
-            after.digest.subtract(&replaced);
+    /// Write entries of different prefixes, all or none of them.
+    pub(super) fn put(&mut self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        let (mut batch, mut keys) = (Batch::default(), Vec::new());
+        let mut after = After { entries: self.state.entries, digest: self.digest };
+        for entry in &entries {
+            let (key, value) = record_of(&self.data_dir, entry)?;
+            let replaced = self.attempt(Outcome::Unchanged, |database| database.get(&key))?;
+            after.entries += u32::from(replaced.is_none());
+            after.digest.add(entry);
+            if let Some(replaced) = replaced.and_then(|value| record::entry(&key, &value)) {
+                after.digest.subtract(&replaced);
+            }
+            batch.insert(&*key, &*value);
+            keys.push(key);
         }
-        let mut batch = Batch::default();
-        batch.insert(&*key, &*value);
-        self.change(batch, &[&key], vec![(after, Change::Put(entry.clone()))])
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<&[u8]> = keys.iter().map(|key| &**key).collect();
+        self.change(batch, &keys, after, Change::Put(entries))
     }
 
     pub(super) fn remove(&mut self, keys: &[record::Key]) -> Result<(), StoreError> {
@@ -122,7 +131,7 @@ impl DurableCopy {
         let after = After { entries: self.state.entries.saturating_sub(removed.len() as u32), digest };
         let prefixes = removed.iter().filter_map(|key| record::prefix_of(key)).collect();
         let removed: Vec<&[u8]> = removed.into_iter().map(|key| &**key).collect();
-        self.change(batch, &removed, vec![(after, Change::Remove(prefixes))])
+        self.change(batch, &removed, after, Change::Remove(prefixes))
     }
 
     /// Abandon the database if it is no longer at its place.
@@ -219,22 +228,17 @@ impl DurableCopy {
         Ok(())
     }
 
-    /// Make changes of the records with these keys durable in both copies, each with the list after it.
-    fn change(&mut self, batch: Batch, keys: &[&[u8]], changes: Vec<(After, Change)>) -> Result<(), StoreError> {
-        let Some(&(After { entries, digest }, _)) = changes.last() else { return Ok(()) };
-        let state = State { entries, changes: self.state.changes + changes.len() as u64, ..self.state };
+    /// Make a change of the records with these keys durable in both copies, with the list after it.
+    fn change(&mut self, batch: Batch, keys: &[&[u8]], after: After, change: Change) -> Result<(), StoreError> {
+        let After { entries, digest } = after;
+        let number = self.state.changes + 1;
+        let state = State { entries, changes: number, ..self.state };
         let unreadable = self.unreadable.keys().filter(|key| !keys.contains(&&***key)).count() as u32;
         self.prepare(keys.len())?;
         let journaled = match &mut self.journal {
             Some(journal) => {
-                let numbered = |((After { entries, digest }, change), number)| Numbered {
-                    number,
-                    entries: u32::saturating_sub(entries, unreadable),
-                    digest: Some(digest),
-                    change,
-                };
-                let changes: Vec<Numbered> = changes.into_iter().zip(self.state.changes + 1..).map(numbered).collect();
-                journal.append(&changes)
+                let entries = u32::saturating_sub(entries, unreadable);
+                journal.append(&Numbered { number, entries, digest: Some(digest), change })
             }
             None => Err(StoreError::new("write", self.data_dir.journal(), "it could not be started")),
         };

@@ -8,29 +8,21 @@
 //! Each line ends with a checksum ([`super::checked_line`]). A list in which no line has one was written by a person or
 //! by an older version, and is accepted.
 //!
-//! `ticket` is the number of the ticket that brought the entry.
-//! Times of the running clock and durations are in seconds; `added` and `until` in seconds since 1970. A missing field
-//! has its default. In `user`, each byte of a space, a `%`, a control character and a non-ASCII character is written as
-//! `%` and two hexadecimal digits.
+//! The words of an entry are those of `access/entry_text.rs`.
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, Read as _, Write};
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
-
 use super::checked_line::{seal, unseal};
 use super::digest::Digest;
-use crate::access::{Entry, Retire, TicketNumber, User, prefix};
-use crate::clock::{Running, UnixSeconds};
+use crate::access::{Entry, parse_entry, parse_running, write_entry};
+use crate::clock::Running;
 
 const HEADER: &str = "\
 # The whitelist of nakodo: `running` is the running time in seconds, `changes` the number of changes until then.
 # It is read if the database is missing or damaged. To restore it: stop nakodo, move `whitelist` and `whitelist.journal`
 # out of data_dir, start nakodo.
 ";
-
-/// Characters of a user's name that need an escape, because a line is split at spaces.
-const SPECIAL: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
 /// Longest line in bytes; longer ones cannot be read. A file of garbage must not take all memory.
 const LONGEST_LINE_OCTETS: u64 = 1024;
@@ -114,29 +106,6 @@ pub(super) fn write(
     Ok(octets)
 }
 
-/// Write an entry as words, without a line break.
-pub(super) fn write_entry(line: &mut String, entry: &Entry) -> std::fmt::Result {
-    write!(line, "{} last-seen={}", entry.prefix, entry.last_seen.seconds())?;
-    if let Some(added) = entry.added {
-        write!(line, " added={}", added.0)?;
-    }
-    if let Some(until) = entry.until {
-        write!(line, " until={}", until.0)?;
-    }
-    match entry.retire {
-        Retire::Default => {}
-        Retire::After(seconds) => write!(line, " retire={seconds}")?,
-        Retire::Never => write!(line, " retire=never")?,
-    }
-    if let Some(ticket) = entry.ticket {
-        write!(line, " ticket={ticket}")?;
-    }
-    if !entry.user.is_empty() {
-        write!(line, " user={}", utf8_percent_encode(&entry.user, SPECIAL))?;
-    }
-    Ok(())
-}
-
 /// Read an export to its end, and pass each entry to `each`, with whether its line has a checksum. An unreadable line is
 /// counted and skipped.
 pub(super) fn read(mut from: impl BufRead, mut each: impl FnMut(Entry, bool)) -> io::Result<Scan> {
@@ -163,7 +132,7 @@ impl Scan {
             |said: Option<u32>| if sealed.is_some() { said.is_some() } else { said.is_none() && line.ends_with('\n') };
         if let Some((date, said)) = parse_date_and_count(text).filter(|(_, said)| is_whole(*said)) {
             (self.date, self.said) = (date, said);
-        } else if let Some(entry) = parse_entry(text) {
+        } else if let Ok(entry) = parse_entry(text) {
             *(if sealed.is_some() { &mut self.sealed } else { &mut self.plain }) += 1;
             each(entry, sealed.is_some());
         } else if sealed.is_some() {
@@ -188,42 +157,11 @@ fn parse_date_and_count(text: &str) -> Option<(Date, Option<u32>)> {
     Some((Date { running: parse_running(running)?, changes: changes.parse().ok()?, digest }, said))
 }
 
-/// Longest running time that a text may claim: a hundred years.
-const LONGEST_RUNNING_SECONDS: u64 = 100 * 366 * 86_400;
-
-/// Parse a running time. A claim that is too large would make all other entries idle.
-fn parse_running(seconds: &str) -> Option<Running> {
-    seconds.parse().ok().filter(|seconds| *seconds <= LONGEST_RUNNING_SECONDS).map(Running::from_seconds)
-}
-
-/// Parse the words of an entry.
-pub(super) fn parse_entry(text: &str) -> Option<Entry> {
-    let mut words = text.split_whitespace();
-    let mut entry = Entry::new(prefix::parse(words.next()?).ok()?);
-    for word in words {
-        match word.split_once('=')? {
-            ("last-seen", seconds) => entry.last_seen = parse_running(seconds)?,
-            ("added", seconds) => entry.added = Some(UnixSeconds(seconds.parse().ok()?)),
-            ("until", seconds) => entry.until = Some(UnixSeconds(seconds.parse().ok()?)),
-            ("retire", "never") => entry.retire = Retire::Never,
-            ("retire", seconds) => entry.retire = Retire::After(seconds.parse().ok()?),
-            ("ticket", number) => entry.ticket = Some(TicketNumber::parse(number).ok()?),
-            ("user", name) => entry.user = parse_user(name)?,
-            _ => return None,
-        }
-    }
-    Some(entry)
-}
-
-fn parse_user(text: &str) -> Option<User> {
-    let mut octets = heapless::Vec::new();
-    percent_decode_str(text).try_for_each(|octet| octets.push(octet)).ok()?;
-    User::from_utf8(octets).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::{Retire, TicketNumber, User, prefix};
+    use crate::clock::UnixSeconds;
 
     fn entry(prefix: &str, user: &str, retire: Retire) -> Entry {
         let user = User::try_from(user).expect("a short name");

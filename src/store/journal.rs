@@ -4,6 +4,7 @@
 //! ```text
 //! 13 41 5b1f0a77 put 192.0.2.7/32 last-seen=860000 user=ann #1f0c9a5e
 //! 14 39 90d2e3c8 remove 192.0.2.7/32 2001:db8:1:2::/64 #7d40c2b1
+//! 15 41 1c5d09aa put 192.0.2.8/32 last-seen=860000 | 192.0.2.9/32 last-seen=860000 #53e1f0c4
 //! ```
 //! A line has the number of the change, the number of entries after it, their digest ([`super::digest`]; a short-lived
 //! format had none), the change, and a checksum ([`super::checked_line`]). After the last line follow zeros: the file grows
@@ -17,12 +18,12 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
+use super::StoreError;
 use super::checked_line::{seal, unseal};
 use super::data_dir::DataDir;
 use super::digest::Digest;
 use super::no_links::{self, Identity};
-use super::{StoreError, export};
-use crate::access::{Entry, prefix};
+use crate::access::{Entry, parse_entry, prefix, write_entry};
 
 const HEADER: &str = "\
 # The changes of the whitelist after those in whitelist.export. nakodo reads them if the database is damaged.
@@ -31,9 +32,12 @@ const HEADER: &str = "\
 /// Size in bytes up to which the journal grows before a new export replaces it, if the export is smaller.
 const SMALL_OCTETS: u64 = 64 * 1024;
 
-/// Longest line in bytes: the removal of about a thousand entries. Changes come in batches of at most 256. A line of
-/// garbage must not take all memory.
-const LONGEST_LINE_OCTETS: u64 = 64 * 1024;
+/// Longest line in bytes: more than 10,000 entries with the longest names and numbers. A line of garbage must not take
+/// all memory.
+const LONGEST_LINE_OCTETS: u64 = 3 << 20;
+
+/// Separator of entries that were put by the same change. No word of an entry is a bar.
+const BETWEEN_ENTRIES: &str = " | ";
 
 /// Size in bytes of the steps in which the file grows.
 const STEP_OCTETS: u64 = 4096;
@@ -41,8 +45,8 @@ const STEP_OCTETS: u64 = 4096;
 /// A change of the whitelist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change {
-    /// An entry was added, or replaced one with the same prefix.
-    Put(Entry),
+    /// Entries were added, or replaced those with the same prefixes.
+    Put(Vec<Entry>),
     /// The entries with these prefixes were removed.
     Remove(Vec<IpNet>),
 }
@@ -64,7 +68,10 @@ impl Numbered {
         // A write to a string cannot fail.
         let _ = self.digest.map_or(Ok(()), |digest| write!(line, "{digest} "));
         let _ = match &self.change {
-            Change::Put(entry) => line.write_str("put ").and_then(|()| export::write_entry(&mut line, entry)),
+            Change::Put(entries) => entries.iter().enumerate().try_for_each(|(number, entry)| {
+                line.write_str(if number == 0 { "put " } else { BETWEEN_ENTRIES })?;
+                write_entry(&mut line, entry)
+            }),
             Change::Remove(prefixes) => {
                 line.write_str("remove").and_then(|()| prefixes.iter().try_for_each(|prefix| write!(line, " {prefix}")))
             }
@@ -81,7 +88,10 @@ impl Numbered {
         let (first, after_first) = rest.split_once(' ')?;
         let digest = Digest::parse(first);
         let change = match (if digest.is_some() { after_first } else { rest }).split_once(' ')? {
-            ("put", entry) => Change::Put(export::parse_entry(entry)?),
+            ("put", entries) => {
+                let entries = entries.split(BETWEEN_ENTRIES).map(|entry| parse_entry(entry).ok());
+                Change::Put(entries.collect::<Option<_>>()?)
+            }
             ("remove", prefixes) => {
                 Change::Remove(prefixes.split(' ').map(|text| prefix::parse(text).ok()).collect::<Option<_>>()?)
             }
@@ -175,33 +185,29 @@ impl Journal {
         self.octets > export_octets && self.octets > SMALL_OCTETS
     }
 
-    /// Write changes, and make them durable. Return the number of bytes.
+    /// Write a change, and make it durable. Return the number of bytes.
     ///
     /// # Errors
-    /// When the disk fails; the first ones may be in the file nevertheless.
-    pub(super) fn append(&mut self, changes: &[Numbered]) -> Result<u64, StoreError> {
+    /// When the disk fails; the change may be in the file nevertheless.
+    pub(super) fn append(&mut self, change: &Numbered) -> Result<u64, StoreError> {
         let failed = |cause: io::Error| StoreError::new("write", &self.path, cause);
         if !self.identity.is_at(&self.path) {
             return Err(StoreError::removed(&self.path));
         }
-        let mut lines = Vec::new();
-        for change in changes {
-            let line = change.line();
-            if line.len() as u64 > LONGEST_LINE_OCTETS {
-                return Err(StoreError::new("write", &self.path, "too many entries are removed at once"));
-            }
-            lines.extend_from_slice(line.as_bytes());
+        let mut line = change.line().into_bytes();
+        let octets = line.len() as u64;
+        if octets > LONGEST_LINE_OCTETS {
+            return Err(StoreError::new("write", &self.path, "too many entries are changed at once"));
         }
-        let octets = lines.len() as u64;
         let end = self.octets + octets;
         let allocated = if end > self.allocated { end.next_multiple_of(STEP_OCTETS) } else { self.allocated };
         if allocated > self.allocated {
-            lines.resize((allocated - self.octets) as usize, 0);
+            line.resize((allocated - self.octets) as usize, 0);
         }
-        self.file.write_all_at(&lines, self.octets).map_err(failed)?;
+        self.file.write_all_at(&line, self.octets).map_err(failed)?;
         self.file.sync_data().map_err(failed)?;
         (self.octets, self.allocated) = (end, allocated);
-        Ok(lines.len() as u64)
+        Ok(line.len() as u64)
     }
 }
 
@@ -210,12 +216,15 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::access::User;
     use crate::testing::TempDir;
 
     fn changes() -> Vec<Numbered> {
         let entry = |text: &str| Entry::new(prefix::parse(text).expect(text));
         let (v4, v6) = (entry("192.0.2.7"), entry("2001:db8:1:2::"));
-        [(1, Change::Put(v4.clone())), (2, Change::Put(v6.clone())), (0, Change::Remove(vec![v4.prefix, v6.prefix]))]
+        let (user, end) = (User::try_from("a | b").expect("short"), [v4.prefix, v6.prefix]);
+        let both = vec![v6.clone(), Entry { user, ..v4.clone() }];
+        [(1, Change::Put(vec![v4])), (2, Change::Put(both)), (0, Change::Remove(end.to_vec()))]
             .into_iter()
             .zip(7..)
             .map(|((entries, change), number)| Numbered { number, entries, digest: Some(Digest::default()), change })
@@ -227,7 +236,7 @@ mod tests {
         let data_dir = DataDir::new(dir.path());
         let mut journal = Journal::begin(&data_dir).expect("a file");
         for change in changes() {
-            journal.append(&[change]).expect("written");
+            journal.append(&change).expect("written");
         }
         (dir, data_dir)
     }
@@ -251,6 +260,8 @@ mod tests {
         let text = text_of(&data_dir);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].starts_with("7 1 00000000 put 192.0.2.7/32 last-seen=0 #"), "{text}");
+        let both = "8 2 00000000 put 2001:db8:1:2::/64 last-seen=0 | 192.0.2.7/32 last-seen=0 user=a%20|%20b #";
+        assert!(lines[2].starts_with(both), "{text}");
         assert!(lines[3].starts_with("9 0 00000000 remove 192.0.2.7/32 2001:db8:1:2::/64 #"), "{text}");
         let (scan, found) = read_all(&data_dir);
         assert_eq!((scan, found), (Scan { octets: text.len() as u64, ..Scan::default() }, changes()));
@@ -265,7 +276,7 @@ mod tests {
             let (scan, found) = read_all(&data_dir);
             assert_eq!((scan.unreadable, found), (0, changes()[..2].to_vec()), "the torn line was not acknowledged");
             let mut journal = Journal::continued(&data_dir, scan.octets).expect("a file");
-            journal.append(&changes()[2..3]).expect("written");
+            journal.append(&changes()[2]).expect("written");
             assert_eq!(read_all(&data_dir).1, changes());
         }
     }
@@ -290,7 +301,7 @@ mod tests {
         let (_dir, data_dir) = written();
         let mut journal = Journal::continued(&data_dir, 0).expect("a file");
         fs::remove_file(data_dir.journal()).expect("removed");
-        let error = journal.append(&changes()[..1]).expect_err("it would be lost").to_string();
+        let error = journal.append(&changes()[0]).expect_err("it would be lost").to_string();
         assert!(error.ends_with("whitelist.journal: the file was removed or replaced"), "{error}");
         assert_eq!(read_all(&data_dir), (Scan::default(), Vec::new()));
     }

@@ -36,7 +36,7 @@ impl List {
     /// Make a change.
     pub(super) fn replay(&mut self, change: &Change) {
         match change {
-            Change::Put(entry) => self.put(entry),
+            Change::Put(entries) => entries.iter().for_each(|entry| self.put(entry)),
             Change::Remove(prefixes) => prefixes.iter().for_each(|prefix| drop(self.0.remove(&*record::key(prefix)))),
         }
     }

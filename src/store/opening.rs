@@ -159,9 +159,11 @@ impl Opening<'_> {
         let mut batch = Batch::default();
         for change in last {
             match &change {
-                Change::Put(entry) => {
-                    let (key, value) = record_of(self.data_dir, entry)?;
-                    batch.insert(&*key, &*value);
+                Change::Put(entries) => {
+                    for entry in entries {
+                        let (key, value) = record_of(self.data_dir, entry)?;
+                        batch.insert(&*key, &*value);
+                    }
                 }
                 Change::Remove(prefixes) => prefixes.iter().for_each(|prefix| batch.remove(&*record::key(prefix))),
             }

@@ -60,7 +60,7 @@ fn open(dir: &TempDir) -> Opened {
 }
 
 fn put(store: &Store, entry: &Entry) {
-    smol::block_on(store.put(entry)).expect("on the disk");
+    smol::block_on(store.put(vec![entry.clone()])).expect("on the disk");
 }
 
 fn sorted(mut entries: Vec<Entry>) -> Vec<Entry> {
@@ -167,7 +167,7 @@ fn a_thousand_entries_need_no_blobs() {
     let entries: Vec<Entry> = (0..1000).map(numbered).collect();
     smol::block_on(async {
         for entry in &entries {
-            opened.store.put(entry).await.expect("on the disk");
+            opened.store.put(vec![entry.clone()]).await.expect("on the disk");
         }
     });
     drop(opened.store);

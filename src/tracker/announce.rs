@@ -106,6 +106,9 @@ impl Tracker {
 
     fn may_announce(&mut self, now: Running, caller: &Caller, announce: &Announce) -> Result<(), Refusal> {
         self.admission(now, caller, true)?;
+        if !self.torrents.serve(&announce.info_hash) {
+            return Err(Refusal::TorrentNotServed);
+        }
         // Rule 4: no peer can be reached at port 0. But a client that stops is not stored, so it may announce port 0.
         if announce.port == 0 && announce.event != Event::Stopped { Err(Refusal::PortZero) } else { Ok(()) }
     }

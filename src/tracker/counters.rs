@@ -25,6 +25,7 @@ pub struct Counters {
     pub connects_udp: u64,
     pub refused_not_whitelisted: u64,
     pub refused_wan_closed: u64,
+    pub refused_torrent: u64,
     pub refused_port_zero: u64,
     pub refused_udp_from_proxy: u64,
     pub tickets_known: u64,
@@ -67,7 +68,7 @@ pub struct Counters {
 
 impl Counters {
     /// Return every counter with its name, in an order that is easy to read.
-    pub fn named(&self) -> [(&'static str, u64); 53] {
+    pub fn named(&self) -> [(&'static str, u64); 54] {
         [
             ("announces_http", self.announces_http),
             ("announces_udp", self.announces_udp),
@@ -84,6 +85,7 @@ impl Counters {
             ("connects_udp", self.connects_udp),
             ("refused_not_whitelisted", self.refused_not_whitelisted),
             ("refused_wan_closed", self.refused_wan_closed),
+            ("refused_torrent", self.refused_torrent),
             ("refused_port_zero", self.refused_port_zero),
             ("refused_udp_from_proxy", self.refused_udp_from_proxy),
             ("tickets_known", self.tickets_known),
@@ -180,10 +182,19 @@ impl Counters {
         }
     }
 
+    /// Return the counters of requests that were refused, with their names.
+    pub fn refusals(&self) -> Vec<(&'static str, u64)> {
+        let accepted = ["tickets_known", "tickets_added", "tickets_moved"];
+        let is_refusal =
+            |name: &str| (name.starts_with("refused_") || name.starts_with("tickets_")) && !accepted.contains(&name);
+        self.named().into_iter().filter(|(name, _)| is_refusal(name)).collect()
+    }
+
     pub(super) fn refusal(&mut self, refusal: Refusal) {
         match refusal {
             Refusal::NotWhitelisted { .. } => self.refused_not_whitelisted += 1,
             Refusal::WanClosed => self.refused_wan_closed += 1,
+            Refusal::TorrentNotServed => self.refused_torrent += 1,
             Refusal::PortZero => self.refused_port_zero += 1,
             Refusal::UdpFromProxy => self.refused_udp_from_proxy += 1,
         }

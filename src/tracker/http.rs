@@ -301,6 +301,10 @@ impl Tracker {
         let (retry_in, interval_seconds) = match refusal {
             Refusal::NotWhitelisted { retry_in_minutes } => (RetryIn::Minutes(retry_in_minutes), retry_in_minutes * 60),
             Refusal::WanClosed => (RetryIn::Never, NEVER_SECONDS),
+            // Its operator may serve the torrent later.
+            Refusal::TorrentNotServed => {
+                (RetryIn::Minutes(self.pace.retry_in_minutes), self.pace.retry_in_minutes * 60)
+            }
             Refusal::PortZero | Refusal::UdpFromProxy => (RetryIn::Absent, self.pace.interval_seconds),
         };
         http::emit_failure(

@@ -37,11 +37,13 @@ pub use crate::horizon::{External, Horizon, Networks};
 use crate::horizon::{Reach, reach};
 pub use crate::pool::{Ahead, ForgetStep, LOOK_AHEAD, Milestone};
 use crate::pool::{PEERS4_PER_LINE, PEERS6_PER_LINE, Pool, SLACK, TickLength, Walk};
+use crate::torrents::TorrentRules;
 use crate::wire::udp::MAX_PEERS4;
+pub use scrape::Swarm;
 use suspects::Sources;
 pub use suspects::Suspect;
 use tickets::Tickets;
-pub use tickets::{TicketRefusal, TicketRules};
+pub use tickets::{Login, TicketRefusal, TicketRules};
 
 /// Size in bytes of a whitelist entry, with its places in the lookup tables.
 pub const WHITELIST_ENTRY_OCTETS: usize = crate::access::ENTRY_OCTETS;
@@ -66,6 +68,7 @@ pub struct Tracker {
     sources: Sources,
     connection_ids: ConnectionIds,
     tickets: Tickets,
+    torrents: TorrentRules,
     /// Source of the jitter of the announce interval.
     random: fastrand::Rng,
     /// Numbers of events since the start. The shell counts its own events here too.
@@ -87,6 +90,8 @@ pub enum Refusal {
     },
     /// Clients outside the local networks may not announce.
     WanClosed,
+    /// The tracker does not serve this torrent.
+    TorrentNotServed,
     /// The client announced port 0, at which no peer can reach it.
     PortZero,
     /// The datagram came from a proxy. UDP names no client behind it.
@@ -99,6 +104,7 @@ impl Refusal {
         match self {
             Self::NotWhitelisted { .. } => "this address is not on the tracker's whitelist",
             Self::WanClosed => "this tracker serves its local network only",
+            Self::TorrentNotServed => "this tracker does not serve this torrent",
             Self::PortZero => "port 0 cannot be reached: let the client listen on a port",
             Self::UdpFromProxy => "UDP through a proxy hides the client: announce over HTTP",
         }
@@ -224,6 +230,7 @@ impl Tracker {
             sources: Sources::default(),
             connection_ids: ConnectionIds::new(seeds.connection_ids),
             tickets: Tickets::new(HashKey(random.u64(..), random.u64(..))),
+            torrents: TorrentRules::default(),
             random,
             counters: Counters::default(),
             peers4: Box::new([[0; 6]; MAX_PEERS4 + SLACK]),

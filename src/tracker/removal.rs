@@ -1,10 +1,12 @@
-//! Removal of entries from the whitelist, and then of their peers from the pool.
+//! Removal of entries from the whitelist and of torrents from service, and then of their peers from the pool.
 
 use ipnet::IpNet;
 
 use super::{Admission, ForgetStep, Horizon, Milestone, Tracker};
 use crate::access::Retired;
 use crate::clock::{Running, UnixSeconds};
+use crate::pool::Leaving;
+use crate::torrents::TorrentRules;
 
 impl Tracker {
     /// Remove entries from the whitelist that have been idle for too long or past their end for a day, suspend those past
@@ -32,16 +34,31 @@ impl Tracker {
         })
     }
 
+    /// Replace the rule by which torrents are served. [`Tracker::forget`] removes the peers of those that no longer are.
+    pub fn set_torrents(&mut self, torrents: TorrentRules) {
+        self.torrents = torrents;
+        self.walk.go_round();
+    }
+
+    /// Return the rule by which torrents are served.
+    pub const fn torrents(&self) -> &TorrentRules {
+        &self.torrents
+    }
+
     /// Make a bounded step of the walk that removes the peers of retired or revoked addresses which are no longer
-    /// admitted. Call it until [`Tracker::has_forgotten`] returns true.
+    /// admitted, and those of torrents that are no longer served. Call it until [`Tracker::has_forgotten`] returns true.
     pub fn forget(&mut self, now: Running) -> ForgetStep {
-        let Self { pool, walk, revoked, whitelist, policy, .. } = self;
-        let on_whitelist = |horizon| {
+        let Self { pool, walk, revoked, whitelist, policy, torrents, .. } = self;
+        let leaving = |info_hash: &_, horizon| {
             let admission = if horizon == Horizon::Lan { policy.lan } else { policy.wan };
-            admission == Admission::Whitelist
+            match admission {
+                _ if !torrents.serve(info_hash) => Leaving::Everybody,
+                Admission::Whitelist => Leaving::Addresses,
+                Admission::Open | Admission::Closed => Leaving::Nobody,
+            }
         };
         let goes = |address| revoked.may_cover(address) && !whitelist.covers(address);
-        let step = pool.forget(walk, now, on_whitelist, goes);
+        let step = pool.forget(walk, now, leaving, goes);
         if walk.has_ended() {
             revoked.clear();
         }

@@ -9,10 +9,11 @@ mod verified;
 
 use core::net::IpAddr;
 
+use heapless::Deque;
 use ipnet::IpNet;
 
 use super::{Admission, Caller, Horizon, Refusal, Tracker};
-use crate::access::{Entry, Retire, ShownBy, prefix};
+use crate::access::{Entry, Retire, ShownBy, User, prefix};
 use crate::clock::{Running, UnixSeconds};
 use crate::hash_key::HashKey;
 use crate::ticket::{self, Fault, Parsed, PublicKey, Revocations, Ticket};
@@ -106,12 +107,27 @@ impl From<Fault> for TicketRefusal {
     }
 }
 
+/// An address that a ticket brought to the whitelist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Its prefix.
+    pub prefix: IpNet,
+    /// The user of the ticket.
+    pub user: User,
+    /// The address of the user that it replaced.
+    pub replaced: Option<IpNet>,
+}
+
+/// Number of logins that are kept until they are taken. Of more, the oldest are dropped.
+const LOGINS: usize = 16;
+
 /// The rules, the table and the budget of tickets.
 #[derive(Debug)]
 pub(super) struct Tickets {
     rules: TicketRules,
     verified: VerifiedTickets,
     budget: Budget,
+    logins: Deque<Login, LOGINS>,
 }
 
 /// Reason to refuse an announce that shows a ticket.
@@ -136,7 +152,12 @@ pub(super) enum Accepted {
 
 impl Tickets {
     pub(super) fn new(key: HashKey) -> Self {
-        Self { rules: TicketRules::default(), verified: VerifiedTickets::new(key), budget: Budget::new(key) }
+        Self {
+            rules: TicketRules::default(),
+            verified: VerifiedTickets::new(key),
+            budget: Budget::new(key),
+            logins: Deque::new(),
+        }
     }
 
     /// Check everything that costs no arithmetic, except the address.
@@ -302,7 +323,7 @@ impl Tracker {
         let entry = entry_of(ticket, address, now, whitelist.wall());
         if whitelist.get(&entry.prefix).is_some_and(|there| there.ticket.is_none() || there.user == entry.user) {
             // The place of an entry that has ended or become idle, or of an earlier ticket of this user.
-            return self.bring(entry, shown_by).map(|()| Accepted::Added);
+            return self.bring(entry, None, shown_by).map(|()| Accepted::Added);
         }
         if verified.settled_until > now {
             verified.over_limit = verified.over_limit.saturating_add(1);
@@ -310,18 +331,32 @@ impl Tracker {
         }
         let brought = whitelist.brought_for(&entry.user);
         let leaving = brought.stalest.filter(|_| brought.entries >= usize::from(ticket.addresses));
-        let Some(leaving) = leaving else { return self.bring(entry, shown_by).map(|()| Accepted::Added) };
+        let Some(leaving) = leaving else {
+            return self.bring(entry, None, shown_by).map(|()| Accepted::Added);
+        };
         if !whitelist.can_depart() {
             return Err(TicketRefusal::TryLater);
         }
         verified.settled_until = now.after(policy.min_interval);
         verified.replaced = verified.replaced.saturating_add(1);
         self.replace_brought(&leaving);
-        self.bring(entry, shown_by).map(|()| Accepted::Moved)
+        self.bring(entry, Some(leaving), shown_by).map(|()| Accepted::Moved)
     }
 
-    fn bring(&mut self, entry: Entry, shown_by: ShownBy) -> Result<(), TicketRefusal> {
-        self.whitelist.put_unsaved(entry, shown_by).map_err(|_| TicketRefusal::WhitelistFull)
+    fn bring(&mut self, entry: Entry, replaced: Option<IpNet>, shown_by: ShownBy) -> Result<(), TicketRefusal> {
+        let login = Login { prefix: entry.prefix, user: entry.user.clone(), replaced };
+        self.whitelist.put_unsaved(entry, shown_by).map_err(|_| TicketRefusal::WhitelistFull)?;
+        if self.tickets.logins.is_full() {
+            self.tickets.logins.pop_front();
+        }
+        // There is room now.
+        let _ = self.tickets.logins.push_back(login);
+        Ok(())
+    }
+
+    /// Take the oldest login that was not taken yet.
+    pub fn take_login(&mut self) -> Option<Login> {
+        self.tickets.logins.pop_front()
     }
 
     /// Remove an entry that a ticket brought, in favour of another address of the same user. Its peers leave soon.

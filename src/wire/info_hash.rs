@@ -11,6 +11,18 @@ pub struct InfoHash(pub [u8; InfoHash::OCTETS]);
 impl InfoHash {
     /// Length on the wire in bytes.
     pub const OCTETS: usize = 20;
+
+    /// Parse 40 hexadecimal digits, or 64 of version 2, of which the first 40 count. `None` if `text` is something else.
+    pub fn parse(text: &str) -> Option<Self> {
+        if !matches!(text.len(), 40 | 64) || !text.bytes().all(|octet| octet.is_ascii_hexdigit()) {
+            return None;
+        }
+        let mut octets = [0; Self::OCTETS];
+        for (octet, digits) in octets.iter_mut().zip(text.as_bytes().chunks(2)) {
+            *octet = u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        Some(Self(octets))
+    }
 }
 
 impl fmt::Display for InfoHash {
@@ -33,5 +45,6 @@ mod tests {
     fn an_info_hash_prints_as_hex() {
         let hash = InfoHash(core::array::from_fn(|i| (i * 13) as u8));
         assert_eq!(hash.to_string(), "000d1a2734414e5b6875828f9ca9b6c3d0ddeaf7");
+        assert_eq!(InfoHash::parse(&hash.to_string()), Some(hash));
     }
 }

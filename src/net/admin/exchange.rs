@@ -13,15 +13,20 @@ use smol::Timer;
 use smol::channel::Receiver;
 use smol::future::FutureExt as _;
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use smol::lock::SemaphoreGuard;
 
 use super::Connection;
 use super::token::BearerToken;
-use crate::admin::{self, Answer, Because, Listing, Refused};
+use crate::admin::{self, Answer, Because, Pieces, Refused, Request};
+use crate::api::PROBLEM_TYPE;
 use crate::http::{Body, Head, HeadStatus, Status, parse_head};
 use crate::shared::Shared;
 
 /// Size limit in bytes of a request, head and body.
 pub const REQUEST_OCTETS: usize = 8192;
+
+/// Size limit in bytes of a long request: 10,000 entries with the longest names. One is received at a time.
+const BULK_OCTETS: usize = 3 << 20;
 
 /// Number of bytes of a refused request that are read and discarded, so that the client receives the reason: to close a
 /// socket with unread data resets the connection.
@@ -45,35 +50,41 @@ pub(super) async fn serve(
     give_way: Receiver<()>,
     patience: Duration,
 ) -> io::Result<()> {
-    let mut buffer = vec![0; REQUEST_OCTETS];
     let given_way = async {
         let _ = give_way.recv().await;
         Err(ErrorKind::ConnectionAborted.into())
     };
     // The request comes first: one that has arrived is answered even if `give_way` is ready too.
-    let admitted = admit(&mut stream, &mut buffer, shared, token, patience).or(given_way).await?;
+    let admitted = admit(&mut stream, shared, token, patience).or(given_way).await?;
     drop(give_way);
-    let Some(received) = admitted else { return Ok(()) };
-    let answer = answer(shared, buffer.get(..received).unwrap_or_default()).await;
-    drop(buffer);
+    let Some(Received { request, place }) = admitted else { return Ok(()) };
+    let answer = admin::answer(shared, request).await;
+    drop(place);
     send(&mut stream, shared, answer, patience).await?;
     stream.close().await
 }
 
-/// Read a request, and return its length in bytes; `None` if it was refused.
-async fn admit(
+/// A complete request.
+struct Received<'s> {
+    request: Request,
+    /// The place of a long request.
+    place: Option<SemaphoreGuard<'s>>,
+}
+
+/// Read a request; `None` if it was refused.
+async fn admit<'s>(
     stream: &mut Connection,
-    buffer: &mut [u8],
-    shared: &Shared,
+    shared: &'s Shared,
     token: Option<&BearerToken>,
     patience: Duration,
-) -> io::Result<Option<usize>> {
-    match receive(stream, buffer, token, patience).await {
+) -> io::Result<Option<Received<'s>>> {
+    let mut buffer = vec![0; REQUEST_OCTETS];
+    match receive(stream, &mut buffer, shared, token, patience).await {
         Ok(received) => Ok(Some(received)),
         Err(Trouble::Refused(refused)) => {
             send(stream, shared, Err(refused), patience).await?;
             stream.close().await?;
-            within(UNREAD_PATIENCE, read_the_rest(stream, buffer)).await?;
+            within(UNREAD_PATIENCE, read_the_rest(stream, &mut buffer)).await?;
             Ok(None)
         }
         Err(Trouble::Lost(error)) => Err(error),
@@ -89,30 +100,43 @@ async fn within<T>(patience: Duration, work: impl Future<Output = io::Result<T>>
     work.or(too_late).await
 }
 
-/// Read a request to its end, and return its length in bytes.
-async fn receive(
+/// Read a request to its end. `buffer` grows if the request is long and may be.
+async fn receive<'s>(
     stream: &mut Connection,
-    buffer: &mut [u8],
+    buffer: &mut Vec<u8>,
+    shared: &'s Shared,
     token: Option<&BearerToken>,
     patience: Duration,
-) -> Result<usize, Trouble> {
-    let mut received = 0;
+) -> Result<Received<'s>, Trouble> {
+    let (mut received, mut place) = (0, None);
     let read_all = async {
-        while !is_whole(buffer.get(..received).unwrap_or_default(), token)? {
+        loop {
+            match progress(buffer.get(..received).unwrap_or_default(), token)? {
+                Progress::Whole(request) => return Ok(request),
+                Progress::Lacks(octets) if octets > buffer.len() => {
+                    place = Some(shared.long_request.try_acquire().ok_or_else(busy)?);
+                    buffer.resize(octets, 0);
+                }
+                Progress::Lacks(_) => {}
+            }
             let octets = stream.read(buffer.get_mut(received..).unwrap_or_default()).await.map_err(Trouble::Lost)?;
             if octets == 0 {
                 return Err(cut(received));
             }
             received += octets;
         }
-        Ok(received)
     };
     let too_late = async {
         Timer::after(patience).await;
         let reason = format!("the request did not arrive within {patience:?}; send it at once");
         Err(Trouble::Refused(Refused::new(Because::Late, reason)))
     };
-    read_all.or(too_late).await
+    let request = read_all.or(too_late).await?;
+    Ok(Received { request, place })
+}
+
+fn busy() -> Trouble {
+    Trouble::Refused(Refused::new(Because::Busy, "another long request is being received; try again in a moment"))
 }
 
 /// Return the error for a client that closes its direction before the end of the request.
@@ -124,12 +148,20 @@ fn cut(received: usize) -> Trouble {
     }
 }
 
-/// Return whether `received` is a complete request; the error is the reason to refuse it.
-fn is_whole(received: &[u8], token: Option<&BearerToken>) -> Result<bool, Trouble> {
+/// The part of a request that has arrived.
+enum Progress {
+    /// All of it.
+    Whole(Request),
+    /// A part. The whole request has this number of bytes, as far as it is known.
+    Lacks(usize),
+}
+
+/// Examine the bytes that have arrived; the error is the reason to refuse the request.
+fn progress(received: &[u8], token: Option<&BearerToken>) -> Result<Progress, Trouble> {
     let refuse = |because, reason: &str| Err(Trouble::Refused(Refused::new(because, reason)));
     let head = match parse_head(received) {
         HeadStatus::Complete(head) => head,
-        HeadStatus::Incomplete if received.len() < REQUEST_OCTETS => return Ok(false),
+        HeadStatus::Incomplete if received.len() < REQUEST_OCTETS => return Ok(Progress::Lacks(0)),
         HeadStatus::Malformed => return refuse(Because::Nonsense, "this is not an HTTP/1.1 request; send one"),
         HeadStatus::Incomplete | HeadStatus::TooManyHeaders => {
             return refuse(Because::LongHead, "the request's head is too long; send fewer or shorter headers");
@@ -140,15 +172,22 @@ fn is_whole(received: &[u8], token: Option<&BearerToken>) -> Result<bool, Troubl
         let reason = "the token is wrong or missing; send `Authorization: Bearer` and the token in admin.token_file";
         return refuse(Because::NotAuthorized, reason);
     }
-    match body_octets(&head) {
-        None => refuse(Because::NoLength, "the length of the request's body is missing; send it as Content-Length"),
-        Some(octets) if octets > (REQUEST_OCTETS - head.octets) as u64 => {
-            let reason =
-                format!("the request's body is too long; head and body together may have {REQUEST_OCTETS} bytes");
-            refuse(Because::LongBody, &reason)
+    let most = if admin::is_bulk(head.path) { BULK_OCTETS } else { REQUEST_OCTETS };
+    let octets = match body_octets(&head) {
+        None => {
+            return refuse(Because::NoLength, "the length of the request's body is missing; send it as Content-Length");
         }
-        Some(octets) => Ok((received.len() - head.octets) as u64 >= octets),
-    }
+        Some(octets) if octets > (most - head.octets.min(most)) as u64 => {
+            let reason = format!("the request's body is too long; head and body together may have {most} bytes");
+            return refuse(Because::LongBody, &reason);
+        }
+        Some(octets) => octets as usize,
+    };
+    let Some(body) = received.get(head.octets..head.octets + octets) else {
+        return Ok(Progress::Lacks(head.octets + octets));
+    };
+    let (path, query) = (head.path.to_vec(), head.query.to_vec());
+    Ok(Progress::Whole(Request { method: head.method, path, query, body: body.to_vec() }))
 }
 
 fn body_octets(head: &Head<'_>) -> Option<u64> {
@@ -159,16 +198,6 @@ fn body_octets(head: &Head<'_>) -> Option<u64> {
     }
 }
 
-/// Do the work of a complete request, and return its answer.
-async fn answer(shared: &Shared, received: &[u8]) -> Result<Answer, Refused> {
-    let HeadStatus::Complete(head) = parse_head(received) else {
-        return Err(Refused::new(Because::Nonsense, "this is not an HTTP/1.1 request; send one"));
-    };
-    let body = received.get(head.octets..).unwrap_or_default();
-    let octets = body_octets(&head).and_then(|octets| usize::try_from(octets).ok()).unwrap_or(0);
-    admin::answer(shared, head.method, head.path, body.get(..octets).unwrap_or_default()).await
-}
-
 async fn send(
     stream: &mut Connection,
     shared: &Shared,
@@ -177,43 +206,42 @@ async fn send(
 ) -> io::Result<()> {
     match answer {
         Ok(Answer::Whole(body)) => {
-            let response = response(Status::Ok, None, &body);
+            let response = response(Status::Ok, None, "application/json", &body);
             within(patience, stream.write_all(response.as_bytes())).await
         }
-        Ok(Answer::List(listing)) => send_list(stream, shared, listing, patience).await,
+        Ok(Answer::Pieces(pieces)) => send_pieces(stream, shared, pieces, patience).await,
         Err(refused) => within(patience, stream.write_all(refusal(refused)?.as_bytes())).await,
     }
 }
 
 fn refusal(refused: Refused) -> io::Result<String> {
     let (status, header) = (refused.because.status(), refused.because.header());
-    Ok(response(status, header, &json(&refused.into_body())?))
+    Ok(response(status, header, PROBLEM_TYPE, &json(&refused.into_body())?))
 }
 
 fn json(body: &impl Serialize) -> io::Result<String> {
     Ok(serde_json::to_string(body)?)
 }
 
-fn response(status: Status, header: Option<(&str, &str)>, body: &str) -> String {
+fn response(status: Status, header: Option<(&str, &str)>, media_type: &str, body: &str) -> String {
     let (line, octets) = (status.line(), body.len());
     let header = header.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
-    format!(
-        "{line}{header}Content-Type: application/json\r\nContent-Length: {octets}\r\nConnection: close\r\n\r\n{body}"
-    )
+    format!("{line}{header}Content-Type: {media_type}\r\nContent-Length: {octets}\r\nConnection: close\r\n\r\n{body}")
 }
 
-/// Send the whitelist. Its length is unknown at the start, so the end of the connection is the end of the body. The
-/// client knows from the JSON whether it is complete.
-async fn send_list(
+/// Send a long answer. Its length is unknown at the start, so the end of the connection is the end of the body. The
+/// client of a list knows from the JSON whether it is complete.
+async fn send_pieces(
     stream: &mut Connection,
     shared: &Shared,
-    mut listing: Listing,
+    mut pieces: Pieces,
     patience: Duration,
 ) -> io::Result<()> {
-    let head = format!("{}Content-Type: application/json\r\nConnection: close\r\n\r\n", Status::Ok.line());
+    let (line, media_type) = (Status::Ok.line(), pieces.media_type());
+    let head = format!("{line}Content-Type: {media_type}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n");
     within(patience, stream.write_all(head.as_bytes())).await?;
     let mut piece = Vec::new();
-    while listing.next(shared, &mut piece)? {
+    while pieces.next(shared, &mut piece).await? {
         within(patience, stream.write_all(&piece)).await?;
         // Even with a client that reads at full speed, peers get a turn after each piece.
         shared.turns.next().await;

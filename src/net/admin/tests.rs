@@ -20,6 +20,8 @@ use crate::exit::{self, Failure};
 use crate::testing::{self, TempDir};
 use crate::wire::{Announce, Event, InfoHash, Transport};
 
+mod lists;
+
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// A daemon that serves its admin API while the test does other work.
@@ -137,9 +139,11 @@ fn of_user(text: &str, user: &str) -> Request {
 fn refused(response: &str, status: &str, reason: &str) {
     assert!(response.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{status}: {response}");
     let (head, body) = response.split_once("\r\n\r\n").expect("a head and a body");
-    assert!(head.contains("\r\nContent-Type: application/json\r\n"), "{head}");
+    assert!(head.contains("\r\nContent-Type: application/problem+json\r\n"), "{head}");
     assert!(head.ends_with(&format!("\r\nContent-Length: {}\r\nConnection: close", body.len())), "{head}");
-    assert!(body.starts_with(r#"{"error":""#) && body.contains(reason), "{reason}: {body}");
+    let (number, title) = status.split_once(' ').expect("a phrase");
+    let start = format!(r#"{{"type":"about:blank","title":"{title}","status":{number},"detail":""#);
+    assert!(body.starts_with(&start) && body.contains(reason), "{reason}: {body}");
 }
 
 #[test]
@@ -216,7 +220,7 @@ fn a_malformed_or_unknown_request_is_refused() {
         (
             "GET / HTTP/1.1\r\n\r\n".into(),
             "404 Not Found",
-            "the paths are /v1/status, /v1/whitelist, /v1/tickets, /v1/tickets/inspect, /v1/keys and /v1/explain/ADDRESS",
+            "the paths are /v1/status, /v1/whitelist, /v1/whitelist/import, /v1/users, /v1/explain/*, /v1/tickets, ",
         ),
         ("GET /v1/status/ HTTP/1.1\r\n\r\n".into(), "404 Not Found", "unknown path"),
         ("GET /\u{ff} HTTP/1.1\r\n\r\n".into(), "404 Not Found", "unknown path"),
@@ -233,7 +237,7 @@ fn a_malformed_or_unknown_request_is_refused() {
     assert!(response.starts_with("HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, POST, DELETE\r\n"), "{response}");
     let response = served.send("POST /v1/status HTTP/1.1\r\n\r\n");
     assert!(response.starts_with("HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\n"), "{response}");
-    assert!(response.ends_with("{\"error\":\"/v1/status takes only GET\"}"), "{response}");
+    assert!(response.ends_with(r#""detail":"/v1/status takes only GET"}"#), "{response}");
 }
 
 #[test]
@@ -319,7 +323,7 @@ fn a_long_list_comes_whole() {
     let table = served.ask(Request::List { json: false }).expect("a list");
     assert_eq!(table.lines().count(), 2_001);
     let response = served.send("GET /v1/whitelist HTTP/1.1\r\n\r\n");
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n{\"entries\":[{";
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n{\"entries\":[{";
     assert!(response.starts_with(head), "{}", &response[..200]);
 }
 

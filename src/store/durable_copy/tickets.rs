@@ -1,12 +1,13 @@
-//! The entries that tickets brought, and the keys and revocations of tickets.
+//! The data beside the list: the entries that tickets brought, the keys and revocations of tickets, and the list of
+//! torrents.
 
-use super::super::build::record_of;
-use super::super::database::Batch;
-use super::super::journal::Change;
-use super::super::{Outcome, StoreError, record, ticket_file};
-use super::{After, DurableCopy};
+use std::path::Path;
+
+use super::super::{Edited, Outcome, StoreError, TorrentEdits, TorrentFileError, record, ticket_file, torrent_file};
+use super::DurableCopy;
 use crate::access::Unsaved;
 use crate::ticket::Book;
+use crate::torrents::TorrentList;
 
 impl DurableCopy {
     /// Remove entries, and put others, with as few writes as possible. After an error or a power cut some of the changes
@@ -16,25 +17,7 @@ impl DurableCopy {
         if !departed.is_empty() {
             self.remove(&departed)?;
         }
-        if unsaved.entries.is_empty() {
-            return Ok(());
-        }
-        let (mut batch, mut changes, mut keys) = (Batch::default(), Vec::new(), Vec::new());
-        let (mut entries, mut digest) = (self.state.entries, self.digest);
-        for entry in &unsaved.entries {
-            let (key, value) = record_of(&self.data_dir, entry)?;
-            let replaced = self.attempt(Outcome::Unchanged, |database| database.get(&key))?;
-            entries += u32::from(replaced.is_none());
-            digest.add(entry);
-            if let Some(replaced) = replaced.and_then(|value| record::entry(&key, &value)) {
-                digest.subtract(&replaced);
-            }
-            changes.push((After { entries, digest }, Change::Put(entry.clone())));
-            batch.insert(&*key, &*value);
-            keys.push(key);
-        }
-        let keys: Vec<&[u8]> = keys.iter().map(|key| &**key).collect();
-        self.change(batch, &keys, changes)
+        self.put(unsaved.entries.clone())
     }
 
     /// Read the keys and revocations of tickets, and restore a damaged file from the other.
@@ -56,5 +39,15 @@ impl DurableCopy {
             return Err(self.still_failing());
         }
         ticket_file::write(&self.data_dir, book).map_err(|error| error.with_outcome(Outcome::Unknown))
+    }
+
+    /// Edit the list of torrents.
+    pub(in crate::store) fn edit_torrents(
+        &self,
+        path: &Path,
+        capacity: usize,
+        edits: &TorrentEdits,
+    ) -> Result<(Edited, TorrentList), TorrentFileError> {
+        torrent_file::edit(&self.data_dir, path, capacity, edits)
     }
 }

@@ -11,7 +11,7 @@ fn failing(dir: &TempDir) -> (Opened, Vec<Entry>) {
 }
 
 fn refused(store: &Store, entry: &Entry) -> StoreError {
-    smol::block_on(store.put(entry)).expect_err("the disk fails")
+    smol::block_on(store.put(vec![entry.clone()])).expect_err("the disk fails")
 }
 
 fn rebuild(opened: &Opened, entries: &[Entry]) {

@@ -139,13 +139,13 @@ fn journal(dir: &TempDir, change: journal::Change, entries: u32) {
     let scan = journal::read(&data_dir.journal(), |change| number = change.number).expect("a journal");
     let octets = scan.expect("a journal").octets;
     let mut journal = journal::Journal::continued(&data_dir, octets).expect("a journal");
-    journal.append(&[journal::Numbered { number: number + 1, entries, digest: None, change }]).expect("written");
+    journal.append(&journal::Numbered { number: number + 1, entries, digest: None, change }).expect("written");
 }
 
 #[test]
 fn a_change_that_is_only_in_the_journal_is_made_in_the_database() {
     let (dir, entries) = intact();
-    journal(&dir, journal::Change::Put(numbered(80)), 69);
+    journal(&dir, journal::Change::Put(vec![numbered(80)]), 69);
     let expected = sorted([entries, vec![numbered(80)]].concat());
     for _ in 0..2 {
         let opened = open(&dir);
@@ -178,7 +178,7 @@ fn a_text_copy_with_another_list_is_made_anew_and_reported() {
 #[test]
 fn a_database_without_its_last_changes_gets_them_from_the_journal() {
     let (dir, entries) = intact();
-    journal(&dir, journal::Change::Put(numbered(80)), 69);
+    journal(&dir, journal::Change::Put(vec![numbered(80)]), 69);
     journal(&dir, journal::Change::Remove(vec![numbered(0).prefix]), 68);
     let opened = open(&dir);
     let report = recovered(&opened);

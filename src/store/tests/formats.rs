@@ -25,7 +25,7 @@ fn lines(dir: &TempDir) -> Vec<String> {
         .iter()
         .map(|entry| {
             let mut line = String::new();
-            export::write_entry(&mut line, entry).expect("memory");
+            crate::access::write_entry(&mut line, entry).expect("memory");
             line
         })
         .collect();

@@ -15,7 +15,7 @@ fn removed_while_it_runs(name: &str) {
     let path = data_dir.join(name);
     if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }.expect("removed");
 
-    let refused = smol::block_on(opened.store.put(&numbered(3))).expect_err("it would be lost");
+    let refused = smol::block_on(opened.store.put(vec![numbered(3)])).expect_err("it would be lost");
     assert_eq!(refused.outcome(), Outcome::Unchanged);
     assert!(refused.to_string().contains("the file was removed or replaced"), "{refused}");
     smol::block_on(opened.store.rebuild(Running::from_seconds(9), entries.clone())).expect("a new copy");
