@@ -157,8 +157,14 @@ fn post<'a>(shared: &'a Shared, route: &'static Route, body: Vec<u8>) -> Making<
         match route.path {
             api::WHITELIST => whole(&allowing::allow(shared, read(route, &body)?).await?),
             // The tracker's thread must not wait for megabytes of JSON.
-            api::IMPORT => whole(&allowing::import(shared, smol::unblock(move || read(route, &body)).await?).await?),
-            api::TORRENTS => whole(&torrents::add(shared, &smol::unblock(move || read(route, &body)).await?).await?),
+            api::IMPORT => {
+                let import = shared.store.off_thread(Box::new(move || read(route, &body))).await?;
+                whole(&allowing::import(shared, import).await?)
+            }
+            api::TORRENTS => {
+                let torrents = shared.store.off_thread(Box::new(move || read(route, &body))).await?;
+                whole(&torrents::add(shared, &torrents).await?)
+            }
             api::RELOAD_TORRENTS => whole(&torrents::reload(shared).await?),
             api::TICKETS => whole(&tickets::sign(shared, &read(route, &body)?).await?),
             api::INSPECT => whole(&tickets::inspect(shared, &read(route, &body)?)),

@@ -67,7 +67,7 @@ pub use error::{OpenError, Outcome, SaveError, StoreError};
 pub use health::Health;
 use health::Noted;
 use lock::{Lock, LockError};
-pub use torrent_file::{Edited, TorrentEdits, TorrentFileError, TorrentLines, read_torrents};
+pub use torrent_file::{Edited, TorrentEdit, TorrentEdits, TorrentFileError, TorrentLines, read_torrents};
 use trouble::is_of_the_disk;
 
 /// A future on the tracker's thread.
@@ -290,6 +290,11 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn break_disk(&self) {
         self.disk.lock_blocking().break_log();
+    }
+
+    /// Do work that takes long, off the tracker's thread. It waits for the disk's work before it.
+    pub async fn off_thread<T: Send + 'static>(&self, work: Box<dyn FnOnce() -> T + Send>) -> T {
+        self.work(Box::new(move |_| work())).await
     }
 
     /// Do one piece of work at a time, off the tracker's thread.

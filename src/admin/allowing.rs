@@ -1,9 +1,5 @@
 //! Additions to the whitelist, one entry or many.
 
-use std::collections::BTreeMap;
-
-use ipnet::IpNet;
-
 use super::disk::{NotTaken, ready_disk};
 use super::nonsense;
 use super::refused::{Because, Refused};
@@ -86,8 +82,10 @@ pub(super) async fn import(shared: &Shared, import: Import) -> Result<Imported, 
         shared.turns.next().await;
     }
     let (added, changed) = (imported.added, imported.changed);
-    log::info!("imported {added} new entries of the whitelist, and changed {changed}");
-    shared.events.send(Event::Imported { added, changed });
+    if added + changed > 0 {
+        log::info!("imported {added} new entries of the whitelist, and changed {changed}");
+        shared.events.send(Event::Imported { added, changed });
+    }
     Ok(imported)
 }
 
@@ -97,29 +95,29 @@ const OF_OTHER_USERS: &str = "entries with some of the prefixes belong to other 
 /// Return the requested entries, each prefix once.
 ///
 /// # Errors
-/// The first entry that is wrong, or that differs from an earlier one with the same prefix.
+/// The first entry that is wrong, or a prefix with two different entries.
 fn distinct(shared: &Shared, import: &Import) -> Result<Vec<Entry>, Refused> {
     let requested = import.entries.len();
     if requested > IMPORT_ENTRIES {
         let reason =
             format!("the request has {requested} entries and may have {IMPORT_ENTRIES}; send several requests");
-        return Err(Refused::new(Because::LongBody, reason));
+        return Err(nonsense(reason));
     }
     let mut entries: Vec<Entry> = Vec::with_capacity(requested);
-    let mut places: BTreeMap<IpNet, usize> = BTreeMap::new();
     for (number, allow) in import.entries.iter().enumerate() {
-        let at = |reason: &str| nonsense(format!("entry {} of the request, {}: {reason}", number + 1, allow.prefix));
-        let entry = entry(shared, allow).map_err(|refused| at(&refused.reason))?;
-        match places.get(&entry.prefix).and_then(|place| entries.get(*place)) {
-            None => {
-                places.insert(entry.prefix, entries.len());
-                entries.push(entry);
-            }
-            Some(earlier) if is_same(earlier, &entry) => {}
-            Some(_) => return Err(at("an earlier entry of the request has the same prefix and other terms")),
+        let at = |refused: Refused| {
+            nonsense(format!("entry {} of the request, {}: {}", number + 1, allow.prefix, refused.reason))
+        };
+        entries.push(entry(shared, allow).map_err(at)?);
+    }
+    entries.sort_unstable_by_key(|entry| entry.prefix);
+    entries.dedup_by(|later, earlier| later.prefix == earlier.prefix && is_same(earlier, later));
+    match entries.iter().zip(entries.iter().skip(1)).find(|(one, other)| one.prefix == other.prefix) {
+        None => Ok(entries),
+        Some((twice, _)) => {
+            Err(nonsense(format!("two entries of the request have the prefix {}, with different terms", twice.prefix)))
         }
     }
-    Ok(entries)
 }
 
 /// Return whether an entry that is on the list has the terms of another: user, retirement and end.

@@ -48,7 +48,7 @@ impl Pieces {
         match self {
             Self::Whitelist(listing) => Ok(listing.next(shared, piece)?),
             Self::Swarms(listing) => Ok(listing.next(shared, piece)?),
-            Self::Torrents(listing) => listing.next(piece).await,
+            Self::Torrents(listing) => listing.next(shared, piece).await,
             Self::Events(stream) => stream.next(shared, piece).await,
         }
     }

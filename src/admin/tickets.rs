@@ -168,7 +168,7 @@ pub(super) async fn new_key(shared: &Shared, request: &NewKey) -> Result<Key, Re
         ))
     })?;
     if shared.tickets.has(key.id()) {
-        return Err(nonsense(format!("there is a key {} already", key.id())));
+        return Err(Refused::new(Because::Conflict, format!("there is a key {} already", key.id())));
     }
     let mut book = shared.tickets.book();
     has_room(&book)?;

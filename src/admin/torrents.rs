@@ -5,14 +5,14 @@ use super::refused::{Because, Refused};
 use crate::api::{AddTorrents, RemoveTorrents, TORRENTS_A_REQUEST, TorrentsChanged};
 use crate::config::quote;
 use crate::shared::{Event, Shared};
-use crate::store::{Edited, TorrentEdits, TorrentFileError};
+use crate::store::{Edited, TorrentEdit, TorrentEdits, TorrentFileError};
 use crate::torrents::{NAME_OCTETS, is_name};
 use crate::wire::InfoHash;
 
 /// Add torrents, or give them other names.
 pub(super) async fn add(shared: &Shared, request: &AddTorrents) -> Result<TorrentsChanged, Refused> {
     has_room(request.torrents.len())?;
-    let mut edits = TorrentEdits::new();
+    let mut edits = Vec::new();
     for torrent in &request.torrents {
         let name = torrent.name.trim();
         if !is_name(name) {
@@ -21,16 +21,19 @@ pub(super) async fn add(shared: &Shared, request: &AddTorrents) -> Result<Torren
                 "{name} cannot be a name: it may have {NAME_OCTETS} bytes and no control characters"
             )));
         }
-        edits.insert(info_hash(&torrent.info_hash)?, Some(name.into()));
+        edits.push(TorrentEdit { info_hash: info_hash(&torrent.info_hash)?, name: Some(name.into()) });
     }
-    edit(shared, edits).await
+    edit(shared, edits.into()).await
 }
 
 /// Remove torrents. Those that are not on the list are passed over.
 pub(super) async fn remove(shared: &Shared, request: &RemoveTorrents) -> Result<TorrentsChanged, Refused> {
     has_room(request.info_hashes.len())?;
-    let edits = request.info_hashes.iter().map(|text| Ok((info_hash(text)?, None))).collect::<Result<_, Refused>>()?;
-    let changed = edit(shared, edits).await?;
+    let mut edits = Vec::new();
+    for text in &request.info_hashes {
+        edits.push(TorrentEdit { info_hash: info_hash(text)?, name: None });
+    }
+    let changed = edit(shared, edits.into()).await?;
     if changed.removed == 0 {
         return Err(Refused::new(Because::NotFound, "none of these torrents is on the list"));
     }
@@ -60,7 +63,7 @@ fn has_room(torrents: usize) -> Result<(), Refused> {
     }
     let reason =
         format!("the request has {torrents} torrents and may have {TORRENTS_A_REQUEST}; send several requests");
-    Err(Refused::new(Because::LongBody, reason))
+    Err(nonsense(reason))
 }
 
 /// Make edits, and wait until the peers of the torrents that are no longer served have left.
@@ -70,8 +73,10 @@ async fn edit(shared: &Shared, edits: TorrentEdits) -> Result<TorrentsChanged, R
         shared.torrents.edit(&shared.store, &shared.tracker, edits).await.map_err(refused)?;
     drop(changing);
     shared.forget().await;
-    log::info!("the list of torrents: {added} added, {renamed} renamed, {removed} removed; it has {torrents} now");
-    shared.events.send(Event::Torrents { added, removed });
+    if added + renamed + removed > 0 {
+        log::info!("the list of torrents: {added} added, {renamed} renamed, {removed} removed; it has {torrents} now");
+        shared.events.send(Event::Torrents { added, removed });
+    }
     let [added, renamed, removed, torrents] = [added, renamed, removed, torrents].map(|number| number as u64);
     Ok(TorrentsChanged { added, renamed, removed, torrents })
 }

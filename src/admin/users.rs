@@ -1,7 +1,5 @@
 //! The users of the whitelist, a page at a time.
 
-use std::collections::BTreeMap;
-
 use super::parameters::Parameters;
 use super::refused::Refused;
 use crate::access::Entry;
@@ -22,7 +20,7 @@ pub(super) async fn users(shared: &Shared, parameters: &Parameters) -> Result<Us
     let after = parameters.text("after").unwrap_or_default();
     let limit = parameters.limit()?.unwrap_or(USERS_A_PAGE).min(MOST_USERS_A_PAGE);
     // One more than the page, to learn whether there is another page.
-    let mut users = BTreeMap::<String, UserSummary>::new();
+    let mut users = Vec::new();
     let mut last = None;
     loop {
         {
@@ -42,33 +40,33 @@ pub(super) async fn users(shared: &Shared, parameters: &Parameters) -> Result<Us
     }
 }
 
-/// Add an entry to its user, unless the user is not among the first `most` of them.
-fn add(users: &mut BTreeMap<String, UserSummary>, entry: &Entry, idle_seconds: u64, most: usize) {
+/// Add an entry to its user, unless the user is not among the first `most` of them. The users are in the order of their
+/// names.
+fn add(users: &mut Vec<UserSummary>, entry: &Entry, idle_seconds: u64, most: usize) {
     let until_unix = entry.until.map(|until| until.0);
     let by_ticket = u64::from(entry.ticket.is_some());
-    if let Some(user) = users.get_mut(entry.user.as_str()) {
-        user.entries += 1;
-        user.entries_by_ticket += by_ticket;
-        user.idle_seconds = user.idle_seconds.min(idle_seconds);
-        user.until_unix = user.until_unix.zip(until_unix).map(|(one, other)| one.max(other));
-        return;
-    }
-    let is_among =
-        users.len() < most || users.last_key_value().is_some_and(|(last, _)| entry.user.as_str() < last.as_str());
-    if is_among {
-        let user = entry.user.to_string();
-        let summary =
-            UserSummary { user: user.clone(), entries: 1, entries_by_ticket: by_ticket, idle_seconds, until_unix };
-        users.insert(user, summary);
-        if users.len() > most {
-            users.pop_last();
+    match users.binary_search_by(|user| user.user.as_str().cmp(entry.user.as_str())) {
+        Ok(place) => {
+            if let Some(user) = users.get_mut(place) {
+                user.entries += 1;
+                user.entries_by_ticket += by_ticket;
+                user.idle_seconds = user.idle_seconds.min(idle_seconds);
+                user.until_unix = user.until_unix.zip(until_unix).map(|(one, other)| one.max(other));
+            }
         }
+        Err(place) if place < most => {
+            let user = entry.user.to_string();
+            let user = UserSummary { user, entries: 1, entries_by_ticket: by_ticket, idle_seconds, until_unix };
+            users.insert(place, user);
+            users.truncate(most);
+        }
+        Err(_) => {}
     }
 }
 
-fn page(users: BTreeMap<String, UserSummary>, limit: usize) -> Users {
+fn page(mut users: Vec<UserSummary>, limit: usize) -> Users {
     let has_more = users.len() > limit;
-    let users: Vec<UserSummary> = users.into_values().take(limit).collect();
+    users.truncate(limit);
     let next = users.last().filter(|_| has_more).map(|last| last.user.clone());
     Users { users, next }
 }

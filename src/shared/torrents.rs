@@ -103,6 +103,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::store::TorrentEdit;
     use crate::testing::{TempDir, settings, shared};
     use crate::wire::InfoHash;
 
@@ -145,7 +146,7 @@ mod tests {
         let hash = InfoHash([7; 20]);
         let list = TorrentSettings { mode: TorrentMode::Except, file: dir.file("list"), capacity: 2 };
         let edit = |name: Option<&str>| {
-            let edits = [(hash, name.map(String::from))].into();
+            let edits = vec![TorrentEdit { info_hash: hash, name: name.map(String::from) }].into();
             smol::block_on(shared.torrents.edit(&shared.store, &shared.tracker, edits)).expect("a list")
         };
         let serves = || shared.tracker.borrow().torrents().serve(&hash);

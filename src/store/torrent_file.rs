@@ -1,7 +1,6 @@
 //! The file with the list of torrents. A person may write it, too: a change keeps the comments and the order of the
 //! lines. Its form is described in [`crate::torrents`].
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Write};
@@ -59,8 +58,35 @@ impl fmt::Display for TorrentFileError {
 
 impl std::error::Error for TorrentFileError {}
 
-/// Edits of a list: a torrent to add, with its name, or to remove (`None`).
-pub type TorrentEdits = BTreeMap<InfoHash, Option<String>>;
+/// Edits of a list, at most one of each torrent.
+///
+/// Invariant: they are in the order of their torrents.
+#[derive(Clone, Debug, Default)]
+pub struct TorrentEdits(Vec<TorrentEdit>);
+
+/// An edit of a list.
+#[derive(Clone, Debug)]
+pub struct TorrentEdit {
+    /// The torrent.
+    pub info_hash: InfoHash,
+    /// Its name, or `None` to remove it.
+    pub name: Option<String>,
+}
+
+impl From<Vec<TorrentEdit>> for TorrentEdits {
+    /// Take edits in any order; of several of the same torrent, one.
+    fn from(mut edits: Vec<TorrentEdit>) -> Self {
+        edits.sort_by_key(|edit| edit.info_hash);
+        edits.dedup_by_key(|edit| edit.info_hash);
+        Self(edits)
+    }
+}
+
+impl TorrentEdits {
+    fn place_of(&self, info_hash: &InfoHash) -> Option<usize> {
+        self.0.binary_search_by_key(info_hash, |edit| edit.info_hash).ok()
+    }
+}
 
 /// The effect of edits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -203,19 +229,22 @@ pub(super) fn edit(
         return Err(unwritable("it is a symbolic link; set torrents.file to the path of the file itself".into()));
     }
     let (mut edited, mut text, mut torrents) = (Edited::default(), Vec::new(), Vec::new());
-    let mut left = edits.clone();
+    let mut is_done = vec![false; edits.0.len()];
     match TorrentLines::open(path)? {
         None => text.extend_from_slice(HEADER.as_bytes()),
         Some(lines) => lines.try_for_each(path, |line| {
-            edit_line(&line, edits, &mut left, &mut edited, &mut text);
-            torrents.extend(line.info_hash.filter(|info_hash| edits.get(info_hash) != Some(&None)));
+            torrents.extend(edit_line(&line, edits, &mut is_done, &mut edited, &mut text));
             Ok(())
         })?,
     }
-    for (info_hash, name) in left.iter().filter_map(|(info_hash, name)| Some((info_hash, name.as_ref()?))) {
-        edited.added += 1;
-        torrents.push(*info_hash);
-        push_line(&mut text, info_hash, name);
+    for (TorrentEdit { info_hash, name }, is_done) in edits.0.iter().zip(is_done) {
+        if let Some(name) = name
+            && !is_done
+        {
+            edited.added += 1;
+            torrents.push(*info_hash);
+            push_line(&mut text, info_hash, name);
+        }
     }
     let list = TorrentList::from(torrents);
     if list.len() > capacity && edited.added > 0 {
@@ -233,22 +262,34 @@ pub(super) fn edit(
     Ok((edited, list))
 }
 
-/// Add an old line, as the edits leave it, to the new `text`.
-fn edit_line(line: &Line<'_>, edits: &TorrentEdits, left: &mut TorrentEdits, edited: &mut Edited, text: &mut Vec<u8>) {
-    let edit = line.info_hash.and_then(|info_hash| Some((info_hash, edits.get(&info_hash)?)));
-    // A torrent may be listed twice: its first line counts.
-    let is_first = line.info_hash.is_some_and(|info_hash| left.remove(&info_hash).is_some());
+/// Add an old line, as the edits leave it, to the new `text`. Return the torrent that it lists.
+fn edit_line(
+    line: &Line<'_>,
+    edits: &TorrentEdits,
+    is_done: &mut [bool],
+    edited: &mut Edited,
+    text: &mut Vec<u8>,
+) -> Option<InfoHash> {
+    let edit = line.info_hash.and_then(|info_hash| edits.place_of(&info_hash)).and_then(|place| {
+        // A torrent may be listed twice: its first line counts.
+        let is_first = !core::mem::replace(is_done.get_mut(place)?, true);
+        Some((edits.0.get(place)?, usize::from(is_first)))
+    });
     match edit {
-        Some((_, None)) => edited.removed += usize::from(is_first),
-        Some((info_hash, Some(name))) if !name.is_empty() && name != line.name => {
-            edited.renamed += usize::from(is_first);
-            push_line(text, &info_hash, name);
+        Some((TorrentEdit { name: None, .. }, count)) => {
+            edited.removed += count;
+            return None;
+        }
+        Some((TorrentEdit { info_hash, name: Some(name) }, count)) if !name.is_empty() && name != line.name => {
+            edited.renamed += count;
+            push_line(text, info_hash, name);
         }
         _ => {
             text.extend_from_slice(line.text.as_bytes());
             text.push(b'\n');
         }
     }
+    line.info_hash
 }
 
 fn push_line(text: &mut Vec<u8>, info_hash: &InfoHash, name: &str) {
@@ -268,7 +309,9 @@ mod tests {
     }
 
     fn edits(edits: &[(u8, Option<&str>)]) -> TorrentEdits {
-        edits.iter().map(|(octet, name)| (hash(*octet), name.map(String::from))).collect()
+        let edit =
+            |(octet, name): &(u8, Option<&str>)| TorrentEdit { info_hash: hash(*octet), name: name.map(String::from) };
+        edits.iter().map(edit).collect::<Vec<_>>().into()
     }
 
     /// Write `text` as the list and make edits of it. Return the outcome and the text after it.

@@ -27,7 +27,7 @@ impl TorrentListing {
     pub(in crate::admin) async fn begin(shared: &Shared) -> Result<Self, Refused> {
         let settings = shared.torrents.settings();
         let path = settings.file.clone();
-        let lines = smol::unblock(move || TorrentLines::open(&path)).await.map_err(refused)?;
+        let lines = shared.store.off_thread(Box::new(move || TorrentLines::open(&path))).await.map_err(refused)?;
         if lines.is_some() {
             // A wrong line is better found before the answer begins.
             shared.store.read_torrents(settings.file.clone(), usize::MAX).await.map_err(refused)?;
@@ -44,7 +44,7 @@ impl TorrentListing {
     }
 
     /// Write the next piece. Return `false` after the last one.
-    pub(super) async fn next(&mut self, piece: &mut Vec<u8>) -> io::Result<bool> {
+    pub(super) async fn next(&mut self, shared: &Shared, piece: &mut Vec<u8>) -> io::Result<bool> {
         if self.is_ended {
             return Ok(false);
         }
@@ -52,11 +52,11 @@ impl TorrentListing {
         match self.lines.take() {
             Some(mut lines) => {
                 let path = self.path.clone();
-                let (lines, read) = smol::unblock(move || {
+                let next = move || {
                     let read = some(&mut lines, &path);
                     (lines, read)
-                })
-                .await;
+                };
+                let (lines, read) = shared.store.off_thread(Box::new(next)).await;
                 let (json, has_more) = read?;
                 let json = if self.has_torrents { &json } else { json.trim_start_matches(',') };
                 self.has_torrents |= !json.is_empty();
