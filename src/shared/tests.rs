@@ -6,7 +6,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use crate::access::{Moved, Retired, TicketNumber, User};
+use crate::access::{Entry, Moved, Retired, TicketNumber, User};
 use crate::clock::{Running, UnixSeconds};
 use crate::store::Store;
 use crate::testing::{self, TempDir};
@@ -23,6 +23,9 @@ const VALID_DAYS: u64 = 60;
 const RENEWED_AFTER_DAYS: u64 = 50;
 /// Most bytes that a year of 500 customers may write.
 const YEAR_OCTETS: u64 = 4 << 20;
+
+/// Number of the user of entries that a command added.
+const GUEST: usize = 9999;
 
 /// An entry of the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,10 +177,11 @@ impl World {
         let (now, wall) = (self.now, UnixSeconds(self.wall));
         let of = &self.customers[customer];
         let (until, uses_login) = (of.ticket.until, of.uses_login);
-        if let Some(known) = self.listed.get_mut(&from).filter(|known| known.until > wall) {
+        let is_live = |known: &&mut Known| known.until > wall && now - known.last_seen <= RETIRE_AFTER;
+        if let Some(known) = self.listed.get_mut(&from).filter(is_live) {
             // A login is not an announce.
             known.last_seen = if uses_login { known.last_seen } else { now };
-            if uses_login && known.until < until {
+            if uses_login && known.customer == customer && known.until < until {
                 known.until = until;
                 known.last_seen = now;
                 self.to_save.push(from);
@@ -189,10 +193,12 @@ impl World {
         }
         let of_user = self.listed.iter().filter(|(_, known)| known.customer == customer);
         let stalest = of_user.clone().min_by_key(|(_, known)| known.last_seen).map(|(address, _)| *address);
-        if of.settled_until > now {
+        // The place of an idle or ended entry, unless a ticket of another customer brought it, counts as free.
+        let is_in_place = self.listed.get(&from).is_some_and(|known| [customer, GUEST].contains(&known.customer));
+        if of.settled_until > now && !is_in_place {
             return false;
         }
-        if let Some(stalest) = stalest.filter(|_| of_user.count() >= 2) {
+        if let Some(stalest) = stalest.filter(|_| of_user.count() >= 2 && !is_in_place) {
             self.customers[customer].settled_until = now + MIN_INTERVAL;
             self.listed.remove(&stalest);
             self.to_save.retain(|address| *address != stalest);
@@ -201,7 +207,9 @@ impl World {
             }
         }
         self.listed.insert(from, Known { customer, last_seen: now, until });
-        if uses_login {
+        self.departed.retain(|departed| *departed != from);
+        // The copy of an earlier entry is replaced.
+        if uses_login || self.on_disk.contains_key(&from) {
             self.to_save.push(from);
         }
         true
@@ -230,10 +238,15 @@ impl World {
     fn pass_an_hour(&mut self) {
         let hours = self.now / HOUR;
         self.pass((hours + 1) * HOUR - self.now);
-        let now = Running::from_seconds(self.now);
+        self.retire();
+        self.save(false);
+        self.compare();
+    }
+
+    fn retire(&mut self) {
         let mut gone = Vec::new();
         for _ in 0..=self.listed.len() / 100 {
-            self.tracker.retire(now, Some(UnixSeconds(self.wall)), |retired| {
+            self.tracker.retire(Running::from_seconds(self.now), Some(UnixSeconds(self.wall)), |retired| {
                 if let Retired::Removed(entry) = retired {
                     gone.push(entry.prefix);
                 }
@@ -246,8 +259,12 @@ impl World {
         }
         let (time, wall) = (self.now, UnixSeconds(self.wall));
         self.listed.retain(|_, known| time - known.last_seen <= RETIRE_AFTER || known.until <= wall);
-        self.save(false);
-        self.compare();
+    }
+
+    /// Let days pass in which no client announces.
+    fn pass_days_of_silence(&mut self, days: u64) {
+        self.pass(days * DAY - HOUR);
+        self.pass_an_hour();
     }
 
     fn save(&mut self, stops: bool) {
@@ -304,7 +321,7 @@ impl World {
         self.to_save.clear();
         self.departed.clear();
         self.customers.iter_mut().for_each(|customer| customer.settled_until = 0);
-        self.tracker.retire(Running::from_seconds(self.now), Some(UnixSeconds(self.wall)), drop);
+        self.retire();
         self.compare();
     }
 
@@ -324,6 +341,32 @@ impl World {
         self.tracker.revoke(&prefixes);
         self.listed.retain(|_, known| known.customer != customer);
         self.on_disk.retain(|_, known| known.customer != customer);
+        self.compare();
+    }
+
+    /// Add an address by a command, for a user without tickets.
+    fn allow(&mut self, address: IpAddr) {
+        let user = User::try_from(format!("guest-{GUEST}").as_str()).expect("a short name");
+        let until = UnixSeconds(self.wall + 10_000 * DAY);
+        let last_seen = Running::from_seconds(self.now);
+        let entry = Entry { user, until: Some(until), last_seen, ..Entry::new(address.into()) };
+        smol::block_on(self.store.put(vec![entry.clone()])).expect("on the disk");
+        self.tracker.whitelist().put(entry).expect("room");
+        let known = Known { customer: GUEST, last_seen: self.now, until };
+        self.listed.insert(address, known.clone());
+        self.on_disk.insert(address, known);
+        self.to_save.retain(|other| *other != address);
+        self.departed.retain(|other| *other != address);
+        self.compare();
+    }
+
+    /// Revoke an address, as `nakodo revoke` does.
+    fn revoke_address(&mut self, address: IpAddr) {
+        self.save(false);
+        smol::block_on(self.store.remove(&[address.into()])).expect("on the disk");
+        self.tracker.revoke(&[address.into()]);
+        self.listed.remove(&address);
+        self.on_disk.remove(&address);
         self.compare();
     }
 
@@ -385,4 +428,32 @@ fn the_list_of_customers_with_tickets_is_that_of_the_model() {
     let written = world.written();
     println!("{days} days of {customers} customers: {} entries, {written} bytes written", world.listed.len());
     assert!(written <= YEAR_OCTETS * days.div_ceil(365), "{written} bytes");
+}
+
+/// Additions, tickets, new addresses, revocations, retirements and restarts in any order, at addresses that several
+/// customers share. `NAKODO_STEPS` is the number of steps of each of the eight runs.
+#[test]
+fn any_order_of_events_leaves_the_list_of_the_model() {
+    let steps = number("NAKODO_STEPS", 250);
+    for seed in 0..8 {
+        let (mut world, mut random) = (World::new(4), fastrand::Rng::with_seed(seed));
+        let pool: Vec<IpAddr> = (0..9).map(|_| world.new_address()).collect();
+        for step in 0..steps {
+            let (customer, address) = (random.usize(..4), pool[random.usize(..pool.len())]);
+            match random.u32(..100) {
+                0..60 => world.step(customer, address),
+                60..70 => world.pass(random.u64(1..2 * MIN_INTERVAL)),
+                70..80 => world.pass_an_hour(),
+                80..81 => (0..random.u64(1..40)).for_each(|_| world.pass_days_of_silence(1)),
+                81..86 => world.allow(address),
+                86..90 => world.revoke_address(address),
+                90..93 => world.sign_again(customer, step),
+                93..95 => {
+                    world.revoke(customer);
+                    world.pass(2);
+                }
+                _ => world.restart(random.bool()),
+            }
+        }
+    }
 }

@@ -75,9 +75,9 @@ impl Whitelist {
     pub fn put_unsaved(&mut self, entry: Entry, shown_by: ShownBy) -> Result<(), Full> {
         let prefix = prefix::canonical(&entry.prefix);
         let before = self.position(&prefix).ok().map(|position| self.order[position].on_disk);
+        // A copy of the entry that was there before would come back after a restart, even if its user is revoked.
+        let has_copy = before.is_some_and(|before| before != OnDisk::Never) || self.departed.contains(&prefix);
         self.put(entry)?;
-        // A copy of the entry that this one replaces would come back after a restart.
-        let has_copy = before.is_some_and(|before| before != OnDisk::Never);
         self.mark(&prefix, if has_copy || shown_by == ShownBy::Login { OnDisk::Soon } else { OnDisk::Never });
         Ok(())
     }
@@ -186,6 +186,18 @@ mod tests {
         let renewed = Entry { until: Some(crate::clock::UnixSeconds(7)), ..command };
         list.put_unsaved(renewed.clone(), ShownBy::Announce).expect("room");
         assert_eq!(list.take_unsaved(8).entries, [renewed]);
+    }
+
+    #[test]
+    fn an_announce_at_an_address_whose_old_entry_is_on_the_disk_is_written() {
+        let mut list = Whitelist::with_capacity(8, Duration::from_secs(60)).expect("memory");
+        let before = entry(1, "mika");
+        list.put(before.clone()).expect("room");
+        depart(&mut list, &before);
+        let after = entry(1, "ann");
+        list.put_unsaved(after.clone(), ShownBy::Announce).expect("room");
+        list.check_invariants();
+        assert_eq!(list.take_unsaved(8), Unsaved { entries: vec![after], departed: vec![] });
     }
 
     #[test]
