@@ -33,8 +33,8 @@
 //! wire     → http
 //! ```
 //!
-//! An arrow points from a caller to its callees, and only to modules further down. `tracker`, `ticket`, `access`, `pool`, `wire`,
-//! `http`, `sides`, `horizon`, `hash_key` and `clock` are the core: it names no socket, file, clock, randomness, log or runtime,
+//! An arrow points from a caller to its callees, and only to modules further down. `tracker`, `ticket`, `torrents`, `access`, `pool`,
+//! `wire`, `http`, `sides`, `horizon`, `hash_key` and `clock` are the core: it names no socket, file, clock, randomness, log or runtime,
 //! and gets time and random seeds as arguments. `pool` stores and `tracker` decides: the pool gets the policy that it
 //! needs as closures and plain values. `tests/layering.rs` reads the sources and compares them with these arrows.
 //!
@@ -44,6 +44,7 @@
 //! | [`wire`] | bytes ↔ requests and replies of BitTorrent: UDP, HTTP, bencode; no decisions |
 //! | [`access`] | the whitelist as a table of fixed capacity |
 //! | [`ticket`] | tickets: their text, keys and revocations |
+//! | [`torrents`] | the list of torrents and its effect |
 //! | [`clock`] | running time and the wall clock, as plain numbers |
 //! | [`horizon`] | the split horizon: LAN or WAN, and how far an address reaches |
 //! | [`sides`] | the side of each interface of the host, and the networks and external addresses that follow |
@@ -55,11 +56,11 @@
 //! | [`store`] | the whitelist on disk, and the repair of a damaged database; the only module that names sled |
 //! | [`api`] | the JSON of the admin API, for both ends |
 //! | [`admin`] | the tracker's end of the API: the effect of each request |
-//! | [`client`] | the commands' end of the API: `allow`, `revoke`, `list`, `status` |
+//! | [`client`] | the commands' end of the API: requests, and answers in the form for people |
 //! | [`config`] | one table of keys, from which the reader, the errors and the sample come |
 //! | [`cli`] | the command line |
 //! | [`exit`] | the exit codes, and the failure that ends a command |
-//! | [`shared`] | the state that all tasks share: the tracker, the store, the clocks |
+//! | [`shared`] | the state that all tasks share: the tracker, the store, the clocks, the latest events |
 //! | [`run`] | construction of everything, the tasks beside the sockets, signals |
 //!
 //! # The life of an announce
@@ -81,7 +82,8 @@
 //!
 //! `nakodo allow` parses its arguments ([`cli`]) and sends a request over the Unix socket ([`client`]). [`net::admin`]
 //! reads it and calls [`admin::answer`], which holds the lock for changes, checks that the table has room, has [`store`]
-//! write and sync the entry on a thread of the blocking pool, puts the entry into the table, and only then answers. So
+//! write and sync the entry on a thread of the blocking pool, puts the entry into the table, and only then answers. An
+//! import does the same with all its entries as one change. So
 //! the disk always has every acknowledged change. After a failure of the disk the database is abandoned, and
 //! [`shared::Shared::mend_disk`] writes a new one from the table, so that a refused change stays refused.
 //!
@@ -99,6 +101,13 @@
 //! in rare batches; those of announces stay in memory. Keys and revocations are a [`ticket::Book`], which [`shared::Tickets`] passes to the tracker when it is on
 //! the disk.
 //!
+//! # The life of a torrent list
+//!
+//! The list is a file ([`store`]), read at the start and at a reload. [`shared::Torrents`] passes the rule that follows to
+//! the tracker, which asks it at each announce ([`torrents::TorrentRules::serve`]). A list that is wrong leaves the previous
+//! one in effect, and without one no torrent is served. The walk that removes the peers of revoked addresses also removes
+//! those of torrents that are no longer served.
+//!
 //! # Where every byte comes from
 //!
 //! | memory | reserved | size |
@@ -107,7 +116,8 @@
 //! | the whitelist | once, at start | `access.capacity` × [`tracker::WHITELIST_ENTRY_OCTETS`] |
 //! | UDP batches | once for each socket | [`net::udp::BUFFERS_OCTETS`] |
 //! | HTTP buffers | once, at start | `http.connections` × [`net::http::CONNECTION_OCTETS`] |
-//! | the admin API | for each request | [`net::admin::exchange::REQUEST_OCTETS`], at most 8 connections a listener |
+//! | the list of torrents | when it is read | `torrents.capacity` × [`torrents::TORRENT_OCTETS`], twice during a reload |
+//! | the admin API | for each request | [`net::admin::exchange::REQUEST_OCTETS`], at most 8 connections a listener; one long request |
 //! | the database | at start, and for a change | its cache of 64 KiB; the list as it is read |
 //!
 //! Reserved memory costs nothing until its first use: the system provides a page at the first write to it. `nakodo
@@ -145,13 +155,14 @@
 //! | the shape | `tests/layering.rs`, `architecture.rs` | purity, arrows, lengths of functions and files, the walks of the documents |
 //! | real clients | `tests/real-clients` | aria2 and transmission move a file |
 //! | boards | `tests/board`, `board-power-cuts` | emulated ARM boards; power cuts at any write to an ext4 or f2fs disk |
+//! | the admin API | `tests/openapi` | property-based requests against docs/openapi.yaml |
 //! | tickets | `tests/tickets.rs`, `ticket-signers`, `src/shared/tests.rs` | logins, restarts, revocations; signers in three languages; a year of customers |
 //! | sides | `tests/sides`, `sides-clients` | clients of every side, family and setting, in network namespaces |
 //! | power cuts | `tests/power-cuts` | states that a disk could have after a cut, between any two writes |
 //! | full disks | `tests/full-disk` | a tmpfs and an ext4 that run full |
 //! | packages | `tests/debian-package`, `openwrt-package` | install, use, upgrade, remove; with real systemd, and a stand-in for procd |
 //!
-//! `cargo test` runs all but the last six. `.ci/run` runs everything, and `cargo test` on both ARM targets as well.
+//! `cargo test` runs all but the real clients, the boards, the API's tester and those after it that are no Rust files. `.ci/run` runs everything, and `cargo test` on both ARM targets as well.
 //! `benches/` measures speed and memory. `boards/README.md` describes the packages for each board.
 
 #![forbid(unsafe_code)]

@@ -57,13 +57,8 @@ impl TorrentList {
     }
 
     /// Return the number of torrents.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.0.len()
-    }
-
-    /// Return whether there are no torrents.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 
@@ -187,7 +182,7 @@ mod tests {
     fn the_mode_decides_and_an_unreadable_list_serves_nothing() {
         let hash = |octet| InfoHash([octet; InfoHash::OCTETS]);
         let list = TorrentList::from(vec![hash(3), hash(1), hash(3)]);
-        assert_eq!(list.len(), 2);
+        assert_eq!(list.count(), 2);
         for (mode, list, served) in [
             (TorrentMode::Any, Some(list.clone()), [true, true, true]),
             (TorrentMode::Only, Some(list.clone()), [true, false, true]),

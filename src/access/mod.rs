@@ -14,7 +14,7 @@ mod user;
 pub mod whitelist;
 
 pub use admission::Admission;
-pub use entry_text::{EntryTextError, parse_entry, parse_running, write_entry, write_terms, write_user};
+pub use entry_text::{parse_entry, parse_running, write_entry, write_terms, write_user};
 pub use prefix::Found;
 pub use prefix_filter::PrefixFilter;
 pub use ticket_number::{NumberError, TicketNumber, parse_base_36, write_base_36};

@@ -7,6 +7,8 @@ mod torrents;
 
 use std::io;
 
+use serde::Serialize;
+
 pub(super) use events::EventStream;
 pub(super) use listing::{Listing, entry};
 pub(super) use swarms::{SwarmListing, swarms_of};
@@ -28,6 +30,11 @@ pub enum Pieces {
     Torrents(TorrentListing),
     /// Events as they happen.
     Events(EventStream),
+}
+
+/// Return the begin of the JSON of `empty`, an answer whose only or last field is an empty list.
+fn head(empty: &impl Serialize) -> serde_json::Result<String> {
+    serde_json::to_string(empty).map(|json| json.trim_end_matches("]}").to_owned())
 }
 
 impl Pieces {

@@ -36,7 +36,7 @@ pub(super) fn status(shared: &Shared) -> Status {
 fn torrents(shared: &Shared, rules: &TorrentRules) -> api::TorrentUse {
     api::TorrentUse {
         mode: rules.mode.name().into(),
-        entries: rules.list.as_ref().map_or(0, |list| list.len() as u64),
+        entries: rules.list.as_ref().map_or(0, |list| list.count() as u64),
         capacity: shared.torrents.settings().capacity as u64,
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn reload(shared: &Shared) -> Result<TorrentsChanged, Refused> 
     shared.torrents.reload(&shared.store, &shared.tracker, settings).await;
     drop(changing);
     shared.forget().await;
-    Ok(TorrentsChanged { torrents: list.len() as u64, ..TorrentsChanged::default() })
+    Ok(TorrentsChanged { torrents: list.count() as u64, ..TorrentsChanged::default() })
 }
 
 /// Parse an info-hash of a request.

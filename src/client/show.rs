@@ -161,7 +161,8 @@ pub(super) fn torrents(list: Fields<'_>) -> Result<String, Failure> {
 pub(super) fn torrents_changed(changed: Fields<'_>) -> String {
     let [added, renamed, removed, torrents] =
         ["added", "renamed", "removed", "torrents"].map(|name| changed.number(name));
-    format!("{added} added, {renamed} renamed, {removed} removed; the list has {torrents} torrents\n")
+    let torrents = if torrents == 1 { "1 torrent".into() } else { format!("{torrents} torrents") };
+    format!("{added} added, {renamed} renamed, {removed} removed; the list has {torrents}\n")
 }
 
 /// A figure of the status: its group, its name in it, and its value.

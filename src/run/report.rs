@@ -9,6 +9,7 @@ use crate::exit::{self, Failure};
 use crate::net::http::CONNECTION_OCTETS;
 use crate::net::udp;
 use crate::store::{self, Checked};
+use crate::torrents::{TORRENT_OCTETS, TorrentMode};
 use crate::tracker::{Capacity, WHITELIST_ENTRY_OCTETS};
 
 /// Memory of the running program itself, the database included: measured as the RSS of an idle tracker minus the parts
@@ -35,13 +36,34 @@ pub fn check_data(config: &Config) -> impl Iterator<Item = Result<Checked, Failu
     core::iter::once(Ok(head)).chain(text).chain(database)
 }
 
+/// Describe the list of torrents and its effect.
+fn torrent_list(config: &Config) -> String {
+    let (mode, capacity) = (config.torrents.mode, config.torrents.capacity as usize);
+    if mode == TorrentMode::Any {
+        return "\ntorrents: all are served\n".into();
+    }
+    let file = config.paths(is_daemons).torrents;
+    match store::read_torrents(&file, capacity) {
+        Ok(list) => {
+            let these = if mode == TorrentMode::Only { "only" } else { "all except" };
+            format!("\ntorrents: {these} the {} of {} are served\n", list.count(), file.display())
+        }
+        Err(error) => format!("\nwarning: {error}; none of the torrents is served until that is corrected\n"),
+    }
+}
+
 /// Describe a valid configuration.
 pub fn check(config: &Config) -> String {
     let capacity = Capacity::of_budget(usize::try_from(config.memory_octets).unwrap_or(usize::MAX));
     let http = u64::from(config.http.connections) * CONNECTION_OCTETS as u64;
     let udp = config.listen.len() as u64 * udp::BUFFERS_OCTETS as u64;
     let whitelist = u64::from(config.access.capacity) * WHITELIST_ENTRY_OCTETS as u64;
-    let fixed = PROGRAM_OCTETS + http + udp + whitelist;
+    // A reload has the old and the new list for a moment.
+    let torrents = match config.torrents.mode {
+        TorrentMode::Any => 0,
+        TorrentMode::Only | TorrentMode::Except => 2 * u64::from(config.torrents.capacity) * TORRENT_OCTETS as u64,
+    };
+    let fixed = PROGRAM_OCTETS + http + udp + whitelist + torrents;
     let mut text = String::from("configuration OK\n");
     config.warnings().iter().for_each(|warning| text.extend(["warning: ", warning, "\n"]));
     text.push_str("\nmemory\n");
@@ -52,6 +74,7 @@ pub fn check(config: &Config) -> String {
         ("  HTTP", http, format!("{} connections", config.http.connections)),
         ("  UDP", udp, format!("{} sockets", config.listen.len())),
         ("  whitelist", whitelist, format!("{} entries", config.access.capacity)),
+        ("  torrents", torrents, format!("{} on the list, twice during a reload", config.torrents.capacity)),
     ];
     for (part, octets, remark) in lines {
         let _ = writeln!(text, "  {part:18} {:>9}  {remark}", brief_octets(octets));
@@ -60,6 +83,7 @@ pub fn check(config: &Config) -> String {
     text.push_str("\ninterfaces, and the sides of their neighbours\n");
     sides.lines().iter().for_each(|line| text.extend(["  ", line, "\n"]));
     sides.warnings().iter().for_each(|warning| text.extend(["  warning: ", warning, "\n"]));
+    text.push_str(&torrent_list(config));
     let Capacity { torrents, peers4, peers6, .. } = capacity;
     let _ = write!(
         text,

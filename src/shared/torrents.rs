@@ -75,7 +75,7 @@ impl Torrents {
     ) -> Result<(Edited, usize), TorrentFileError> {
         let TorrentSettings { mode, file, capacity } = self.settings();
         let (edited, list) = store.edit_torrents(file, capacity, edits).await?;
-        let torrents = list.len();
+        let torrents = list.count();
         if mode != TorrentMode::Any {
             self.take(&mut tracker.borrow_mut(), Some(Ok(list)));
         }

@@ -247,7 +247,7 @@ pub(super) fn edit(
         }
     }
     let list = TorrentList::from(torrents);
-    if list.len() > capacity && edited.added > 0 {
+    if list.count() > capacity && edited.added > 0 {
         return Err(TorrentFileError::TooMany(path.into(), capacity));
     }
     if edited != Edited::default() {
@@ -323,7 +323,7 @@ mod tests {
         }
         let outcome = edit(&DataDir::new(dir.path()), &path, capacity, edits);
         let outcome = outcome.map(|(edited, list)| {
-            assert_eq!(read_torrents(&path, capacity.max(list.len())).expect("a list"), list);
+            assert_eq!(read_torrents(&path, capacity.max(list.count())).expect("a list"), list);
             edited
         });
         assert!(!dir.file("torrents.new").exists());
@@ -372,7 +372,7 @@ mod tests {
         fs::remove_file(&path).expect("a pipe");
         std::os::unix::fs::symlink(dir.file("target"), &path).expect("a link");
         fs::write(dir.file("target"), hash(1).to_string()).expect("written");
-        assert_eq!(read_torrents(&path, 1).expect("a link is read").len(), 1);
+        assert_eq!(read_torrents(&path, 1).expect("a link is read").count(), 1);
         let error = edit(&data_dir, &path, 9, &edits(&[(2, Some(""))])).expect_err("not replaced").to_string();
         assert!(error.contains("it is a symbolic link"), "{error}");
     }

@@ -1,4 +1,4 @@
-//! The stream of events: https://html.spec.whatwg.org/multipage/server-sent-events.html, "Parsing an event stream".
+//! The stream of events: <https://html.spec.whatwg.org/multipage/server-sent-events.html>, "Parsing an event stream".
 
 use core::time::Duration;
 use std::io;

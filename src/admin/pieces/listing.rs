@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::PIECE_OCTETS;
+use super::{PIECE_OCTETS, head};
 use crate::access::{Entry, Retire, Whitelist, prefix};
 use crate::admin::parameters::Parameters;
 use crate::admin::refused::Refused;
@@ -57,7 +57,7 @@ impl Listing {
             return Ok(false);
         }
         if !self.is_begun {
-            piece.extend_from_slice(br#"{"entries":["#);
+            piece.extend(head(&api::Whitelist::default())?.bytes());
             self.is_begun = true;
         }
         let tracker = shared.tracker.borrow();

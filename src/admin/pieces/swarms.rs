@@ -1,6 +1,6 @@
 //! The answer with the swarms in memory.
 
-use super::PIECE_OCTETS;
+use super::{PIECE_OCTETS, head};
 use crate::admin::explaining::side;
 use crate::admin::parameters::Parameters;
 use crate::admin::refused::Refused;
@@ -39,7 +39,7 @@ impl SwarmListing {
             return Ok(false);
         }
         if !self.is_begun {
-            piece.extend_from_slice(br#"{"swarms":["#);
+            piece.extend(head(&Swarms::default())?.bytes());
             self.is_begun = true;
         }
         let tracker = shared.tracker.borrow();

@@ -38,8 +38,7 @@ impl TorrentListing {
             capacity: settings.capacity as u64,
             torrents: Vec::new(),
         };
-        let head = serde_json::to_string(&head).unwrap_or_default();
-        let head = Some(head.trim_end_matches("]}").to_owned());
+        let head = super::head(&head).ok();
         Ok(Self { path: settings.file, lines, head, has_torrents: false, is_ended: false })
     }
 
