@@ -46,7 +46,11 @@ fn torrent_list(config: &Config) -> String {
     match store::read_torrents(&file, capacity) {
         Ok(list) => {
             let these = if mode == TorrentMode::Only { "only" } else { "all except" };
-            format!("\ntorrents: {these} the {} of {} are served\n", list.count(), file.display())
+            format!(
+                "\ntorrents: {these} those of {} are served, {} of at most {capacity}\n",
+                file.display(),
+                list.count()
+            )
         }
         Err(error) => format!("\nwarning: {error}; none of the torrents is served until that is corrected\n"),
     }
