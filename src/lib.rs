@@ -158,6 +158,7 @@
 //! | the admin API | `tests/openapi` | property-based requests against docs/openapi.yaml |
 //! | tickets | `tests/tickets.rs`, `ticket-signers`, `src/shared/tests.rs` | logins, restarts, revocations; signers in three languages; a year of customers |
 //! | sides | `tests/sides`, `sides-clients` | clients of every side, family and setting, in network namespaces |
+//! | logins | `tests/logins` | libtorrent on both sides of a gateway: tickets over UDP, a change of address, the wire |
 //! | power cuts | `tests/power-cuts` | states that a disk could have after a cut, between any two writes |
 //! | full disks | `tests/full-disk` | a tmpfs and an ext4 that run full |
 //! | packages | `tests/debian-package`, `openwrt-package` | install, use, upgrade, remove; with real systemd, and a stand-in for procd |
