@@ -119,6 +119,8 @@ pub struct Whitelist {
     suspended: usize,
     unsaved: usize,
     departed: Vec<IpNet>,
+    /// Number of places for entries that are being written to the disk.
+    reserved: usize,
 }
 
 impl Whitelist {
@@ -141,6 +143,7 @@ impl Whitelist {
             suspended: 0,
             unsaved: 0,
             departed: Vec::with_capacity(by_ticket::DEPARTED),
+            reserved: 0,
         })
     }
 
@@ -182,9 +185,15 @@ impl Whitelist {
         self.position(&prefix::canonical(prefix)).ok().map(|position| self.at(position))
     }
 
-    /// Return whether it has no room for another entry.
+    /// Return whether it has no room for another entry of a ticket.
     pub const fn is_full(&self) -> bool {
-        self.slots.len() >= self.capacity
+        self.slots.len() + self.reserved >= self.capacity
+    }
+
+    /// Keep places for `entries` new entries that are being written to the disk, so that no ticket takes them meanwhile.
+    /// The next call replaces this one.
+    pub const fn reserve(&mut self, entries: usize) {
+        self.reserved = entries;
     }
 
     /// Check whether [`Self::put`] would succeed for this prefix.

@@ -21,10 +21,9 @@ pub(super) async fn allow(shared: &Shared, allow: Allow) -> Result<Allowed, Refu
     let entry = entry(shared, &allow)?;
     let _changing = shared.changing().await;
     shared.tracker.borrow().whitelisted().can_put(&entry.prefix).map_err(full)?;
-    write(shared, vec![entry.clone()]).await?;
     let (prefix, user) = (entry.prefix, entry.user.clone());
-    let put = shared.tracker.borrow_mut().whitelist().put(entry).map_err(full)?;
-    let replaced = if let Put::Replaced(before) = put { Some(before) } else { None };
+    let replaced = shared.tracker.borrow().whitelisted().get(&prefix).cloned();
+    write(shared, vec![entry], usize::from(replaced.is_none())).await?;
     log::info!("{} {prefix}, user {user:?}", if replaced.is_some() { "changed" } else { "allowed" });
     shared.events.send(Event::Allowed { prefix, user, replaced: replaced.is_some() });
     let user_before = replaced.as_ref().and_then(|before| named(&before.user));
@@ -70,17 +69,7 @@ pub(super) async fn import(shared: &Shared, import: Import) -> Result<Imported, 
     if !conflicts.is_empty() && !import.replace {
         return Err(Refused { conflicts, ..Refused::new(Because::Conflict, OF_OTHER_USERS) });
     }
-    write(shared, news.clone()).await?;
-    let mut news = news.into_iter();
-    while news.len() > 0 {
-        {
-            let mut tracker = shared.tracker.borrow_mut();
-            for entry in news.by_ref().take(PUTS_A_STEP) {
-                tracker.whitelist().put(entry).map_err(full)?;
-            }
-        }
-        shared.turns.next().await;
-    }
+    write(shared, news, imported.added as usize).await?;
     let (added, changed) = (imported.added, imported.changed);
     if added + changed > 0 {
         log::info!("imported {added} new entries of the whitelist, and changed {changed}");
@@ -126,13 +115,32 @@ fn is_same(before: &Entry, entry: &Entry) -> bool {
     before.user == entry.user && terms(before) == terms(entry)
 }
 
-/// Write entries to the disk.
-async fn write(shared: &Shared, entries: Vec<Entry>) -> Result<(), Refused> {
+/// Write entries to the disk, and then put them into the table. There must be room for the `added` ones that are new.
+async fn write(shared: &Shared, entries: Vec<Entry>, added: usize) -> Result<(), Refused> {
+    let reserve = |places| shared.tracker.borrow_mut().whitelist().reserve(places);
+    reserve(added);
+    let written = write_reserved(shared, entries, added).await;
+    reserve(0);
+    written
+}
+
+async fn write_reserved(shared: &Shared, entries: Vec<Entry>, mut added: usize) -> Result<(), Refused> {
     ready_disk(shared).await.map_err(|refused| refused.after(0))?;
-    match shared.store.put(entries).await {
-        Ok(()) => Ok(()),
-        Err(error) => Err(NotTaken::give_up(shared, error).await.after(0)),
+    if let Err(error) = shared.store.put(entries.clone()).await {
+        return Err(NotTaken::give_up(shared, error).await.after(0));
     }
+    for entries in entries.chunks(PUTS_A_STEP) {
+        {
+            let mut tracker = shared.tracker.borrow_mut();
+            for entry in entries {
+                let put = tracker.whitelist().put(entry.clone()).map_err(full)?;
+                added = added.saturating_sub(usize::from(put == Put::Added));
+            }
+            tracker.whitelist().reserve(added);
+        }
+        shared.turns.next().await;
+    }
+    Ok(())
 }
 
 fn named(user: &User) -> Option<String> {

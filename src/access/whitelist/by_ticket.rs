@@ -75,6 +75,9 @@ impl Whitelist {
     pub fn put_unsaved(&mut self, entry: Entry, shown_by: ShownBy) -> Result<(), Full> {
         let prefix = prefix::canonical(&entry.prefix);
         let before = self.position(&prefix).ok().map(|position| self.order[position].on_disk);
+        if before.is_none() && self.is_full() {
+            return Err(Full { capacity: self.capacity });
+        }
         // A copy of the entry that was there before would come back after a restart, even if its user is revoked.
         let has_copy = before.is_some_and(|before| before != OnDisk::Never) || self.departed.contains(&prefix);
         self.put(entry)?;
@@ -198,6 +201,18 @@ mod tests {
         list.put_unsaved(after.clone(), ShownBy::Announce).expect("room");
         list.check_invariants();
         assert_eq!(list.take_unsaved(8), Unsaved { entries: vec![after], departed: vec![] });
+    }
+
+    #[test]
+    fn a_ticket_takes_no_place_of_an_entry_that_is_being_written() {
+        let mut list = Whitelist::with_capacity(2, Duration::from_secs(60)).expect("memory");
+        list.reserve(1);
+        list.put_unsaved(entry(1, "mika"), ShownBy::Announce).expect("room");
+        assert!(list.put_unsaved(entry(2, "mika"), ShownBy::Announce).is_err());
+        list.put_unsaved(entry(1, "ann"), ShownBy::Announce).expect("its place");
+        list.put(entry(3, "noor")).expect("the reserved place");
+        list.reserve(0);
+        assert!(list.is_full());
     }
 
     #[test]

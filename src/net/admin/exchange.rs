@@ -5,6 +5,7 @@
 //! a stranger's and may be closed for a new one.
 
 use core::future::Future;
+use core::ops::Range;
 use core::time::Duration;
 use std::io::{self, ErrorKind};
 
@@ -112,7 +113,7 @@ async fn receive<'s>(
     let read_all = async {
         loop {
             match progress(buffer.get(..received).unwrap_or_default(), token)? {
-                Progress::Whole(request) => return Ok(request),
+                Progress::Whole(request, body) => return Ok((request, body)),
                 Progress::Lacks(octets) if octets > buffer.len() => {
                     place = Some(shared.long_request.try_acquire().ok_or_else(busy)?);
                     buffer.resize(octets, 0);
@@ -131,7 +132,11 @@ async fn receive<'s>(
         let reason = format!("the request did not arrive within {patience:?}; send it at once");
         Err(Trouble::Refused(Refused::new(Because::Late, reason)))
     };
-    let request = read_all.or(too_late).await?;
+    let (mut request, body) = read_all.or(too_late).await?;
+    // In place: a long body is not copied.
+    request.body = core::mem::take(buffer);
+    request.body.truncate(body.end);
+    request.body.drain(..body.start);
     Ok(Received { request, place })
 }
 
@@ -150,8 +155,8 @@ fn cut(received: usize) -> Trouble {
 
 /// The part of a request that has arrived.
 enum Progress {
-    /// All of it.
-    Whole(Request),
+    /// All of it: the request without its body, and the place of the body.
+    Whole(Request, Range<usize>),
     /// A part. The whole request has this number of bytes, as far as it is known.
     Lacks(usize),
 }
@@ -183,11 +188,12 @@ fn progress(received: &[u8], token: Option<&BearerToken>) -> Result<Progress, Tr
         }
         Some(octets) => octets as usize,
     };
-    let Some(body) = received.get(head.octets..head.octets + octets) else {
-        return Ok(Progress::Lacks(head.octets + octets));
-    };
+    let body = head.octets..head.octets + octets;
+    if received.len() < body.end {
+        return Ok(Progress::Lacks(body.end));
+    }
     let (path, query) = (head.path.to_vec(), head.query.to_vec());
-    Ok(Progress::Whole(Request { method: head.method, path, query, body: body.to_vec() }))
+    Ok(Progress::Whole(Request { method: head.method, path, query, body: Vec::new() }, body))
 }
 
 fn body_octets(head: &Head<'_>) -> Option<u64> {

@@ -334,3 +334,28 @@ fn events_come_as_they_happen() {
     refused(&served.send(get("/v1/events?after=x")), "400 Bad Request", "no value of the parameter `after`");
     served.shared.events.send(Event::Retired { entries: 1 });
 }
+
+#[test]
+fn a_ticket_takes_no_place_of_an_import() {
+    use crate::access::{ShownBy, TicketNumber};
+    let served = Served::new(200);
+    let entries: Vec<String> = (1..=200).map(|number| format!(r#"{{"prefix":"203.0.113.{number}"}}"#)).collect();
+    let request = crate::admin::Request {
+        method: crate::http::Method::Post,
+        path: b"/v1/whitelist/import".to_vec(),
+        query: Vec::new(),
+        body: format!("{{\"entries\":[{}]}}", entries.join(",")).into_bytes(),
+    };
+    let brought =
+        Entry { ticket: Some(TicketNumber(1)), ..Entry::new(prefix::parse("198.51.100.1").expect("a prefix")) };
+    let shared = &served.shared;
+    let ticket = async {
+        while shared.tracker.borrow().whitelisted().len() == 0 {
+            smol::future::yield_now().await;
+        }
+        shared.tracker.borrow_mut().whitelist().put_unsaved(brought, ShownBy::Announce)
+    };
+    let (imported, taken) = smol::block_on(smol::future::zip(crate::admin::answer(shared, request), ticket));
+    assert!(imported.is_ok() && taken.is_err(), "{imported:?} {taken:?}");
+    assert_eq!(shared.tracker.borrow().whitelisted().len(), 200);
+}
