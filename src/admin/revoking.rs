@@ -40,7 +40,13 @@ pub(super) async fn revoke(shared: &Shared, revoke: &Revoke) -> Result<Revoked, 
         tickets::revoke(shared, tickets).await?;
     }
     let (mut removed, mut failure) = (Vec::new(), None);
+    if tickets.is_some() {
+        failure = save_departed(shared).await.err().map(|refused| refused.after(0));
+    }
     for prefixes in named_by(shared, &meant).await.chunks(REMOVALS_A_CALL) {
+        if failure.is_some() {
+            break;
+        }
         match revoke_batch(shared, &meant, prefixes).await {
             Ok(of_batch) => removed.extend(of_batch),
             Err(refused) => {
@@ -93,16 +99,22 @@ async fn revoke_batch(shared: &Shared, meant: &Meant<'_>, prefixes: &[IpNet]) ->
     let prefixes = still_meant(shared, meant, prefixes);
     if !prefixes.is_empty() {
         ready_disk(shared).await?;
-        // Earlier addresses of the same user may still be on the disk.
-        if let Err(error) = shared.save_brought().await {
-            return Err(NotTaken::give_up(shared, error).await);
-        }
         if let Err(error) = shared.store.remove(&prefixes).await {
             return Err(NotTaken::give_up(shared, error).await);
         }
     }
     shared.tracker.borrow_mut().revoke(&prefixes);
     Ok(prefixes)
+}
+
+/// Remove the earlier addresses of users from the disk: those of a revoked user must not come back.
+async fn save_departed(shared: &Shared) -> Result<(), NotTaken> {
+    let _changing = shared.changing().await;
+    ready_disk(shared).await?;
+    match shared.save_brought().await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(NotTaken::give_up(shared, error).await),
+    }
 }
 
 /// Return the prefixes that match the request, collected in bounded steps.

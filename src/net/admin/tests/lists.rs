@@ -359,3 +359,24 @@ fn a_ticket_takes_no_place_of_an_import() {
     assert!(imported.is_ok() && taken.is_err(), "{imported:?} {taken:?}");
     assert_eq!(shared.tracker.borrow().whitelisted().len(), 200);
 }
+
+#[test]
+fn an_earlier_address_of_a_revoked_user_is_not_on_the_disk() {
+    use crate::access::TicketNumber;
+    let served = Served::new(8);
+    assert!(served.send(request("POST", "/v1/keys", "{}")).starts_with("HTTP/1.1 200"));
+    let user = User::try_from("mika").expect("short");
+    let prefix = prefix::parse("203.0.113.1").expect("a prefix");
+    let entry = Entry { user, ticket: Some(TicketNumber(1)), retire: Retire::Never, ..Entry::new(prefix) };
+    smol::block_on(served.shared.store.put(vec![entry.clone()])).expect("on the disk");
+    {
+        let mut tracker = served.shared.tracker.borrow_mut();
+        tracker.whitelist().put(entry).expect("room");
+        let departing = tracker.whitelist().departing(&prefix).expect("listed");
+        tracker.revoke(&[prefix]);
+        tracker.whitelist().depart(&departing);
+    }
+    let response = served.send(with_body("DELETE", r#"{"user":"mika"}"#));
+    assert!(response.contains(r#"{"removed":0,"tickets_revoked":true"#), "{response}");
+    assert_eq!(served.reopened(), []);
+}
