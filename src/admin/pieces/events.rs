@@ -3,7 +3,6 @@
 use core::time::Duration;
 use std::io;
 
-use serde_json::{Value, json};
 use smol::Timer;
 use smol::future::FutureExt as _;
 
@@ -56,23 +55,75 @@ impl EventStream {
     }
 }
 
-/// Return the type and the data of an event.
-fn described(event: &Event) -> (&'static str, Value) {
+/// Return the type and the data of an event, which is a JSON object.
+fn described(event: &Event) -> (&'static str, String) {
     match event {
         Event::Allowed { prefix, user, replaced } => {
-            ("allow", json!({"prefix": prefix.to_string(), "user": user.as_str(), "replaced": replaced}))
+            ("allow", format!(r#"{{"prefix":"{prefix}","replaced":{replaced},"user":{}}}"#, text(user)))
         }
-        Event::Imported { added, changed } => ("import", json!({"added": added, "changed": changed})),
-        Event::Revoked { subject, entries } => ("revoke", json!({"subject": subject, "entries": entries})),
-        Event::Retired { entries } => ("retire", json!({"entries": entries})),
+        Event::Imported { added, changed } => ("import", format!(r#"{{"added":{added},"changed":{changed}}}"#)),
+        Event::Revoked { subject, entries } => {
+            ("revoke", format!(r#"{{"entries":{entries},"subject":{}}}"#, text(subject)))
+        }
+        Event::Retired { entries } => ("retire", format!(r#"{{"entries":{entries}}}"#)),
         Event::LoggedIn { prefix, user, replaced } => {
-            let replaced = replaced.map(|prefix| prefix.to_string());
-            ("login", json!({"prefix": prefix.to_string(), "user": user.as_str(), "replaced": replaced}))
+            let replaced = replaced.map_or("null".into(), |prefix| format!(r#""{prefix}""#));
+            ("login", format!(r#"{{"prefix":"{prefix}","replaced":{replaced},"user":{}}}"#, text(user)))
         }
-        Event::Torrents { added, removed } => ("torrents", json!({"added": added, "removed": removed})),
+        Event::Torrents { added, removed } => ("torrents", format!(r#"{{"added":{added},"removed":{removed}}}"#)),
         Event::Refused(counts) => {
-            let counts = counts.iter().map(|(name, count)| ((*name).to_owned(), Value::from(*count)));
-            ("refusals", Value::Object(counts.collect()))
+            let counts: Vec<String> = counts.iter().map(|(name, count)| format!(r#""{name}":{count}"#)).collect();
+            ("refusals", format!("{{{}}}", counts.join(",")))
+        }
+    }
+}
+
+/// Return a text in JSON.
+fn text(text: &str) -> String {
+    serde_json::to_string(text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::access::{User, prefix};
+
+    #[test]
+    fn each_event_is_an_object_in_json() {
+        let prefix = prefix::parse("192.0.2.7").expect("a prefix");
+        let user = User::try_from("a \"b\" \\").expect("short");
+        let name = "a \"b\" \\";
+        for (event, kind, expected) in [
+            (
+                Event::Allowed { prefix, user: user.clone(), replaced: true },
+                "allow",
+                json!({"prefix": "192.0.2.7/32", "replaced": true, "user": name}),
+            ),
+            (Event::Imported { added: 1, changed: 2 }, "import", json!({"added": 1, "changed": 2})),
+            (Event::Revoked { subject: name.into(), entries: 3 }, "revoke", json!({"subject": name, "entries": 3})),
+            (Event::Retired { entries: 4 }, "retire", json!({"entries": 4})),
+            (
+                Event::LoggedIn { prefix, user: user.clone(), replaced: None },
+                "login",
+                json!({"prefix": "192.0.2.7/32", "replaced": null, "user": name}),
+            ),
+            (
+                Event::LoggedIn { prefix, user, replaced: Some(prefix) },
+                "login",
+                json!({"prefix": "192.0.2.7/32", "replaced": "192.0.2.7/32", "user": name}),
+            ),
+            (Event::Torrents { added: 5, removed: 6 }, "torrents", json!({"added": 5, "removed": 6})),
+            (
+                Event::Refused(vec![("refused_torrent", 7), ("tickets_forged", 8)]),
+                "refusals",
+                json!({"refused_torrent": 7, "tickets_forged": 8}),
+            ),
+        ] {
+            let (found, data) = described(&event);
+            assert_eq!(found, kind);
+            assert_eq!(serde_json::from_str::<serde_json::Value>(&data).expect(&data), expected);
         }
     }
 }
