@@ -4,6 +4,8 @@
 //! - a flood of forged tickets beside valid customers: the share of the core that the flood takes, and the answers to the
 //!   customers. Running time advances as if the flood lasted ten minutes at the given rate.
 //!
+//! `--signatures N` verifies N signatures and does nothing else, for `benches/arm-signature`.
+//!
 //! The figures depend on the machine; the share does only through the cost of a signature, which is printed too.
 
 use std::hint::black_box;
@@ -26,6 +28,11 @@ const SECONDS: u64 = 600;
 const CUSTOMERS: u8 = 100;
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--signatures") {
+        let number = arguments.get(at + 1).and_then(|number| number.parse().ok());
+        return verify(number.expect("the option takes a number"));
+    }
     lookups("prefixes of one length a family", &[32]);
     lookups("IPv4 prefixes of three lengths", &[32, 32, 32, 28, 24]);
     flood();
@@ -90,25 +97,40 @@ fn request(ticket: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nHost: n\r\n\r\n").into_bytes()
 }
 
-fn flood() {
-    let key = SigningKey::of_seed([7; 32]).expect("a seed");
-    let other = SigningKey::of_seed([8; 32]).expect("a seed");
-    let ticket = |user: String| Ticket {
+/// Verify a wrong signature this number of times.
+fn verify(times: u32) {
+    let [key, other] = [7, 8].map(|seed| SigningKey::of_seed([seed; 32]).expect("a seed"));
+    let ticket = other.sign("", &ticket(&key, "forger".into()));
+    let parsed = nakodo::ticket::parse(ticket.as_bytes()).expect("a ticket");
+    let signature = parsed.signature().expect("a signature");
+    for _ in 0..times {
+        black_box(key.public().has_signed("", black_box(parsed.unsigned), &signature));
+    }
+}
+
+/// Return a ticket that names `key`.
+fn ticket(key: &SigningKey, user: String) -> Ticket {
+    Ticket {
         key: key.public().id(),
         user: User::try_from(user.as_str()).expect("a short name"),
         until: UnixSeconds(WALL.0 + 30 * 86_400),
         number: TicketNumber::at(WALL),
         addresses: 1,
-    };
+    }
+}
+
+fn flood() {
+    let key = SigningKey::of_seed([7; 32]).expect("a seed");
+    let other = SigningKey::of_seed([8; 32]).expect("a seed");
     let mut tracker = tracker(4096);
     tracker.set_ticket_rules(TicketRules { keys: vec![key.public()], ..TicketRules::default() });
     tracker.retire(Running::from_seconds(1), Some(WALL), drop);
     let customers: Vec<Vec<u8>> =
-        (0..CUSTOMERS).map(|number| request(&key.sign("", &ticket(format!("customer-{number}"))))).collect();
+        (0..CUSTOMERS).map(|number| request(&key.sign("", &ticket(&key, format!("customer-{number}"))))).collect();
     // With the name of the known key, so that only the signature is wrong.
     let forged: Vec<Vec<u8>> =
-        (0..256).map(|number| request(&other.sign("", &ticket(format!("forger-{number}"))))).collect();
-    let verified = cost_of_a_signature(&key, &other, &ticket("forger".into()));
+        (0..256).map(|number| request(&other.sign("", &ticket(&key, format!("forger-{number}"))))).collect();
+    let verified = cost_of_a_signature(&key, &other);
     let mut out = vec![0; MAX_RESPONSE_OCTETS];
     let mut answer = |now, from: IpAddr, request: &[u8]| -> bool {
         let answered = tracker.answer_request(now, SocketAddr::new(from, 50_001), request, &mut out);
@@ -143,8 +165,8 @@ fn flood() {
     println!("  {served} of {} announces of customers were served meanwhile", SECONDS * u64::from(CUSTOMERS));
 }
 
-fn cost_of_a_signature(key: &SigningKey, other: &SigningKey, ticket: &Ticket) -> Duration {
-    let text = other.sign("", ticket);
+fn cost_of_a_signature(key: &SigningKey, other: &SigningKey) -> Duration {
+    let text = other.sign("", &ticket(key, "forger".into()));
     let parsed = nakodo::ticket::parse(text.as_bytes()).expect("a ticket");
     let signature = parsed.signature().expect("a signature");
     let start = Instant::now();

@@ -207,3 +207,29 @@ fn a_revocation_concerns_its_numbers_of_its_user() {
     assert!(!revocations.add(revocation("ann", 1, 1)), "full");
     assert!(revocations.add(revocation("mika", 0, u32::MAX)), "it replaces others");
 }
+
+#[test]
+fn any_bytes_in_place_of_a_ticket_are_refused_without_a_panic() {
+    let key = key();
+    let good = key.sign("", &ticket("mika", 2)).to_string();
+    let mut random = fastrand::Rng::with_seed(6);
+    for _ in 0..20_000 {
+        let mut text: Vec<u8> = match random.u32(..3) {
+            0 => (0..random.usize(..200)).map(|_| random.u8(..)).collect(),
+            1 => (0..random.usize(..200))
+                .map(|_| random.choice(b"1.aZ-_09%".iter().copied()).expect("not empty"))
+                .collect(),
+            _ => good.clone().into_bytes(),
+        };
+        for _ in 0..random.usize(1..4) {
+            if let Some(octet) = text.get_mut(random.usize(..200)) {
+                *octet = random.choice(b"1.aZ-_09%\0\xff ".iter().copied()).expect("not empty");
+            }
+        }
+        let is_signed = parse(&text).is_ok_and(|parsed| {
+            parsed.ticket().is_ok()
+                && parsed.signature().is_ok_and(|signature| key.public().has_signed("", parsed.unsigned, &signature))
+        });
+        assert_eq!(is_signed, text == good.as_bytes(), "{}", text.escape_ascii());
+    }
+}
