@@ -4,8 +4,6 @@
 //! - a flood of forged tickets beside valid customers: the share of the core that the flood takes, and the answers to the
 //!   customers. Running time advances as if the flood lasted ten minutes at the given rate.
 //!
-//! `--signatures N` verifies N signatures and does nothing else, for `benches/arm-signature`.
-//!
 //! The figures depend on the machine; the share does only through the cost of a signature, which is printed too.
 
 use std::hint::black_box;
@@ -28,11 +26,6 @@ const SECONDS: u64 = 600;
 const CUSTOMERS: u8 = 100;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    if let Some(at) = arguments.iter().position(|argument| argument == "--signatures") {
-        let number = arguments.get(at + 1).and_then(|number| number.parse().ok());
-        return verify(number.expect("the option takes a number"));
-    }
     lookups("prefixes of one length a family", &[32]);
     lookups("IPv4 prefixes of three lengths", &[32, 32, 32, 28, 24]);
     flood();
@@ -95,17 +88,6 @@ fn request(ticket: &str) -> Vec<u8> {
     let target =
         format!("/{ticket}/announce?info_hash=aaaaaaaaaaaaaaaaaaaa&peer_id=bbbbbbbbbbbbbbbbbbbb&port=6881&left=1");
     format!("GET {target} HTTP/1.1\r\nHost: n\r\n\r\n").into_bytes()
-}
-
-/// Verify a wrong signature this number of times.
-fn verify(times: u32) {
-    let [key, other] = [7, 8].map(|seed| SigningKey::of_seed([seed; 32]).expect("a seed"));
-    let ticket = other.sign("", &ticket(&key, "forger".into()));
-    let parsed = nakodo::ticket::parse(ticket.as_bytes()).expect("a ticket");
-    let signature = parsed.signature().expect("a signature");
-    for _ in 0..times {
-        black_box(key.public().has_signed("", black_box(parsed.unsigned), &signature));
-    }
 }
 
 /// Return a ticket that names `key`.
