@@ -52,7 +52,7 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-/// A path with the methods and the parameters that it takes. A `*` stands for one segment.
+/// A path with the methods and the parameters that it takes. A `*` matches one segment.
 struct Route {
     path: &'static str,
     methods: &'static str,

@@ -45,7 +45,7 @@ pub struct Shared {
     pub sides: RefCell<Sides>,
     /// See [`Self::changing`].
     whitelist_changes: smol::lock::Mutex<()>,
-    /// The latest events, for those who watch the tracker.
+    /// The latest events, for programs that watch the tracker.
     pub events: Events,
     /// Held while a long request arrives and is answered.
     pub long_request: smol::lock::Semaphore,

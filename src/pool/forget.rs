@@ -58,11 +58,11 @@ enum Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Leaving {
     /// None of them.
-    Nobody,
+    None,
     /// Those at certain addresses.
-    Addresses,
+    AtAddresses,
     /// All of them.
-    Everybody,
+    All,
 }
 
 /// The work of one step.
@@ -139,14 +139,14 @@ impl Pool {
             let line = LineIndex::new(walk.next.line);
             let leaving = match &self.lines[line] {
                 Line::Swarm(swarm) => leaving(&swarm.info_hash, swarm.horizon),
-                _ => Leaving::Nobody,
+                _ => Leaving::None,
             };
-            if leaving == Leaving::Nobody {
+            if leaving == Leaving::None {
                 walk.go_on(None);
                 step.passed += 1;
                 continue;
             }
-            let goes = |address: &[u8], _| leaving == Leaving::Everybody || goes(ip_address(address));
+            let goes = |address: &[u8], _| leaving == Leaving::All || goes(ip_address(address));
             let (visited, next) = self.forget_part(line, walk.part, now, goes);
             walk.go_on(next);
             step.visited += visited;

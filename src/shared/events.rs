@@ -1,4 +1,4 @@
-//! Events for those who watch the tracker: the latest ones, in a fixed number, and the tasks that wait for the next.
+//! Events for programs that watch the tracker: the latest ones, in a fixed number, and the tasks that wait for the next.
 
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
@@ -108,7 +108,7 @@ impl Events {
         self.waiting.borrow_mut().drain(..).for_each(Waker::wake);
     }
 
-    /// Return whether somebody listens.
+    /// Return whether there is a listener.
     pub fn are_heard(&self) -> bool {
         self.listeners.get() > 0
     }

@@ -52,9 +52,9 @@ impl Tracker {
         let leaving = |info_hash: &_, horizon| {
             let admission = if horizon == Horizon::Lan { policy.lan } else { policy.wan };
             match admission {
-                _ if !torrents.serve(info_hash) => Leaving::Everybody,
-                Admission::Whitelist => Leaving::Addresses,
-                Admission::Open | Admission::Closed => Leaving::Nobody,
+                _ if !torrents.serve(info_hash) => Leaving::All,
+                Admission::Whitelist => Leaving::AtAddresses,
+                Admission::Open | Admission::Closed => Leaving::None,
             }
         };
         let goes = |address| revoked.may_cover(address) && !whitelist.covers(address);
