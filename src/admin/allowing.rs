@@ -2,6 +2,7 @@
 
 use super::disk::{NotTaken, ready_disk};
 use super::nonsense;
+use super::pieces::named;
 use super::refused::{Because, Refused};
 use crate::access::{Entry, Full, Put, Retire, USER_OCTETS, User, UserError, parse_user};
 use crate::api::{Allow, Allowed, IMPORT_ENTRIES, Import, Imported, Known, NAMED_ENTRIES};
@@ -141,10 +142,6 @@ async fn write_reserved(shared: &Shared, entries: Vec<Entry>, mut added: usize) 
         shared.turns.next().await;
     }
     Ok(())
-}
-
-fn named(user: &User) -> Option<String> {
-    Some(user.to_string()).filter(|user| !user.is_empty())
 }
 
 /// Return the requested entry, added and last seen now.

@@ -10,7 +10,7 @@ use std::io;
 use serde::Serialize;
 
 pub(super) use events::EventStream;
-pub(super) use listing::{Listing, entry};
+pub(super) use listing::{Listing, entry, named};
 pub(super) use swarms::{SwarmListing, swarms_of};
 pub(super) use torrents::TorrentListing;
 

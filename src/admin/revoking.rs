@@ -35,18 +35,14 @@ pub(super) async fn revoke(shared: &Shared, revoke: &Revoke) -> Result<Revoked, 
             (Meant::Ticket(named.user.clone(), named.number), Some(Named::One(named)))
         }
     };
+    let (mut removed, mut failure) = (Vec::new(), None);
     // First: otherwise a ticket could bring an entry again that was just removed.
     if let Some(tickets) = &tickets {
         tickets::revoke(shared, tickets).await?;
-    }
-    let (mut removed, mut failure) = (Vec::new(), None);
-    if tickets.is_some() {
         failure = save_departed(shared).await.err().map(|refused| refused.after(0));
     }
-    for prefixes in named_by(shared, &meant).await.chunks(REMOVALS_A_CALL) {
-        if failure.is_some() {
-            break;
-        }
+    let named = if failure.is_none() { named_by(shared, &meant).await } else { Vec::new() };
+    for prefixes in named.chunks(REMOVALS_A_CALL) {
         match revoke_batch(shared, &meant, prefixes).await {
             Ok(of_batch) => removed.extend(of_batch),
             Err(refused) => {

@@ -43,12 +43,10 @@ pub(super) async fn remove(shared: &Shared, request: &RemoveTorrents) -> Result<
 /// Read the list again.
 pub(super) async fn reload(shared: &Shared) -> Result<TorrentsChanged, Refused> {
     let changing = shared.changing().await;
-    let settings = shared.torrents.settings();
-    let list = shared.store.read_torrents(settings.file.clone(), settings.capacity).await.map_err(refused)?;
-    shared.torrents.reload(&shared.store, &shared.tracker, settings).await;
+    let torrents = shared.torrents.read_again(&shared.store, &shared.tracker).await.map_err(refused)?;
     drop(changing);
     shared.forget().await;
-    Ok(TorrentsChanged { torrents: list.count() as u64, ..TorrentsChanged::default() })
+    Ok(TorrentsChanged { torrents: torrents as u64, ..TorrentsChanged::default() })
 }
 
 /// Parse an info-hash of a request.

@@ -10,7 +10,7 @@ pub const PROBLEM_TYPE: &str = "application/problem+json";
 /// The answer to a request that was not granted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// `about:blank`: the status says what kind of problem it is (RFC 9457, "about:blank").
+    /// `about:blank`: the status is the kind of the problem (RFC 9457, "about:blank").
     pub r#type: String,
     /// The phrase of the status.
     pub title: String,

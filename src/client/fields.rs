@@ -56,7 +56,7 @@ impl<'j> Fields<'j> {
     /// Return the objects of a list.
     ///
     /// # Errors
-    /// When there is no such list.
+    /// When the list is missing.
     pub(super) fn list(self, name: &str) -> Result<impl Iterator<Item = Self>, Failure> {
         let list = self.0.get(name).and_then(Value::as_array);
         Ok(list.ok_or_else(|| unreadable(&format!("it has no `{name}`")))?.iter().map(Self))

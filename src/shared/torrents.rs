@@ -73,13 +73,28 @@ impl Torrents {
         tracker: &RefCell<Tracker>,
         edits: TorrentEdits,
     ) -> Result<(Edited, usize), TorrentFileError> {
-        let TorrentSettings { mode, file, capacity } = self.settings();
+        let TorrentSettings { file, capacity, .. } = self.settings();
         let (edited, list) = store.edit_torrents(file, capacity, edits).await?;
+        Ok((edited, self.replace(tracker, list)))
+    }
+
+    /// Read the list again, and return its number of torrents. The caller must hold the lock of changes.
+    ///
+    /// # Errors
+    /// When the list cannot be read. The previous one stays in effect.
+    pub async fn read_again(&self, store: &Store, tracker: &RefCell<Tracker>) -> Result<usize, TorrentFileError> {
+        let TorrentSettings { file, capacity, .. } = self.settings();
+        let list = store.read_torrents(file, capacity).await?;
+        Ok(self.replace(tracker, list))
+    }
+
+    /// Put a list into effect, if the mode needs one, and return its number of torrents.
+    fn replace(&self, tracker: &RefCell<Tracker>, list: TorrentList) -> usize {
         let torrents = list.count();
-        if mode != TorrentMode::Any {
+        if self.settings.borrow().mode != TorrentMode::Any {
             self.take(&mut tracker.borrow_mut(), Some(Ok(list)));
         }
-        Ok((edited, torrents))
+        torrents
     }
 
     /// Pass the rule to the tracker. A list that is wrong leaves the previous one in effect.

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 
 use super::{PIECE_OCTETS, head};
-use crate::access::{Entry, Retire, Whitelist, prefix};
+use crate::access::{Entry, Retire, User, Whitelist, prefix};
 use crate::admin::parameters::Parameters;
 use crate::admin::refused::Refused;
 use crate::api;
@@ -103,11 +103,16 @@ impl Selection {
     }
 }
 
+/// Return the name of a user; `None` if it is empty.
+pub(in crate::admin) fn named(user: &User) -> Option<String> {
+    Some(user.as_str()).filter(|user| !user.is_empty()).map(String::from)
+}
+
 /// Return an entry in the form of the API.
 pub(in crate::admin) fn entry(whitelist: &Whitelist, entry: &Entry, now: Running) -> api::Entry {
     api::Entry {
         prefix: entry.prefix,
-        user: Some(entry.user.as_str()).filter(|user| !user.is_empty()).map(String::from),
+        user: named(&entry.user),
         ticket: entry.ticket.map(|number| number.to_string()),
         idle_seconds: whitelist.idle(entry, now).as_secs(),
         retire_after_seconds: whitelist.retirement(entry).map(|span| span.as_secs()),
