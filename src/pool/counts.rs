@@ -22,19 +22,51 @@ pub(crate) struct Occupancy {
     pub(crate) seeders: usize,
     /// Number of leechers, including partial seeds.
     pub(crate) leechers: usize,
+    /// Number of swarms on the LAN.
+    pub(crate) lan_swarms: usize,
+    /// The peers by family and side.
+    pub(crate) parts: [Part; 4],
+}
+
+/// Number of the peers of one family on one side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Whether the peers have IPv6 addresses.
+    pub is_ipv6: bool,
+    /// Their side.
+    pub horizon: Horizon,
+    /// Number of those with the whole torrent.
+    pub seeders: usize,
+    /// Number of all others.
+    pub leechers: usize,
 }
 
 impl Pool {
     /// Return the occupancy of the pool.
     pub(crate) fn occupancy(&self) -> Occupancy {
-        let seeders = self.peers.of(Role::Seeder);
+        let all = self.peers.all();
+        let seeders = all.of(Role::Seeder);
+        let lan_swarms = self.lan_swarms;
         Occupancy {
             lines: self.lines.limit(),
             lines_in_use: self.lines.in_use(),
             swarms: self.index.swarms(),
             seeders,
-            leechers: self.peers.total() - seeders,
+            leechers: all.total() - seeders,
+            lan_swarms,
+            parts: [
+                self.part::<V4>(Horizon::Lan),
+                self.part::<V4>(Horizon::Wan),
+                self.part::<V6>(Horizon::Lan),
+                self.part::<V6>(Horizon::Wan),
+            ],
         }
+    }
+
+    fn part<F: Family>(&self, horizon: Horizon) -> Part {
+        let part = self.peers.part::<F>(horizon);
+        let seeders = part.of(Role::Seeder);
+        Part { is_ipv6: F::ROOT == V6::ROOT, horizon, seeders, leechers: part.total() - seeders }
     }
 
     /// Return the number of dead peers that the sweeper has removed so far.

@@ -71,13 +71,13 @@ impl Pool {
             }
             let _ = looked_at.push(line);
             let Some(stalest) = self.stalest(line, now) else { continue };
-            let before = self.peers.total();
+            let before = self.peers.all().total();
             if stalest.age >= stale_after {
                 self.remove_peers(line, now, |_, seen| seen.age(now) == stalest.age);
-                evicted.stale += (before - self.peers.total()) as u64;
+                evicted.stale += (before - self.peers.all().total()) as u64;
             } else if stalest.address != key_of(newcomer) && count_up(&mut seen, stalest.address) >= TOO_OFTEN {
                 self.remove_peers(line, now, |address, _| key_of(address) == stalest.address);
-                evicted.greedy += (before - self.peers.total()) as u64;
+                evicted.greedy += (before - self.peers.all().total()) as u64;
             }
         }
         if !evicted.any() && self.lines.available() < LINES_FOR_A_NEWCOMER {

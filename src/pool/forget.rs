@@ -126,7 +126,7 @@ impl Pool {
     ) -> ForgetStep {
         let now = self.tick_length.tick(now);
         let mut step = ForgetStep::default();
-        let peers_before = self.peers.total();
+        let peers_before = self.peers.all().total();
         while !walk.has_ended()
             && step.visited < LINES_A_STEP
             && step.passed < PASSED_A_STEP
@@ -150,7 +150,7 @@ impl Pool {
             let (visited, next) = self.forget_part(line, walk.part, now, goes);
             walk.go_on(next);
             step.visited += visited;
-            step.removed = peers_before - self.peers.total();
+            step.removed = peers_before - self.peers.all().total();
         }
         step
     }

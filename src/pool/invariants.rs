@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::census::Census;
 use super::chain;
 use super::family::{Family, V4, V6};
 use super::line::{Counted, FORK_CHILDREN, Forked, Inline, Line, LineIndex, Swarm};
-use super::role::{Population, Role};
+use super::role::Role;
 use super::swarms::Pool;
 use super::tree;
 use crate::horizon::Horizon;
@@ -14,13 +15,13 @@ use crate::horizon::Horizon;
 struct Seen {
     lines: BTreeSet<usize>,
     peers: usize,
-    population: Population,
+    census: Census,
 }
 
 impl Seen {
-    fn peer(&mut self, role: Role) {
+    fn peer<F: Family>(&mut self, horizon: Horizon, role: Role) {
         self.peers += 1;
-        self.population.change(None, Some(role));
+        self.census.change::<F>(horizon, None, Some(role));
     }
 
     fn line(&mut self, line: LineIndex) -> Result<(), String> {
@@ -32,7 +33,7 @@ impl Pool {
     /// Check every invariant. The error describes the first violation.
     pub(crate) fn check_invariants(&self) -> Result<(), String> {
         self.lines.check()?;
-        let mut seen = Seen { lines: BTreeSet::new(), peers: 0, population: Population::default() };
+        let mut seen = Seen { lines: BTreeSet::new(), peers: 0, census: Census::default() };
         let swarms = self.index.check(&self.lines)?;
         self.index.bucket_lines(&self.lines).try_for_each(|line| seen.line(line))?;
         for &swarm in &swarms {
@@ -42,8 +43,8 @@ impl Pool {
         if seen.lines.len() != self.lines.in_use() {
             return Err(format!("{} lines reached, {} in use", seen.lines.len(), self.lines.in_use()));
         }
-        if seen.population != self.peers {
-            return Err(format!("{:?} reached, {:?} counted", seen.population, self.peers));
+        if seen.census != self.peers {
+            return Err(format!("{:?} reached, {:?} counted", seen.census, self.peers));
         }
         let on_lan = |swarm: &&LineIndex| tree::swarm_at(&self.lines, **swarm).map(|s| s.horizon) == Some(Horizon::Lan);
         if swarms.iter().filter(on_lan).count() != self.lan_swarms {
@@ -79,7 +80,7 @@ impl Pool {
     ) -> Result<(), String> {
         let mut endpoints = BTreeSet::new();
         for peer in F::inline(swarm).into_iter().flat_map(|peers| peers.iter()) {
-            seen.peer(peer.role());
+            seen.peer::<F>(swarm.horizon, peer.role());
             roles.add(peer.role());
             endpoints.insert(peer.endpoint);
         }
@@ -136,13 +137,14 @@ impl Pool {
         each: &mut impl FnMut(F::Endpoint, Role),
     ) -> Result<(), String> {
         let mut last = head;
+        let horizon = tree::swarm_at(&self.lines, swarm).map_or(Horizon::Wan, |own| own.horizon);
         for (line, peers) in chain::walk::<F>(&self.lines, head, swarm) {
             seen.line(line)?;
             if peers.len() == 0 || (line != head && peers.len() != F::CAPACITY) {
                 return Err(format!("{line:?} of the chain {head:?} holds {}", peers.len()));
             }
             for peer in peers.iter() {
-                seen.peer(peer.role());
+                seen.peer::<F>(horizon, peer.role());
                 each(peer.endpoint, peer.role());
                 let leaf = tree::leaf::<F>(&self.lines, self.key, swarm, &peer.endpoint);
                 if leaf.head != head {

@@ -16,6 +16,7 @@
 //! | `Pool::prefetch` | load the lines that a batch of announces will read into the cache |
 
 mod age;
+mod census;
 mod chain;
 mod columns;
 mod counts;
@@ -40,6 +41,7 @@ mod tree;
 
 pub(crate) use age::{Tick, TickLength};
 pub(crate) use chain::Place;
+pub use counts::Part;
 pub(crate) use endpoint::{address_of, endpoint};
 pub(crate) use evict::Evicted;
 pub(crate) use family::{Family, V4, V6};

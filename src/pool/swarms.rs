@@ -11,6 +11,7 @@
 use std::collections::TryReserveError;
 
 use super::age::{CurrentTick, Tick, TickLength};
+use super::census::Census;
 use super::chain::Place;
 use super::endpoint::slot_of;
 use super::family::{Family, ItemsOf, V4, V6};
@@ -19,7 +20,7 @@ use super::index::Index;
 use super::line::{Forked, Inline, LINE_OCTETS, Line, LineIndex, Peer, Swarm};
 use super::lines::Lines;
 use super::meta_word::{Meta, MetaWord};
-use super::role::{Population, Role};
+use super::role::Role;
 use super::tree::{self, Search};
 use crate::clock::Running;
 use crate::hash_key::HashKey;
@@ -34,7 +35,7 @@ pub(crate) struct Pool {
     pub(super) key: HashKey,
     pub(super) tick_length: TickLength,
     pub(super) current_tick: CurrentTick,
-    pub(super) peers: Population,
+    pub(super) peers: Census,
     /// Number of swarms on the LAN side. If one side has no swarms, a lookup on that side ends at once.
     pub(super) lan_swarms: usize,
     pub(super) sweep: super::sweep::Position,
@@ -100,7 +101,7 @@ impl Pool {
             key,
             tick_length,
             current_tick: CurrentTick::of(tick_length, Running::default()),
-            peers: Population::default(),
+            peers: Census::default(),
             lan_swarms: 0,
             sweep: super::sweep::Position::default(),
             private_beyond_lan: false,
@@ -181,7 +182,7 @@ impl Pool {
     ) -> Upserted {
         match self.find_or_add_swarm(info_hash, horizon, now) {
             Some(swarm) => {
-                let (stored, place) = self.upsert_in::<F>(swarm, endpoint, role, now);
+                let (stored, place) = self.upsert_in::<F>(swarm, horizon, endpoint, role, now);
                 Upserted { stored, swarm: Some(swarm), place }
             }
             None => Upserted { stored: Stored::Full, swarm: None, place: None },
@@ -193,6 +194,7 @@ impl Pool {
     fn upsert_in<F: Family>(
         &mut self,
         swarm: LineIndex,
+        horizon: Horizon,
         endpoint: F::Endpoint,
         role: Role,
         now: Tick,
@@ -203,7 +205,7 @@ impl Pool {
             && let Some(slot) = slot_of(inline.endpoints(), &endpoint)
             && let Some(before) = inline.replace_meta(slot, meta)
         {
-            self.peers.change(Some(before.role()), Some(role));
+            self.peers.change::<F>(horizon, Some(before.role()), Some(role));
             return (refreshed(before), Some(Place { line: swarm, slot }));
         }
         let search = tree::find::<F>(&self.lines, self.key, swarm, &endpoint);
@@ -211,7 +213,7 @@ impl Pool {
             && let Some(mut peers) = F::items_mut(&mut self.lines[place.line])
             && let Some(before) = peers.replace_meta(place.slot, meta)
         {
-            self.peers.change(Some(before.role()), Some(role));
+            self.peers.change::<F>(horizon, Some(before.role()), Some(role));
             self.recount(swarm, Some(before.role()), Some(role));
             return (refreshed(before), Some(place));
         }
@@ -235,6 +237,7 @@ impl Pool {
     #[inline(never)]
     fn insert<F: Family>(&mut self, swarm: LineIndex, search: Search, peer: Peer<F::Endpoint>) -> Option<Place> {
         let own = tree::swarm_at_mut(&mut self.lines, swarm).or_else(|| impossible(NO_SWARM))?;
+        let horizon = own.horizon;
         let inline = F::inline_mut(own);
         let in_own_line = inline.and_then(|mut inline| inline.push(peer));
         let place = match in_own_line {
@@ -245,7 +248,7 @@ impl Pool {
                 place
             }
         };
-        self.peers.change(None, Some(peer.role()));
+        self.peers.change::<F>(horizon, None, Some(peer.role()));
         Some(place)
     }
 
@@ -302,8 +305,10 @@ impl Pool {
         } else {
             self.remove_from_tree::<F>(swarm, place)
         };
-        if role.is_some() {
-            self.peers.change(role, None);
+        if let Some(horizon) = tree::swarm_at(&self.lines, swarm).map(|own| own.horizon)
+            && role.is_some()
+        {
+            self.peers.change::<F>(horizon, role, None);
             self.note_if_emptied(swarm, now);
         }
         role.is_some()

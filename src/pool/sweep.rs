@@ -52,7 +52,7 @@ impl Pool {
     /// Visit the lines that are due. Call it again after [`Pool::sweep_wait`].
     pub(crate) fn sweep(&mut self, now: Running) {
         let tick = self.advance_to(now);
-        let peers_before = self.peers.total();
+        let peers_before = self.peers.all().total();
         let pass_millis = self.tick_length.length().as_millis() as u64 * SWEEP_TICKS;
         let elapsed_millis = now.since(self.sweep.last).as_millis() as u64;
         let lines = self.lines.touched() as u64;
@@ -67,7 +67,7 @@ impl Pool {
         };
         let due = lines_at_once.min(work / pass_millis);
         let mut done = 0;
-        while done < due && peers_before - self.peers.total() < removals {
+        while done < due && peers_before - self.peers.all().total() < removals {
             if self.sweep.next >= self.lines.touched() {
                 self.sweep.next = 0;
             }
@@ -77,7 +77,7 @@ impl Pool {
         }
         self.sweep.remainder = work - done * pass_millis;
         self.sweep.last = now;
-        self.expired += (peers_before - self.peers.total()) as u64;
+        self.expired += (peers_before - self.peers.all().total()) as u64;
     }
 
     /// Advance the pool's time and return the current tick, for the records that are stored now. The first call in a
@@ -103,14 +103,14 @@ impl Pool {
         if late < SLACK_TICKS {
             return;
         }
-        let peers_before = self.peers.total();
+        let peers_before = self.peers.all().total();
         let (last, now_tick) = (Tick::of_count(last), self.tick_length.tick(now));
         for line in (0..self.lines.touched()).map(LineIndex::new) {
             self.sweep_line(line, now_tick, |seen| u64::from(seen.age(last)) + late >= u64::from(LIFETIME_TICKS));
         }
         self.sweep.last = now;
         self.sweep.remainder = 0;
-        self.expired += (peers_before - self.peers.total()) as u64;
+        self.expired += (peers_before - self.peers.all().total()) as u64;
     }
 
     /// Return the time to wait before the next call.
@@ -264,6 +264,6 @@ mod tests {
             assert!(visited < lines * 2, "the sweep does not catch up");
         }
         assert!(visited + LINES_AT_ONCE as usize > lines, "{visited} of {lines} lines visited");
-        assert_eq!(pool.peers.total(), 100_000, "all are alive");
+        assert_eq!(pool.peers.all().total(), 100_000, "all are alive");
     }
 }

@@ -203,7 +203,7 @@ fn a_giant_swarm_is_visited_leaf_by_leaf() {
         (visited, passed) = (visited + step.visited, passed + step.passed);
     }
     assert!(visited <= lines + lines / 4 && passed <= lines, "{visited} visited, {passed} passed of {lines}");
-    assert_eq!(world.tracker.pool().peers.total(), 0);
+    assert_eq!(world.tracker.pool().peers.all().total(), 0);
     world.tracker.check_invariants().expect("the invariants hold");
 }
 

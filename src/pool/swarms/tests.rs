@@ -52,9 +52,9 @@ impl Model {
             return Stored::Full;
         };
         let stored = if v6 {
-            self.pool.upsert_in::<V6>(line, endpoint(number), role, tick)
+            self.pool.upsert_in::<V6>(line, horizon(swarm), endpoint(number), role, tick)
         } else {
-            self.pool.upsert_in::<V4>(line, endpoint(number), role, tick)
+            self.pool.upsert_in::<V4>(line, horizon(swarm), endpoint(number), role, tick)
         };
         let (stored, place) = stored;
         if stored != Stored::Full {
@@ -179,7 +179,7 @@ fn the_pool_agrees_with_its_slow_twin_in_small_and_large_swarms_over_days() {
         model.compare();
         model.pass(TIMEOUT * 3);
         model.compare();
-        assert_eq!((model.pool.peers.total(), model.pool.lines.in_use()), (0, 0), "all lines were given back");
+        assert_eq!((model.pool.peers.all().total(), model.pool.lines.in_use()), (0, 0), "all lines were given back");
     }
 }
 
@@ -234,7 +234,9 @@ fn an_address_that_holds_most_of_the_pool_makes_room_for_others() {
     let line = model.pool.find_or_add_swarm(&info_hash(0), Horizon::Wan, tick).expect("room");
     for port in 1.. {
         let [high, low] = u16::to_be_bytes(port);
-        if model.pool.upsert_in::<V4>(line, [6, 6, 6, 6, high, low], Role::Leecher, tick).0 == Stored::Full {
+        if model.pool.upsert_in::<V4>(line, Horizon::Wan, [6, 6, 6, 6, high, low], Role::Leecher, tick).0
+            == Stored::Full
+        {
             break;
         }
     }
@@ -281,7 +283,7 @@ fn dead_peers_stay_dead_after_the_process_stood_still_for_hours() {
         model.now = model.now.after(model.pool.tick_length.length() * ticks);
         model.pool.advance_to(model.now);
         model.compare();
-        assert_eq!(model.pool.peers.total(), 0, "after {ticks} ticks");
+        assert_eq!(model.pool.peers.all().total(), 0, "after {ticks} ticks");
     }
     for number in 0..500 {
         model.upsert(0, false, number, Role::Leecher);
@@ -289,7 +291,7 @@ fn dead_peers_stay_dead_after_the_process_stood_still_for_hours() {
     model.now = model.now.after(model.pool.tick_length.length() * 30);
     model.pool.advance_to(model.now);
     model.compare();
-    assert_eq!(model.pool.peers.total(), 500, "peers live longer than half an hour");
+    assert_eq!(model.pool.peers.all().total(), 500, "peers live longer than half an hour");
 }
 
 #[test]
@@ -300,12 +302,12 @@ fn many_peers_that_die_at_once_are_removed_in_small_steps_and_in_time() {
     }
     let died = model.now.after(TIMEOUT);
     let tick_length = model.pool.tick_length.length();
-    while model.pool.peers.total() > 0 {
-        let before = model.pool.peers.total();
+    while model.pool.peers.all().total() > 0 {
+        let before = model.pool.peers.all().total();
         let wait = model.pool.sweep_wait();
         model.now = model.now.after(wait);
         model.pool.sweep(model.now);
-        let removed = before - model.pool.peers.total();
+        let removed = before - model.pool.peers.all().total();
         // A removal moves another peer of the chain into the line. If that peer is dead too, the same step removes it.
         assert!(removed < 128 + 12 * 8, "{removed} in one step");
         assert!(model.now < died.after(tick_length * 4), "dead peers are still stored");
@@ -326,7 +328,7 @@ fn a_sweeper_that_is_seldom_called_catches_up() {
             model.now = model.now.after(tick_length);
             model.pool.sweep(model.now);
         }
-        assert_eq!(model.pool.peers.total(), 0, "20 ticks after their death");
+        assert_eq!(model.pool.peers.all().total(), 0, "20 ticks after their death");
         model.now = model.now.after(tick_length / 3);
     }
 }
