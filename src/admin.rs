@@ -8,6 +8,8 @@
 mod allowing;
 mod disk;
 mod explaining;
+mod history;
+mod metrics;
 mod parameters;
 mod pieces;
 mod refused;
@@ -27,14 +29,23 @@ pub use refused::{Because, Refused};
 use crate::api;
 use crate::http::Method;
 use crate::shared::Shared;
-use parameters::Parameters;
+pub use parameters::Parameters;
+pub use pieces::listed;
 use pieces::{EventStream, Listing, SwarmListing, TorrentListing};
+pub use status::status as state;
 
 /// The answer to a request that succeeded.
 #[derive(Debug)]
 pub enum Answer {
     /// One JSON text.
     Whole(String),
+    /// A text of another type.
+    Text {
+        /// Its type.
+        media_type: &'static str,
+        /// The text.
+        body: String,
+    },
     /// An answer to be written in pieces: the whole of it may have several megabytes, or no end.
     Pieces(Pieces),
 }
@@ -67,6 +78,11 @@ const fn route(path: &'static str, methods: &'static str) -> Route {
 
 const ROUTES: &[Route] = &[
     route(api::STATUS, "GET"),
+    route(api::HISTORY, "GET"),
+    route(api::REFUSED, "GET"),
+    route(api::METRICS, "GET"),
+    #[cfg(feature = "page")]
+    route(api::PAGE_CODES, "POST"),
     Route { parameters: &["user", "within", "after", "limit"], ..route(api::WHITELIST, "GET, POST, DELETE") },
     Route { is_bulk: true, ..route(api::IMPORT, "POST") },
     Route { parameters: &["after", "limit"], ..route(api::USERS, "GET") },
@@ -129,6 +145,9 @@ fn get<'a>(shared: &'a Shared, route: &'static Route, path: &'a [u8], parameters
     Box::pin(async move {
         match route.path {
             api::STATUS => whole(&status::status(shared)),
+            api::HISTORY => whole(&history::history(shared)),
+            api::REFUSED => whole(&history::refused(shared)),
+            api::METRICS => Ok(Answer::Text { media_type: metrics::MEDIA_TYPE, body: metrics::metrics(shared) }),
             api::WHITELIST => Ok(Answer::Pieces(Pieces::Whitelist(Listing::of(parameters)?))),
             api::USERS => whole(&users::users(shared, parameters).await?),
             api::TICKETS => whole(&tickets::list(shared)),
@@ -166,6 +185,7 @@ fn post<'a>(shared: &'a Shared, route: &'static Route, body: Vec<u8>) -> Making<
                 whole(&torrents::add(shared, &torrents).await?)
             }
             api::RELOAD_TORRENTS => whole(&torrents::reload(shared).await?),
+            api::PAGE_CODES => whole(&history::page_code(shared)?),
             api::TICKETS => whole(&tickets::sign(shared, &read(route, &body)?).await?),
             api::INSPECT => whole(&tickets::inspect(shared, &read(route, &body)?)),
             api::KEYS => whole(&tickets::new_key(shared, &read(route, &body)?).await?),

@@ -4,6 +4,10 @@
 //! | request | body | answer |
 //! |---|---|---|
 //! | `GET /v1/status` | | [`Status`] |
+//! | `GET /v1/history` | | [`History`] |
+//! | `GET /v1/refused` | | [`Refusals`] |
+//! | `GET /metrics` | | metrics as text for Prometheus |
+//! | `POST /v1/page-codes` | | [`PageCode`] |
 //! | `GET /v1/whitelist` | | [`Whitelist`]; `user`, `within`, `after` and `limit` select entries |
 //! | `POST /v1/whitelist` | [`Allow`] | [`Allowed`], once it is on disk |
 //! | `DELETE /v1/whitelist` | [`Revoke`] | [`Revoked`], once it is on disk |
@@ -34,14 +38,16 @@
 //!
 //! [sse]: https://html.spec.whatwg.org/multipage/server-sent-events.html
 
+mod history;
 mod problem;
 mod status;
 mod tickets;
 mod torrents;
 mod whitelist;
 
+pub use history::{HISTORY, History, PAGE_CODES, PageCode, REFUSED, Refusals, RefusedClient, Scale, Series};
 pub use problem::{Outcome, PROBLEM_TYPE, Problem};
-pub use status::{Counters, Disk, Flash, Interface, Memory, Room, STATUS, Status, TorrentUse};
+pub use status::{Admissions, AnnounceUrl, Counters, Disk, Flash, Interface, Memory, Room, STATUS, Status, TorrentUse};
 pub use tickets::{
     INSPECT, InspectTicket, KEYS, Key, Keys, NewKey, RemoveKey, SignTicket, TICKETS, TicketContent, TicketUse, Tickets,
 };
@@ -53,6 +59,9 @@ pub use whitelist::{
     Allow, Allowed, EXPLAIN, Entry, Explanation, IMPORT, IMPORT_ENTRIES, Import, Imported, Known, NAMED_ENTRIES,
     Revoke, Revoked, StillAdmitted, USERS, UserSummary, Users, WHITELIST, Whitelist,
 };
+
+/// Path of the metrics.
+pub const METRICS: &str = "/metrics";
 
 /// Path of the stream of events.
 pub const EVENTS: &str = "/v1/events";

@@ -14,6 +14,16 @@ pub enum Horizon {
     Wan,
 }
 
+impl Horizon {
+    /// Return its name for users.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Lan => "LAN",
+            Self::Wan => "WAN",
+        }
+    }
+}
+
 /// Addresses under which peers outside reach the local peers, as far as they are known. In the reply to a WAN client,
 /// they replace the addresses that are valid at home only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

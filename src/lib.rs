@@ -16,12 +16,13 @@
 //! main     → cli, exit
 //! cli      → access, api, client, config, exit, run, suggest
 //! client   → access, api, clock, config, exit
-//! run      → access, config, exit, horizon, net, shared, sides, store, system_clock, torrents, tracker
-//! net      → admin, api, clock, http, shared, tracker, wire
-//! admin    → access, api, clock, config, http, shared, sides, store, ticket, torrents, tracker, wire
+//! run      → access, config, exit, history, horizon, net, shared, sides, store, system_clock, torrents, tracker
+//! net      → admin, api, clock, http, page, shared, tracker, wire
+//! page     → admin, config, http, shared
+//! admin    → access, api, clock, config, history, http, latency, process, shared, sides, store, ticket, torrents, tracker, wire
 //! api      → access
 //! config   → access, http, suggest, ticket, torrents
-//! shared   → access, clock, sides, store, system_clock, ticket, torrents, tracker
+//! shared   → access, clock, history, horizon, latency, sides, store, system_clock, ticket, torrents, tracker
 //! sides    → horizon
 //! store    → access, clock, system_clock, ticket, torrents, wire
 //! system_clock → clock
@@ -31,6 +32,7 @@
 //! access   → clock
 //! pool     → clock, hash_key, horizon, wire
 //! wire     → http
+//! history  → clock
 //! ```
 //!
 //! An arrow points from a caller to its callees, and only to modules further down. `tracker`, `ticket`, `torrents`, `access`, `pool`,
@@ -50,12 +52,16 @@
 //! | [`sides`] | the side of each interface of the host, and the networks and external addresses that follow |
 //! | [`system_clock`] | the clocks of the system, read also after 2038 |
 //! | [`hash_key`] | the secret key of a run |
+//! | [`history`] | announces, logins and refusals of the last hour and day |
+//! | [`latency`] | the time of requests in the tracker, as a histogram |
+//! | [`process`] | the memory and the files of this process |
 //! | [`pool`] | the storage: swarms and their peers in lines, index, selection, sweep, eviction, prefetch |
 //! | [`tracker`] | the policy: admission, announce, scrape, connection ids, counters, settings |
 //! | [`net`] | sockets: wait until one is ready, receive, call the core, send |
 //! | [`store`] | the whitelist on disk, and the repair of a damaged database; the only module that names sled |
 //! | [`api`] | the JSON of the admin API, for both ends |
 //! | [`admin`] | the tracker's end of the API: the effect of each request |
+//! | `page` | the page for people: its document, its login page, the plain page; the feature `page` |
 //! | [`client`] | the commands' end of the API: requests, and answers in the form for people |
 //! | [`config`] | one table of keys, from which the reader, the errors and the sample come |
 //! | [`cli`] | the command line |
@@ -177,10 +183,15 @@ pub mod clock;
 pub mod config;
 pub mod exit;
 pub mod hash_key;
+pub mod history;
 pub mod horizon;
 pub mod http;
+pub mod latency;
 pub mod net;
+#[cfg(feature = "page")]
+pub mod page;
 pub mod pool;
+pub mod process;
 pub mod run;
 pub mod shared;
 pub mod sides;

@@ -3,26 +3,40 @@
 
 mod events;
 mod loading;
+mod sessions;
 mod tickets;
 mod torrents;
 mod turns;
 
 use core::pin::Pin;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 pub use events::{Event, Events, Listening, Numbered};
+pub use sessions::{CODE_LASTS, Code, Entered, Sessions};
 pub use tickets::{Origin, Tickets};
 pub use torrents::{TorrentSettings, Torrents};
 pub use turns::Turns;
 
 use crate::access::{Entry, Unsaved};
 use crate::clock::{Running, UnixSeconds};
+use crate::history::History;
+use crate::horizon::Horizon;
+use crate::latency::Latency;
 use crate::sides::Sides;
 use crate::store::{Store, StoreError};
 use crate::system_clock;
 use crate::ticket::Book;
 use crate::tracker::Tracker;
+
+/// An announce URL to put into a torrent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnnounceUrl {
+    /// The URL.
+    pub url: String,
+    /// The side of the clients that reach it.
+    pub horizon: Horizon,
+}
 
 /// A future on the tracker's thread. Those that have several callers are boxed, so that the binary has their code once.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -47,6 +61,22 @@ pub struct Shared {
     whitelist_changes: smol::lock::Mutex<()>,
     /// The latest events, for programs that watch the tracker.
     pub events: Events,
+    /// Announces, logins and refusals of the last day.
+    pub history: RefCell<History>,
+    /// The time that requests spend in the tracker.
+    pub latency: Cell<Latency>,
+    /// Number of open HTTP connections, counted now and then.
+    pub http_connections: Cell<u32>,
+    /// Maximum number of HTTP connections.
+    pub http_capacity: Cell<u32>,
+    /// Beginning of links to the tracker for clients outside, if it is known.
+    pub public_url: RefCell<Option<String>>,
+    /// Addresses of the page, without a path; none while it has no socket.
+    pub page_urls: RefCell<Vec<String>>,
+    /// The announce URLs to put into a torrent.
+    pub announce_urls: RefCell<Vec<AnnounceUrl>>,
+    /// The visitors of the page.
+    pub sessions: Sessions,
     /// Held while a long request arrives and is answered.
     pub long_request: smol::lock::Semaphore,
     /// The turns of the server. Long work waits for one between two of its steps.
@@ -69,6 +99,14 @@ impl Shared {
             sides: RefCell::default(),
             whitelist_changes: smol::lock::Mutex::new(()),
             events: Events::default(),
+            history: RefCell::new(History::new(ran_before)),
+            latency: Cell::default(),
+            http_connections: Cell::default(),
+            http_capacity: Cell::default(),
+            public_url: RefCell::default(),
+            page_urls: RefCell::default(),
+            announce_urls: RefCell::default(),
+            sessions: Sessions::default(),
             long_request: smol::lock::Semaphore::new(1),
             turns: Turns::default(),
             forgetting: smol::lock::Mutex::new(()),
@@ -145,7 +183,12 @@ impl Shared {
 
     /// Return the time of the running clock.
     pub fn now(&self) -> Running {
-        self.ran_before.after(self.started.elapsed())
+        self.now_at(Instant::now())
+    }
+
+    /// Return the time of the running clock at an instant of this run.
+    pub fn now_at(&self, instant: Instant) -> Running {
+        self.ran_before.after(instant.saturating_duration_since(self.started))
     }
 
     /// Return the number of seconds since this run began.

@@ -12,6 +12,7 @@
 //! | `whitelist.journal` | the changes after the export as text: with it, the second copy of the list |
 //! | `whitelist.clock` | the history of the wall clock, while an ended entry waits for its removal |
 //! | `tickets`, `tickets.copy` | the keys and revocations of tickets, twice; secret |
+//! | `page-sessions` | the sessions of the page; secret |
 //! | `torrents` | the list of torrents, unless `torrents.file` is another file |
 //! | `whitelist.broken-…` | the last three databases or text files that could not be read completely |
 //! | `whitelist.building/`, `whitelist.finished/` | for a moment, a database that replaces another |
@@ -39,6 +40,7 @@ mod no_links;
 mod opening;
 mod panics;
 mod record;
+mod session_file;
 mod snapshots;
 mod text_copy;
 mod ticket_file;
@@ -67,6 +69,7 @@ pub use error::{OpenError, Outcome, SaveError, StoreError};
 pub use health::Health;
 use health::Noted;
 use lock::{Lock, LockError};
+pub use session_file::SavedSession;
 pub use torrent_file::{Edited, TorrentEdit, TorrentEdits, TorrentFileError, TorrentLines, read_torrents};
 use trouble::is_of_the_disk;
 
@@ -100,6 +103,8 @@ pub struct Opened {
     pub clock_history: Option<ClockHistory>,
     /// The keys and revocations of tickets.
     pub book: Book,
+    /// The sessions of the page.
+    pub sessions: Vec<SavedSession>,
     /// New path of a database that was moved aside because it could not be read, or only in part.
     #[cfg(test)]
     pub(crate) moved_aside: Option<PathBuf>,
@@ -139,6 +144,7 @@ impl Store {
         let book = disk.read_tickets().map_err(OpenError::Unusable)?;
         Ok(Opened {
             book,
+            sessions: disk.read_sessions(),
             running: found.running,
             clock_history: disk.clock_history(found.running),
             store: Self { disk: Arc::new(Mutex::new(disk)), meter, health },
@@ -225,6 +231,14 @@ impl Store {
     /// When the disk fails; the change may be on it nevertheless.
     pub async fn save_tickets(&self, book: Book) -> Result<(), StoreError> {
         self.work(Box::new(move |disk| disk.save_tickets(&book))).await
+    }
+
+    /// Write the sessions of the page. They are durable when this returns.
+    ///
+    /// # Errors
+    /// When the disk fails; the sessions end with this run then.
+    pub async fn save_sessions(&self, sessions: Vec<SavedSession>) -> Result<(), StoreError> {
+        self.work(Box::new(move |disk| disk.save_sessions(&sessions))).await
     }
 
     /// Read the list of torrents at `path`, of at most `capacity` torrents.

@@ -11,7 +11,7 @@ const FUNCTION_LINES: usize = 60;
 const FILE_LINES: usize = 400;
 
 /// The layers without access to the outside world.
-const CORE: [&str; 11] = [
+const CORE: [&str; 13] = [
     "tracker",
     "ticket",
     "torrents.rs",
@@ -22,11 +22,13 @@ const CORE: [&str; 11] = [
     "sides.rs",
     "horizon.rs",
     "hash_key.rs",
+    "history.rs",
+    "latency.rs",
     "clock.rs",
 ];
 
 /// The other folders of several files.
-const SHELL: [&str; 7] = ["admin", "cli", "client", "config", "net", "run", "store"];
+const SHELL: [&str; 8] = ["admin", "cli", "client", "config", "net", "page", "run", "store"];
 
 /// Names that the core must not use, each with the resource behind it.
 const IMPURE: [(&str, &str); 21] = [
@@ -55,7 +57,7 @@ const IMPURE: [(&str, &str); 21] = [
 
 /// Modules of the crate, callers before callees, each with the modules that it uses. The drawings in `lib.rs` and
 /// docs/architecture.md are this table.
-const ARROWS: [(&str, &[&str]); 24] = [
+const ARROWS: [(&str, &[&str]); 28] = [
     ("main", &["cli", "exit"]),
     ("cli", &["access", "api", "client", "config", "exit", "run", "suggest"]),
     ("client", &["access", "api", "clock", "config", "exit"]),
@@ -65,6 +67,7 @@ const ARROWS: [(&str, &[&str]); 24] = [
             "access",
             "config",
             "exit",
+            "history",
             "horizon",
             "net",
             "shared",
@@ -75,19 +78,36 @@ const ARROWS: [(&str, &[&str]); 24] = [
             "tracker",
         ],
     ),
-    ("net", &["admin", "api", "clock", "http", "shared", "tracker", "wire"]),
+    ("net", &["admin", "api", "clock", "http", "page", "shared", "tracker", "wire"]),
+    ("page", &["admin", "config", "http", "shared"]),
     (
         "admin",
         &[
-            "access", "api", "clock", "config", "http", "shared", "sides", "store", "ticket", "torrents", "tracker",
-            "wire",
+            "access", "api", "clock", "config", "history", "http", "latency", "process", "shared", "sides", "store",
+            "ticket", "torrents", "tracker", "wire",
         ],
     ),
     ("api", &["access"]),
     ("config", &["access", "http", "suggest", "ticket", "torrents"]),
     ("suggest", &[]),
     ("exit", &[]),
-    ("shared", &["access", "clock", "sides", "store", "system_clock", "ticket", "torrents", "tracker"]),
+    (
+        "shared",
+        &[
+            "access",
+            "clock",
+            "history",
+            "horizon",
+            "latency",
+            "sides",
+            "store",
+            "system_clock",
+            "ticket",
+            "torrents",
+            "tracker",
+        ],
+    ),
+    ("process", &[]),
     ("sides", &["horizon"]),
     ("store", &["access", "clock", "system_clock", "ticket", "torrents", "wire"]),
     ("system_clock", &["clock"]),
@@ -98,6 +118,8 @@ const ARROWS: [(&str, &[&str]); 24] = [
     ("pool", &["clock", "hash_key", "horizon", "wire"]),
     ("wire", &["http"]),
     ("http", &[]),
+    ("history", &["clock"]),
+    ("latency", &[]),
     ("horizon", &[]),
     ("hash_key", &[]),
     ("clock", &[]),

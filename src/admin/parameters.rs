@@ -12,14 +12,14 @@ const MOST_A_PAGE: usize = 10_000;
 
 /// The parameters of a request, decoded.
 #[derive(Debug, Default)]
-pub(super) struct Parameters(Vec<(String, String)>);
+pub struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
     /// Parse a query that may have the parameters `known`, each once.
     ///
     /// # Errors
     /// When a parameter is unknown or repeated, or its value is not UTF-8.
-    pub(super) fn parse(text: &[u8], known: &[&str]) -> Result<Self, Refused> {
+    pub fn parse(text: &[u8], known: &[&str]) -> Result<Self, Refused> {
         let mut parameters = Vec::<(String, String)>::new();
         for part in text.split(|octet| *octet == b'&').filter(|part| !part.is_empty()) {
             let mut halves = part.splitn(2, |octet| *octet == b'=');
@@ -38,7 +38,7 @@ impl Parameters {
     }
 
     /// Return the value of a parameter.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 

@@ -10,6 +10,7 @@ use std::io;
 use serde::Serialize;
 
 pub(super) use events::EventStream;
+pub use listing::listed;
 pub(super) use listing::{Listing, entry, named};
 pub(super) use swarms::{SwarmListing, swarms_of};
 pub(super) use torrents::TorrentListing;

@@ -10,6 +10,8 @@ pub enum Because {
     Nonsense,
     /// 401: the token is wrong or missing.
     NotAuthorized,
+    /// 403: the client may not do this.
+    Forbidden,
     /// 404: the path, prefix or user does not exist.
     NotFound,
     /// 405: the path takes only these methods.
@@ -40,6 +42,7 @@ impl Because {
         match self {
             Self::Nonsense => Status::BadRequest,
             Self::NotAuthorized => Status::Unauthorized,
+            Self::Forbidden => Status::Forbidden,
             Self::NotFound => Status::NotFound,
             Self::Method(_) => Status::MethodNotAllowed,
             Self::Late => Status::RequestTimeout,

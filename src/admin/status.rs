@@ -1,19 +1,27 @@
 //! The state of the tracker.
 
 use crate::api::{self, Status};
-use crate::shared::Shared;
+use crate::shared::{AnnounceUrl, Shared};
 use crate::torrents::TorrentRules;
+use crate::tracker::{Horizon, Part, Tracker};
 use crate::{sides, store};
 
 /// Return the state of the tracker.
-pub(super) fn status(shared: &Shared) -> Status {
+pub fn status(shared: &Shared) -> Status {
     let tracker = shared.tracker.borrow();
     let usage = tracker.usage();
-    let named = tracker.counters.named().into_iter().map(|(name, count)| (name.into(), count));
+    let named = tracker.counters.named().map(|(name, count)| (name.into(), count));
     Status {
         version: env!("CARGO_PKG_VERSION").into(),
         uptime_seconds: shared.uptime_seconds(),
         running_seconds: shared.now().seconds(),
+        announce_urls: shared.announce_urls.borrow().iter().map(announce_url).collect(),
+        public_url: shared.public_url.borrow().clone(),
+        admission: admission(&tracker),
+        http_connections: api::Room {
+            entries: shared.http_connections.get().into(),
+            capacity: shared.http_capacity.get().into(),
+        },
         memory: api::Memory {
             budget_octets: usage.budget_octets as u64,
             lines: usage.lines as u64,
@@ -22,6 +30,7 @@ pub(super) fn status(shared: &Shared) -> Status {
             peers: (usage.seeders + usage.leechers) as u64,
             seeders: usage.seeders as u64,
             leechers: usage.leechers as u64,
+            lan_peers: usage.parts.iter().filter(|part| part.horizon == Horizon::Lan).map(peers).sum(),
         },
         whitelist: api::Room { entries: usage.whitelist_entries as u64, capacity: usage.whitelist_capacity as u64 },
         torrents: torrents(shared, tracker.torrents()),
@@ -31,6 +40,19 @@ pub(super) fn status(shared: &Shared) -> Status {
         warnings: warnings(shared),
         counters: api::Counters(named.collect()),
     }
+}
+
+fn peers(part: &Part) -> u64 {
+    (part.seeders + part.leechers) as u64
+}
+
+fn announce_url(url: &AnnounceUrl) -> api::AnnounceUrl {
+    api::AnnounceUrl { url: url.url.clone(), side: url.horizon.name().into() }
+}
+
+fn admission(tracker: &Tracker) -> api::Admissions {
+    let policy = tracker.policy();
+    api::Admissions { lan: policy.lan.name().into(), wan: policy.wan.name().into() }
 }
 
 fn torrents(shared: &Shared, rules: &TorrentRules) -> api::TorrentUse {
@@ -51,7 +73,7 @@ fn interface(of: &sides::Interface) -> api::Interface {
 }
 
 /// Return the warnings about the interfaces, the clock, the list of torrents, and the sources of the requests.
-fn warnings(shared: &Shared) -> Vec<String> {
+pub(super) fn warnings(shared: &Shared) -> Vec<String> {
     let mut warnings = shared.sides.borrow().warnings();
     if shared.wall().is_none() {
         warnings.push("the system clock is not set: end dates of whitelist entries have no effect until it is".into());

@@ -16,6 +16,18 @@ pub struct Status {
     pub uptime_seconds: u64,
     /// Number of seconds of running time, summed over all runs.
     pub running_seconds: u64,
+    /// URLs to put into a torrent, as they were at the start.
+    #[serde(default)]
+    pub announce_urls: Vec<AnnounceUrl>,
+    /// Beginning of links to the tracker for clients outside, if it is known.
+    #[serde(default)]
+    pub public_url: Option<String>,
+    /// Admission on each side.
+    #[serde(default)]
+    pub admission: Admissions,
+    /// Use of the HTTP connections.
+    #[serde(default)]
+    pub http_connections: Room,
     /// Memory of the swarms.
     pub memory: Memory,
     /// Use of the whitelist.
@@ -36,6 +48,24 @@ pub struct Status {
     pub warnings: Vec<String>,
     /// Counters since the start.
     pub counters: Counters,
+}
+
+/// URL to put into a torrent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnnounceUrl {
+    /// The URL.
+    pub url: String,
+    /// Side of the clients that reach it: `LAN` or `WAN`.
+    pub side: String,
+}
+
+/// Admission on each side: `open`, `whitelist` or `closed`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admissions {
+    /// Of local clients.
+    pub lan: String,
+    /// Of all other clients.
+    pub wan: String,
 }
 
 /// Interface of the host.
@@ -68,6 +98,9 @@ pub struct Memory {
     pub seeders: u64,
     /// Number of peers without the complete torrent.
     pub leechers: u64,
+    /// Number of peers on the LAN.
+    #[serde(default)]
+    pub lan_peers: u64,
 }
 
 /// Use of a table.

@@ -17,6 +17,7 @@ pub(super) enum Name {
     Inspect,
     InUse,
     Ticket,
+    Watch,
     Json,
     Data,
     Config,
@@ -156,6 +157,14 @@ pub(super) const FLAGS: &[Flag] = &[
         replaces: None,
     },
     Flag {
+        id: Name::Watch,
+        name: "--watch",
+        value: "",
+        repeatable: false,
+        meaning: "print it every two seconds, with the rates of the counters",
+        replaces: None,
+    },
+    Flag {
         id: Name::Json,
         name: "--json",
         value: "",
@@ -202,6 +211,8 @@ pub(super) enum Action {
     Ticket,
     Key,
     Torrents,
+    #[cfg_attr(not(feature = "page"), expect(dead_code, reason = "only the page uses it"))]
+    Page,
     Status,
     Help,
 }
@@ -313,13 +324,23 @@ pub(super) const VERBS: &[Verb] = &[
                   The peers of a torrent that is no longer served leave at once.",
         flags: &[Name::Json],
     },
+    #[cfg(feature = "page")]
+    Verb {
+        action: Action::Page,
+        name: "page",
+        operand: "",
+        summary: "print a link that opens the page in a browser",
+        details: "The link has a code, which is valid once and for ten minutes. On a desktop the browser opens it.\n\
+                  The page is at admin.listen, for local clients only.",
+        flags: &[Name::Json],
+    },
     Verb {
         action: Action::Status,
         name: "status",
         operand: "",
         summary: "print capacity, peers, flash wear and counters",
         details: "",
-        flags: &[Name::Json],
+        flags: &[Name::Json, Name::Watch],
     },
     Verb {
         action: Action::Help,

@@ -5,7 +5,8 @@ mod date;
 mod help;
 mod parse;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 pub use parse::parse;
@@ -31,6 +32,8 @@ pub enum Command {
     },
     /// Send a request to the running tracker.
     Ask(Source, client::Request),
+    /// Print the state of the running tracker again and again.
+    Watch(Source),
 }
 
 /// Execute a command, and return its exit code.
@@ -53,6 +56,10 @@ pub fn run(command: Command) -> ExitCode {
             Err(error) => Failure::new(exit::CONFIG, error).report(),
         },
         Command::Ask(source, request) => ask(&source, &request),
+        Command::Watch(source) => match source.load() {
+            Ok(loaded) => watch(&loaded.config.paths(is_daemons).socket),
+            Err(error) => Failure::new(exit::CONFIG, error).report(),
+        },
     }
 }
 
@@ -80,8 +87,43 @@ fn ask(source: &Source, request: &client::Request) -> ExitCode {
         Err(error) => return Failure::new(exit::CONFIG, error).report(),
     };
     match client::ask(&config.paths(is_daemons).socket, request, config.public_url().as_deref()) {
-        Ok(answer) => print(&answer),
+        Ok(answer) => {
+            if matches!(request, client::Request::PageCode { json: false }) {
+                open_on_a_desktop(&answer);
+            }
+            print(&answer)
+        }
         Err(failure) => failure.report(),
+    }
+}
+
+/// Print the state of the tracker again and again: in place at a terminal, one below the other elsewhere.
+fn watch(socket: &Path) -> ExitCode {
+    let is_terminal = io::stdout().is_terminal();
+    let mut code = ExitCode::from(exit::OK);
+    client::watch(socket, |text| {
+        // Home, each line up to its old end, and what was below.
+        let text =
+            if is_terminal { format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")) } else { format!("{text}\n") };
+        let mut out = io::stdout().lock();
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        if let Err(error) = &written
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            code = Failure::new(exit::IOERR, format_args!("cannot write: {error}")).report();
+        }
+        written.is_ok()
+    });
+    code
+}
+
+/// Open the first link of `text` in the browser, if a person at a desktop has run the command.
+fn open_on_a_desktop(text: &str) {
+    let has_desktop = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
+    if let Some(link) = text.lines().next().filter(|_| has_desktop && io::stdout().is_terminal()) {
+        // Best effort: the link is printed too.
+        let quiet = std::process::Stdio::null;
+        let _ = std::process::Command::new("xdg-open").arg(link).stdout(quiet()).stderr(quiet()).spawn();
     }
 }
 

@@ -73,6 +73,11 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, M
         Action::Ticket => Ok(Command::Ask(source, ticket(&given, json)?)),
         Action::Key => Ok(Command::Ask(source, key(operands, json)?)),
         Action::Torrents => Ok(Command::Ask(source, torrents(operands, json)?)),
+        Action::Page => Ok(Command::Ask(source, Request::PageCode { json })),
+        Action::Status if given.has(Name::Watch) => match json {
+            true => Err(Mistake("--watch and --json exclude each other".into())),
+            false => Ok(Command::Watch(source)),
+        },
         Action::Status => Ok(Command::Ask(source, Request::Status { json })),
         Action::Help => help_on(operands),
     }

@@ -5,6 +5,7 @@ mod fields;
 mod import;
 mod show;
 mod show_tickets;
+mod watch;
 
 use core::net::IpAddr;
 use std::path::Path;
@@ -17,6 +18,7 @@ use crate::exit::{self, Failure};
 use exchange::{Answer, exchange};
 use fields::{Fields, unreadable};
 pub use import::ImportFile;
+pub use watch::watch;
 
 /// A request of a command to the running tracker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +82,11 @@ pub enum Request {
     NewKey(NewKey),
     /// Remove a key.
     RemoveKey(RemoveKey),
+    /// Issue a code for the page.
+    PageCode {
+        /// Whether to print the tracker's JSON.
+        json: bool,
+    },
     /// Show the state of the tracker.
     Status {
         /// Whether to print the tracker's JSON.
@@ -98,6 +105,7 @@ impl Request {
             | Self::Tickets { json }
             | Self::Keys { json }
             | Self::Torrents { json }
+            | Self::PageCode { json }
             | Self::Status { json } => *json,
             _ => false,
         }
@@ -128,6 +136,7 @@ pub fn ask(socket: &Path, request: &Request, url: Option<&str>) -> Result<String
         Request::Keys { .. } => ("GET", api::KEYS, String::new()),
         Request::NewKey(key) => ("POST", api::KEYS, json(key)?),
         Request::RemoveKey(key) => ("DELETE", api::KEYS, json(key)?),
+        Request::PageCode { .. } => ("POST", api::PAGE_CODES, String::new()),
         Request::Status { .. } => ("GET", api::STATUS, String::new()),
     };
     let answer = exchange(socket, method, path, &body)?;
@@ -166,6 +175,7 @@ fn show_answer(request: &Request, body: String, url: Option<&str>) -> Result<Str
         Request::AddTorrents(_) | Request::RemoveTorrents(_) | Request::ReloadTorrents => {
             Ok(show::torrents_changed(fields))
         }
+        Request::PageCode { .. } => Ok(show::page_code(fields)),
         Request::Status { .. } => Ok(show::status(fields)),
     }
 }

@@ -158,6 +158,16 @@ pub(super) fn torrents(list: Fields<'_>) -> Result<String, Failure> {
     Ok(format!("# {}: {effect}\n{text}", list.text("file")))
 }
 
+/// Return the links with a code that open the page.
+pub(super) fn page_code(code: Fields<'_>) -> String {
+    let (links, minutes) = (code.texts("links"), code.number("valid_seconds") / 60);
+    if links.is_empty() {
+        return "the page has no address: set admin.listen, or stop the program that has its port, and restart nakodo\n".into();
+    }
+    let links: String = links.iter().map(|link| format!("{link}\n")).collect();
+    format!("{links}One of these opens the page, once, in the next {minutes} minutes.\n")
+}
+
 pub(super) fn torrents_changed(changed: Fields<'_>) -> String {
     let [added, renamed, removed, torrents] =
         ["added", "renamed", "removed", "torrents"].map(|name| changed.number(name));
@@ -169,6 +179,25 @@ pub(super) fn torrents_changed(changed: Fields<'_>) -> String {
 type Figure = (String, String, String);
 
 pub(super) fn status(status: Fields<'_>) -> String {
+    let counted = status.within("counters").numbers().map(|(name, count)| counter(&name, count.to_string()));
+    figures(status, counted.collect())
+}
+
+/// Return the status with the counters that have counted, and their rates since an earlier status.
+pub(super) fn status_with_rates(status: Fields<'_>, before: Option<(Fields<'_>, Duration)>) -> String {
+    let rate = |name: &str, count: u64| {
+        let Some((before, time)) = before else { return String::new() };
+        let grown = count.saturating_sub(before.within("counters").number(name));
+        // In tenths, rounded.
+        let tenths = (u128::from(grown) * 10_000 + time.as_millis() / 2) / time.as_millis().max(1);
+        if tenths == 0 { String::new() } else { format!("  {}.{}/s", tenths / 10, tenths % 10) }
+    };
+    let counted = status.within("counters").numbers().filter(|(_, count)| *count > 0);
+    let counted = counted.map(|(name, count)| counter(&name, format!("{count}{}", rate(&name, count))));
+    figures(status, counted.collect())
+}
+
+fn figures(status: Fields<'_>, counted: Vec<Figure>) -> String {
     let span = |seconds| brief_duration(Duration::from_secs(seconds));
     let [memory, whitelist, torrents, disk] =
         ["memory", "whitelist", "torrents", "disk"].map(|name| status.within(name));
@@ -193,7 +222,6 @@ pub(super) fn status(status: Fields<'_>) -> String {
     let failing = [("failing", "failing"), ("export failing", "export_failing"), ("at the start", "recovered")];
     let failing = failing.into_iter().filter_map(|(name, field)| Some(("disk", name, disk.some_text(field)?)));
     let own = own.into_iter().chain(failing).map(|(group, name, value)| (group.into(), name.into(), value));
-    let counted = status.within("counters").numbers().map(|(name, count)| counter(&name, count));
     let interfaces = status.list("interfaces").into_iter().flatten().map(interface);
     let warnings = status.texts("warnings").into_iter().zip(1..);
     let warnings = warnings.map(|(warning, number): (String, u32)| ("warnings".into(), number.to_string(), warning));
@@ -207,9 +235,9 @@ fn interface(interface: Fields<'_>) -> Figure {
 }
 
 /// Return a counter as a figure: `udp_bad_ids` is "bad ids" in the group "udp".
-fn counter(name: &str, count: u64) -> Figure {
+fn counter(name: &str, value: String) -> Figure {
     let (group, name) = name.split_once('_').unwrap_or(("counters", name));
-    (group.into(), name.replace('_', " "), count.to_string())
+    (group.into(), name.replace('_', " "), value)
 }
 
 /// Return one figure a line under the name of its group, with all values aligned.

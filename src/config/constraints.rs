@@ -15,7 +15,7 @@ pub(super) struct Disagreement {
 
 /// Return the first conflict between two keys.
 pub(super) fn disagreement(config: &Config) -> Option<Disagreement> {
-    let checks = [min_interval, peer_timeout, default_peers, external_v4, external_v6, token_file, socket, listen];
+    let checks = [min_interval, peer_timeout, default_peers, external_v4, external_v6, tokens, socket, listen];
     checks.into_iter().find_map(|check| check(config))
 }
 
@@ -93,10 +93,11 @@ fn external(key: &'static str, address: core::net::IpAddr, config: &Config) -> O
     )
 }
 
-fn token_file(config: &Config) -> Option<Disagreement> {
-    let listen = config.admin.listen.filter(|_| config.admin.token_file.is_none())?;
-    let message = format!("{listen} needs admin.token_file, a file with the token for requests");
-    disagree(["admin.listen", "admin.token_file"], message)
+fn tokens(config: &Config) -> Option<Disagreement> {
+    let same = config.admin.token_file.as_ref().filter(|file| config.admin.read_token_file.as_ref() == Some(file))?;
+    let message =
+        format!("{} is the file of admin.token_file too, so its token would do more than read", same.display());
+    disagree(["admin.read_token_file", "admin.token_file"], message)
 }
 
 /// Maximum length of the path of a Unix socket, in bytes (`sun_path` without its NUL).

@@ -328,15 +328,40 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "admin.listen",
-        kind: Kind::Address { field: |config| &mut config.admin.listen, example: "127.0.0.1:6970" },
+        kind: Kind::AddressOrOff { field: |config| &mut config.admin.listen, example: "192.168.1.4:6970" },
         at_start_only: true,
-        meaning: &["TCP address for the same API. Each request needs the token from token_file as a bearer token."],
+        meaning: &[
+            "TCP address of the page and of the same API, or \"off\". Only local clients may connect. Programs need the token",
+            "from token_file, as a bearer token; a browser needs a code of `nakodo page`. At its default it is left out if",
+            "another program has the port.",
+        ],
     },
     Key {
         name: "admin.token_file",
         kind: Kind::Path { field: |config| &mut config.admin.token_file, example: "/etc/nakodo/token" },
         at_start_only: true,
+        meaning: &["Files with the tokens for programs: one for everything, and one that only reads."],
+    },
+    Key {
+        name: "admin.read_token_file",
+        kind: Kind::Path { field: |config| &mut config.admin.read_token_file, example: "/etc/nakodo/read-token" },
+        at_start_only: true,
         meaning: &[],
+    },
+    Key {
+        name: "admin.metrics_from",
+        kind: Kind::Prefixes { field: |config| &mut config.admin.metrics_from },
+        at_start_only: true,
+        meaning: &["Local clients that may read /metrics without a token, as prefixes."],
+    },
+    Key {
+        name: "admin.names",
+        kind: Kind::HostNames { field: |config| &mut config.admin.names },
+        at_start_only: true,
+        meaning: &[
+            "Names under which browsers open the page, besides addresses, localhost and the name of the host. A request",
+            "with any other name is refused, because another site may have sent it.",
+        ],
     },
     Key {
         name: "log.level",

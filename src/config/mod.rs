@@ -155,10 +155,16 @@ pub struct Http {
 pub struct Admin {
     /// Unix socket for the commands; if `None`, [`Config::paths`] chooses one.
     pub socket: Option<PathBuf>,
-    /// TCP address for the same API; its requests need a bearer token.
+    /// TCP address of the page and of the same API; `None` if it is off.
     pub listen: Option<SocketAddr>,
-    /// File with that token.
+    /// File with the token for everything.
     pub token_file: Option<PathBuf>,
+    /// File with the token that only reads.
+    pub read_token_file: Option<PathBuf>,
+    /// Clients that may read the metrics without a token.
+    pub metrics_from: Vec<IpNet>,
+    /// Further names of this host for browsers.
+    pub names: Vec<String>,
 }
 
 /// Logging.
@@ -205,11 +211,21 @@ impl Default for Config {
                 proxy_protocol: false,
             },
             http: Http { connections: 128, head_timeout: seconds(10), idle_timeout: seconds(60) },
-            admin: Admin { socket: None, listen: None, token_file: None },
+            admin: Admin {
+                socket: None,
+                listen: Some(DEFAULT_ADMIN_ADDRESS),
+                token_file: None,
+                read_token_file: None,
+                metrics_from: Vec::new(),
+                names: Vec::new(),
+            },
             log: Log { level: LevelFilter::Info },
         }
     }
 }
+
+/// Address of the page, unless the configuration has another.
+pub const DEFAULT_ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6970);
 
 /// Networks with addresses that are only valid locally.
 const LOCAL_NETWORKS: [IpNet; 8] = [

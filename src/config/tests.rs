@@ -203,7 +203,7 @@ fn an_invalid_value_is_reported_with_the_valid_ones() {
         ),
         (
             "[admin]\nlisten = \"127.0.0.1\"",
-            r#"nakodo.toml:2: admin.listen: found "127.0.0.1", expected an address with its port such as "127.0.0.1:6970""#,
+            r#"nakodo.toml:2: admin.listen: found "127.0.0.1", expected an address with its port such as "192.168.1.4:6970", or "off""#,
         ),
         ("data_dir = \"\"", r#"nakodo.toml:1: data_dir: found "", expected a path such as "/var/lib/nakodo""#),
         (
@@ -303,8 +303,8 @@ fn a_conflict_between_keys_names_both() {
             "nakodo.toml:2: network.external_v6: fd00::7 is inside network.lan (fc00::/7), so it cannot be reached from outside",
         ),
         (
-            "[admin]\nlisten = \"127.0.0.1:6970\"",
-            "nakodo.toml:2: admin.listen: 127.0.0.1:6970 needs admin.token_file, a file with the token for requests",
+            "[admin]\ntoken_file = \"t\"\nread_token_file = \"t\"",
+            "nakodo.toml:3: admin.read_token_file: t is the file of admin.token_file too, so its token would do more than read",
         ),
         ("listen = [\"127.0.0.1:1\", \"127.0.0.1:1\"]", "nakodo.toml:1: listen: 127.0.0.1:1 is listed twice"),
         (

@@ -41,8 +41,10 @@ pub(super) enum Kind {
     Addresses { field: Field<Vec<SocketAddr>>, most: usize },
     /// List of networks; an address without a prefix length is one host.
     Prefixes { field: Field<Vec<IpNet>> },
-    /// Address with a port.
-    Address { field: Field<Option<SocketAddr>>, example: &'static str },
+    /// Address with a port, or "off".
+    AddressOrOff { field: Field<Option<SocketAddr>>, example: &'static str },
+    /// List of host names.
+    HostNames { field: Field<Vec<String>> },
     /// IPv4 address.
     V4 { field: Field<Option<Ipv4Addr>>, example: &'static str },
     /// IPv6 address.
@@ -70,6 +72,9 @@ const MOST_INTERFACE_OCTETS: usize = 15;
 /// fc00::/7. A shorter one, such as 0.0.0.0/0, would trust a part of the internet.
 const SHORTEST_V4: u8 = 8;
 const SHORTEST_V6: u8 = 7;
+
+/// Value of an address that is not used.
+const OFF: &str = "off";
 
 impl Kind {
     /// Parse `value` into its field, or return the invalid part of it.
@@ -100,7 +105,8 @@ impl Kind {
                 let networks = each(value, |text| prefix::parse_hosts(text).ok().filter(is_a_network))?;
                 put(field(config), Some(networks))
             }
-            Kind::Address { field, .. } => put_some(field(config), text.and_then(|text| text.parse().ok())),
+            Kind::AddressOrOff { field, .. } => put(field(config), text.and_then(address_or_off)),
+            Kind::HostNames { field } => put(field(config), Some(each(value, host_name)?)),
             Kind::V4 { field, .. } => put_some(field(config), text.and_then(|text| text.parse().ok())),
             Kind::V6 { field, .. } => put_some(field(config), text.and_then(|text| text.parse().ok())),
             Kind::Interfaces { field, .. } => {
@@ -142,7 +148,10 @@ impl Kind {
             Kind::Level { field } => Some(string(&level_name(*field(config)))),
             Kind::Addresses { field, .. } => Some(list(field(config))),
             Kind::Prefixes { field } => Some(list(field(config))),
-            Kind::Address { field, .. } => field(config).map(|address| string(&address.to_string())),
+            Kind::AddressOrOff { field, .. } => {
+                Some(string(&field(config).map_or(OFF.into(), |address| address.to_string())))
+            }
+            Kind::HostNames { field } => Some(list(field(config))),
             Kind::V4 { field, .. } => field(config).map(|address| string(&address.to_string())),
             Kind::V6 { field, .. } => field(config).map(|address| string(&address.to_string())),
             Kind::Interfaces { field, .. } => match field(config).as_slice() {
@@ -177,7 +186,8 @@ impl Kind {
             Kind::Prefixes { .. } => {
                 format!(r#"a list of address prefixes such as ["192.168.0.0/16", "fc00::/7"], {}"#, self.limits())
             }
-            Kind::Address { example, .. } => format!("an address with its port such as {example:?}"),
+            Kind::AddressOrOff { example, .. } => format!("an address with its port such as {example:?}, or {OFF:?}"),
+            Kind::HostNames { .. } => r#"a list of host names such as ["tracker.lan"]"#.into(),
             Kind::V4 { example, .. } => format!("an IPv4 address such as {example:?}"),
             Kind::V6 { example, .. } => format!("an IPv6 address such as {example:?}"),
             Kind::Interfaces { example, .. } => {
@@ -215,8 +225,7 @@ impl Kind {
     #[cfg(test)]
     pub(super) fn example(&self) -> &'static str {
         match *self {
-            Kind::Address { example, .. }
-            | Kind::V4 { example, .. }
+            Kind::V4 { example, .. }
             | Kind::V6 { example, .. }
             | Kind::Interfaces { example, .. }
             | Kind::Text { example, .. }
@@ -272,6 +281,15 @@ fn url(text: &str) -> Option<String> {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"))?;
     let is_plain = rest.bytes().all(|octet| octet.is_ascii_graphic() && !b"?#<>\"".contains(&octet));
     (is_plain && !rest.is_empty()).then(|| text.trim_end_matches('/').to_owned())
+}
+
+fn address_or_off(text: &str) -> Option<Option<SocketAddr>> {
+    if text == OFF { Some(None) } else { text.parse().ok().map(Some) }
+}
+
+fn host_name(text: &str) -> Option<String> {
+    let is_plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
+    ((1..=253).contains(&text.len()) && is_plain).then(|| text.into())
 }
 
 fn is_path(path: &str) -> bool {

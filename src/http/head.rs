@@ -65,12 +65,17 @@ impl<'a> Head<'a> {
     /// Return the value of the `Host` header, if it is a host name or an address, with or without a port: RFC 9110, "Host
     /// and :authority".
     pub fn host(&self) -> Option<&'a str> {
-        let value = self.read_headers(|headers| {
-            headers.iter().find(|header| header.name.eq_ignore_ascii_case("host")).map(|header| header.value)
-        })?;
+        let value = self.header("host")?;
         let text = core::str::from_utf8(value.trim_ascii()).ok()?;
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
         (!text.is_empty() && text.bytes().all(is_allowed)).then_some(text)
+    }
+
+    /// Return the value of the first header with this name.
+    pub fn header(&self, name: &str) -> Option<&'a [u8]> {
+        self.read_headers(|headers| {
+            headers.iter().find(|header| header.name.eq_ignore_ascii_case(name)).map(|header| header.value)
+        })
     }
 
     /// Parse the headers once more, and pass them to `read`. Few requests need more of them than the fields above.

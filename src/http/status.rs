@@ -23,6 +23,8 @@ pub enum Status {
     LengthRequired,
     /// 413: the body is too long.
     ContentTooLarge,
+    /// 429: too many attempts.
+    TooManyRequests,
     /// 431: the head is too long, or has too many headers.
     HeaderFieldsTooLarge,
     /// 500: the tracker failed.
@@ -47,6 +49,7 @@ impl Status {
             Self::Conflict => "HTTP/1.1 409 Conflict\r\n",
             Self::LengthRequired => "HTTP/1.1 411 Length Required\r\n",
             Self::ContentTooLarge => "HTTP/1.1 413 Content Too Large\r\n",
+            Self::TooManyRequests => "HTTP/1.1 429 Too Many Requests\r\n",
             Self::HeaderFieldsTooLarge => "HTTP/1.1 431 Request Header Fields Too Large\r\n",
             Self::InternalServerError => "HTTP/1.1 500 Internal Server Error\r\n",
             Self::ServiceUnavailable => "HTTP/1.1 503 Service Unavailable\r\n",

@@ -3,11 +3,13 @@
 //! | file | content |
 //! |---|---|
 //! | `exchange` | one connection: receive a request, send its answer |
+//! | `gate` | admission to the TCP address: side, tokens, host, session, origin |
 //! | `socket_file` | the file of the Unix socket, from its creation to its removal |
 //! | `strangers` | the choice of an unauthenticated connection to close for a new one |
 //! | `token` | the token that authorises a client of the TCP address |
 
 pub mod exchange;
+mod gate;
 mod socket_file;
 mod strangers;
 mod token;
@@ -31,9 +33,11 @@ use smol::{LocalExecutor, Timer};
 
 use super::bind::{self, BindError};
 use crate::shared::Shared;
+use exchange::Guarded;
+use gate::Gate;
+pub use gate::GateSettings;
 pub use socket_file::{SocketError, SocketFile};
 use strangers::Strangers;
-use token::BearerToken;
 pub use token::TokenError;
 
 /// Delay after an accept error, such as too many open files, before the next attempt.
@@ -82,17 +86,17 @@ impl UnixServer {
     /// Serve until dropped.
     pub async fn serve(self, shared: Rc<Shared>) {
         let accept = || -> Accepting<'_> {
-            Box::pin(async { self.listener.accept().await.map(|(stream, _)| Box::new(stream) as Connection) })
+            Box::pin(async { self.listener.accept().await.map(|(stream, _)| (Box::new(stream) as Connection, None)) })
         };
         serve(&accept, "the control socket", &shared, None, self.limits).await;
     }
 }
 
-/// The admin API on a TCP address. Every client with the token has full access.
+/// The admin API and the page on a TCP address, behind a gate.
 #[derive(Debug)]
 pub struct TcpServer {
     listener: TcpListener,
-    token: BearerToken,
+    gate: Gate,
     limits: Limits,
 }
 
@@ -124,28 +128,36 @@ impl TcpServer {
     ///
     /// # Errors
     /// When the address or the token is unusable. The message names it and a remedy.
-    pub fn bind(address: SocketAddr, token_file: &Path, limits: Limits) -> Result<Self, TcpError> {
-        let token = BearerToken::read(token_file).map_err(TcpError::BearerToken)?;
+    pub fn bind(address: SocketAddr, settings: &GateSettings<'_>, limits: Limits) -> Result<Self, TcpError> {
         let socket = bind::tcp(address).map_err(|error| TcpError::Address(error.set_by("`admin.listen`")))?;
+        let port = socket.local_addr().map_or(address.port(), |bound| bound.port());
+        let gate = Gate::new(settings, port).map_err(TcpError::BearerToken)?;
         let listener = Async::new_nonblocking(socket).map_err(TcpError::Reactor)?;
-        Ok(Self { listener: listener.into(), token, limits })
+        Ok(Self { listener: listener.into(), gate, limits })
+    }
+
+    /// Return whether no request could be admitted, because there is neither a token nor the page.
+    pub fn is_shut(&self) -> bool {
+        self.gate.is_shut()
     }
 
     /// Return the address that the socket listens on.
     ///
     /// # Errors
     /// When the socket cannot report its address.
-    #[cfg(test)]
-    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
     /// Serve until dropped.
     pub async fn serve(self, shared: Rc<Shared>) {
         let accept = || -> Accepting<'_> {
-            Box::pin(async { self.listener.accept().await.map(|(stream, _)| Box::new(stream) as Connection) })
+            Box::pin(async {
+                let (stream, from) = self.listener.accept().await?;
+                Ok((Box::new(stream) as Connection, Some((&self.gate, from))))
+            })
         };
-        serve(&accept, "admin.listen", &shared, Some(&self.token), self.limits).await;
+        serve(&accept, "admin.listen", &shared, Some(&self.gate), self.limits).await;
     }
 }
 
@@ -158,7 +170,7 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 /// The wait for the next connection.
-type Accepting<'a> = Pin<Box<dyn Future<Output = io::Result<Connection>> + 'a>>;
+type Accepting<'a> = Pin<Box<dyn Future<Output = io::Result<(Connection, Guarded<'a>)>> + 'a>>;
 
 /// Accept connections, and serve as many at the same time as the limits allow.
 ///
@@ -167,7 +179,7 @@ async fn serve<'a>(
     accept: &dyn Fn() -> Accepting<'a>,
     place: &str,
     shared: &Shared,
-    token: Option<&BearerToken>,
+    gate: Option<&Gate>,
     limits: Limits,
 ) {
     let (free, strangers) = (Semaphore::new(limits.connections), Strangers::default());
@@ -176,17 +188,17 @@ async fn serve<'a>(
         let mut reported = None;
         loop {
             match accept().await {
-                Ok(stream) => {
-                    // Without a token all clients are trusted, and wait for a free place.
+                Ok((stream, guarded)) => {
+                    // Without a gate all clients are trusted, and wait for a free place.
                     let place = free.try_acquire();
-                    if place.is_none() && token.is_some() {
+                    if place.is_none() && gate.is_some() {
                         strangers.make_room();
                     }
                     let place = match place {
                         Some(place) => place,
                         None => free.acquire().await,
                     };
-                    let served = exchange::serve(stream, shared, token, strangers.enter(), limits.patience);
+                    let served = exchange::serve(stream, shared, guarded, strangers.enter(), limits.patience);
                     connections.spawn(holding(place, served)).detach();
                 }
                 Err(error) => {

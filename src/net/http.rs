@@ -109,6 +109,11 @@ impl HttpServer {
         self.timeouts = timeouts;
     }
 
+    /// Return the number of open connections.
+    pub fn connections(&self) -> u32 {
+        (self.slots.len() - self.free.len()) as u32
+    }
+
     /// Return the client and the state of each open connection.
     #[cfg(test)]
     pub(super) fn waits(&self) -> Vec<(IpAddr, Wait)> {

@@ -18,6 +18,7 @@ use std::io;
 use std::net::UdpSocket;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use super::epoll::Patience;
 use super::epoll::{Interest, Readiness, Ready, Token};
@@ -110,7 +111,8 @@ impl Server {
         let patience = if self.udp.iter().all(|udp| udp.is_watched) { patience } else { Patience::None };
         self.readiness.wait(&mut self.ready, patience)?;
         let tracker = &mut *self.shared.tracker.borrow_mut();
-        let now = self.shared.now();
+        let (begin, requests) = (Instant::now(), tracker.counters.requests());
+        let now = self.shared.now_at(begin);
         for (number, udp) in self.udp.iter_mut().enumerate().filter(|(_, udp)| !udp.is_watched) {
             udp.take_turn(number, tracker, now, &self.readiness);
         }
@@ -140,6 +142,12 @@ impl Server {
                     http.accept(number, tracker, now, &self.readiness);
                 }
             }
+        }
+        let requests = tracker.counters.requests() - requests;
+        if requests > 0 {
+            let mut latency = self.shared.latency.get();
+            latency.add(requests, begin.elapsed());
+            self.shared.latency.set(latency);
         }
         Ok(())
     }

@@ -6,29 +6,21 @@ use std::net::TcpListener;
 use crate::access::Admission;
 use crate::config::Config;
 use crate::horizon::{Horizon, Networks};
+use crate::shared::AnnounceUrl;
 use crate::sides::{Assigned, Host};
 
-/// An announce URL, and the side of the clients that reach it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct AnnounceUrl {
-    pub(super) url: String,
-    pub(super) horizon: Horizon,
-}
-
-impl AnnounceUrl {
-    /// Return its line for the user: the URL, its side, and the admission there; `None` if no client is admitted.
-    pub(super) fn line(&self, config: &Config) -> Option<String> {
-        let (side, admission) = match self.horizon {
-            Horizon::Lan => ("LAN", config.access.lan),
-            Horizon::Wan => ("WAN", config.access.wan),
-        };
-        let clients = match admission {
-            Admission::Open => "all clients",
-            Admission::Whitelist => "clients on the whitelist",
-            Admission::Closed => return None,
-        };
-        Some(format!("  {}  {side}: {clients}", self.url))
-    }
+/// Return the line of a URL for the user: the URL, its side, and the admission there; `None` if no client is admitted.
+pub(super) fn line(url: &AnnounceUrl, config: &Config) -> Option<String> {
+    let admission = match url.horizon {
+        Horizon::Lan => config.access.lan,
+        Horizon::Wan => config.access.wan,
+    };
+    let clients = match admission {
+        Admission::Open => "all clients",
+        Admission::Whitelist => "clients on the whitelist",
+        Admission::Closed => return None,
+    };
+    Some(format!("  {}  {}: {clients}", url.url, url.horizon.name()))
 }
 
 /// Return the announce URLs of these sockets. A socket on the unspecified address has one for each address of this
@@ -39,6 +31,12 @@ pub(super) fn of(sockets: &[TcpListener], host: &Host, networks: &Networks) -> V
         .flat_map(|address| addresses(address, &host.assigned))
         .flat_map(|address| urls(address, host, networks))
         .collect()
+}
+
+/// Return the addresses of the page for local browsers, by its socket.
+pub(super) fn of_page(bound: SocketAddr, host: &Host, networks: &Networks) -> Vec<String> {
+    let at_home = |address: &SocketAddr| address.ip().is_loopback() || networks.horizon(address.ip()) == Horizon::Lan;
+    addresses(bound, &host.assigned).iter().filter(|address| at_home(address)).map(|a| format!("http://{a}")).collect()
 }
 
 fn urls(address: SocketAddr, host: &Host, networks: &Networks) -> [AnnounceUrl; 2] {
@@ -98,7 +96,7 @@ mod tests {
             addresses
                 .into_iter()
                 .flat_map(|address| urls(address, &host, &networks))
-                .filter_map(|url| url.line(&config))
+                .filter_map(|url| line(&url, &config))
                 .collect()
         };
         assert_eq!(

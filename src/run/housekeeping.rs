@@ -14,6 +14,7 @@ use super::tasks::spawn;
 use super::{interfaces, retiring, settings};
 use crate::access::{Moved, SLOTS_A_CALL, Seen};
 use crate::config::{Config, Source};
+use crate::history;
 use crate::net::http::HttpServer;
 use crate::shared::{Event, Shared};
 use crate::sides::{Configured, Host, Sides};
@@ -107,6 +108,7 @@ impl Housekeeping {
             suspension.look(&self.shared);
             let now = self.shared.now();
             self.http.borrow_mut().close_overdue(&mut self.shared.tracker.borrow_mut(), now);
+            self.shared.http_connections.set(self.http.borrow().connections());
             self.warn_of_suspects();
             self.send_events(&mut watched);
             Timer::after(HOUSEKEEPING).await;
@@ -119,6 +121,10 @@ impl Housekeeping {
         while let Some(Login { prefix, user, replaced }) = tracker.take_login() {
             self.shared.events.send(Event::LoggedIn { prefix, user, replaced });
         }
+        let counters = tracker.counters;
+        let [announces, logins] = [counters.announces_http + counters.announces_udp, counters.logins()];
+        let series = [(history::ANNOUNCES, announces), (history::LOGINS, logins)].into_iter();
+        self.shared.history.borrow_mut().add(self.shared.now(), series.chain(counters.refusals()));
         watched.rounds += 1;
         if watched.rounds.is_multiple_of(REFUSALS_EVERY_ROUNDS) {
             let before = core::mem::replace(&mut watched.refusals, tracker.counters.refusals());

@@ -30,7 +30,7 @@ mod tasks;
 
 use core::net::SocketAddr;
 use std::cell::RefCell;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -43,16 +43,15 @@ use smol::stream::StreamExt;
 
 pub use report::{check, check_data};
 
-use crate::config::{Config, Paths, Source, is_writable};
+use crate::config::{Config, DEFAULT_ADMIN_ADDRESS, Paths, Source, is_writable};
 use crate::exit::{self, Failure};
-use crate::net::admin::{Limits, TcpServer};
+use crate::net::admin::{Limits, TcpError, TcpServer};
 use crate::net::bind::{self, BindError};
 use crate::net::http::HttpServer;
 use crate::net::server::Server;
 use crate::shared::Shared;
 use crate::store::Store;
 use crate::tracker::{Seeds, Tracker};
-use announce_urls::AnnounceUrl;
 use control_socket::ControlSocket;
 use supervisor::State;
 
@@ -92,18 +91,22 @@ fn run(config: &Config, source: &Source) -> Result<(), Failure> {
     let control_socket =
         ControlSocket::listen(&paths.socket, &shared, &executor).map_err(|error| Failure::new(exit::OSERR, error))?;
     control_socket.watch();
-    spawn_tcp_administration(config, &shared, &executor)?;
     let host = interfaces::host();
     let networks = housekeeping::sides_of(config, &host).networks();
-    let urls = announce_urls::of(&tcp, &host, &networks);
+    shared.announce_urls.replace(announce_urls::of(&tcp, &host, &networks));
+    let page = spawn_tcp_administration(config, &shared, &executor)?;
+    shared.page_urls.replace(page.map(|address| announce_urls::of_page(address, &host, &networks)).unwrap_or_default());
+    shared.http_capacity.set(config.http.connections);
     let http = HttpServer::new(tcp, config.http.connections as usize, settings::http_timeouts(config));
     let http = Rc::new(RefCell::new(http));
     let unwatched = |error: io::Error| Failure::new(exit::OSERR, format_args!("cannot watch the sockets: {error}"));
     let mut server = Server::new(udp, Rc::clone(&http), Rc::clone(&shared)).map_err(unwatched)?;
+    let greeting = greeting(config, &shared);
     let housekeeping = Rc::new(housekeeping::Housekeeping::new(shared, http, config.clone()));
     housekeeping.spawn(&executor);
     tasks::spawn(&executor, supervisor::keep_reporting());
-    greet(config, &urls);
+    // Best effort: standard output may be closed.
+    let _ = io::stdout().write_all(greeting.as_bytes());
     supervisor::notify(State::Ready);
     let until_stopped = async {
         obey(signals, source, &housekeeping).await;
@@ -171,6 +174,7 @@ fn open_daemon(config: &Config, paths: &Paths) -> Result<Shared, Failure> {
         );
     }
     let shared = Shared::new(tracker, opened.store, opened.book, opened.running);
+    shared.sessions.load(opened.sessions);
     settings::configure_tickets(config, &shared);
     shared.torrents.begin(&mut shared.tracker.borrow_mut(), settings::torrents(config, paths.torrents.clone()));
     if let Some(history) = opened.clock_history {
@@ -188,30 +192,48 @@ fn seeds() -> Result<Seeds, Failure> {
     Ok(Seeds { hash: key()?, connection_ids: key()?, random: getrandom::u64().map_err(failed)? })
 }
 
+/// Open the TCP address of the admin API and the page, and return it. At its default it is left out if another program
+/// has the port, because a second tracker must not fail for it.
 fn spawn_tcp_administration(
     config: &Config,
     shared: &Rc<Shared>,
     executor: &LocalExecutor<'static>,
-) -> Result<(), Failure> {
-    if let (Some(address), Some(token_file)) = (config.admin.listen, &config.admin.token_file) {
-        let tcp = TcpServer::bind(address, token_file, Limits::default())
-            .map_err(|error| Failure::new(exit::OSERR, error))?;
-        tasks::spawn(executor, tcp.serve(Rc::clone(shared)));
+) -> Result<Option<SocketAddr>, Failure> {
+    let Some(address) = config.admin.listen else { return Ok(None) };
+    let tcp = match TcpServer::bind(address, &settings::gate(config), Limits::default()) {
+        Err(TcpError::Address(error)) if error.is_in_use() && address == DEFAULT_ADMIN_ADDRESS => {
+            warn!("{error}; continuing without the page; set admin.listen to another port, or to \"off\"");
+            return Ok(None);
+        }
+        opened => opened.map_err(|error| Failure::new(exit::OSERR, error))?,
+    };
+    if tcp.is_shut() {
+        return Ok(None);
     }
-    Ok(())
+    let bound = tcp.local_addr().unwrap_or(address);
+    tasks::spawn(executor, tcp.serve(Rc::clone(shared)));
+    Ok(Some(bound))
 }
 
-/// Print the announce URLs, for the user to put into a torrent.
-fn greet(config: &Config, urls: &[AnnounceUrl]) {
+/// Return the announce URLs, for the user to put into a torrent, and the address of the page.
+fn greeting(config: &Config, shared: &Shared) -> String {
     let mut text = format!(
         "nakodo {} is running: LAN {}, WAN {}. Announce URLs:\n",
         env!("CARGO_PKG_VERSION"),
         config.access.lan.name(),
         config.access.wan.name()
     );
-    urls.iter().filter_map(|url| url.line(config)).for_each(|line| text.extend([&line, "\n"]));
-    // Best effort: standard output may be closed.
-    let _ = io::stdout().write_all(text.as_bytes());
+    let urls = shared.announce_urls.borrow();
+    urls.iter().filter_map(|url| announce_urls::line(url, config)).for_each(|line| text.extend([&line, "\n"]));
+    if let Some(page) = shared.page_urls.borrow().first().filter(|_| cfg!(feature = "page")) {
+        // A log keeps no code: other users may read it.
+        let code = if io::stdout().is_terminal() { shared.sessions.issue(shared.now()).ok() } else { None };
+        match code {
+            Some(code) => text.push_str(&format!("Page, for the next ten minutes:\n  {page}/enter?code={}\n", code.0)),
+            None => text.push_str(&format!("Page: {page}/ (`nakodo page` prints a link with a code)\n")),
+        }
+    }
+    text
 }
 
 /// Handle signals, until one of them stops the tracker.

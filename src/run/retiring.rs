@@ -38,6 +38,7 @@ async fn retire_batch(shared: &Shared) -> bool {
     batch.lines().for_each(|line| info!("{line}"));
     let retired = batch.count();
     if retired > 0 {
+        shared.tracker.borrow_mut().counters.entries_retired += retired;
         shared.events.send(Event::Retired { entries: retired });
     }
     if batch.prefixes.is_empty() {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::Config;
+use crate::net::admin::GateSettings;
 use crate::net::http::Timeouts;
 use crate::shared::{Shared, TorrentSettings};
 use crate::tracker::{External, Policy, Settings};
@@ -36,15 +37,26 @@ pub(super) fn policy(config: &Config, external: External) -> Policy {
     }
 }
 
-/// Use the keys and the audience of the configuration for tickets.
+/// Use the keys, the audience and the links of the configuration for tickets.
 pub(super) fn configure_tickets(config: &Config, shared: &Shared) {
     let audience = config.tickets.audience.clone().unwrap_or_default();
+    shared.public_url.replace(config.public_url());
     shared.tickets.configure(&mut shared.tracker.borrow_mut(), config.tickets.keys.clone(), audience);
 }
 
 /// Return the settings of the list of torrents in `file`.
 pub(super) fn torrents(config: &Config, file: PathBuf) -> TorrentSettings {
     TorrentSettings { mode: config.torrents.mode, file, capacity: config.torrents.capacity as usize }
+}
+
+/// Return the settings of the TCP address of the admin API.
+pub(super) fn gate(config: &Config) -> GateSettings<'_> {
+    GateSettings {
+        token_file: config.admin.token_file.as_deref(),
+        read_token_file: config.admin.read_token_file.as_deref(),
+        metrics_from: &config.admin.metrics_from,
+        names: &config.admin.names,
+    }
 }
 
 /// Return the HTTP server's time limits.

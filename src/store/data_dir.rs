@@ -107,6 +107,11 @@ impl DataDir {
         ["tickets", "tickets.copy"].map(|name| self.0.join(name))
     }
 
+    /// Return the file with the sessions of the page.
+    pub(super) fn sessions(&self) -> PathBuf {
+        self.0.join("page-sessions")
+    }
+
     /// Return the file with the history of the wall clock.
     pub(super) fn clock(&self) -> PathBuf {
         self.0.join("whitelist.clock")

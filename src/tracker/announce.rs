@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{Caller, Refusal, Tracker};
+use super::{Caller, Refusal, RefusedFor, Tracker};
 use crate::clock::Running;
 use crate::horizon::{External, Horizon};
 use crate::pool::{
@@ -77,8 +77,11 @@ impl Tracker {
         let admitted =
             Admitted { caller, announce, role: Role::of(announce), transport, tick: self.pool.advance_to(now) };
         let stored = self.may_announce(now, caller, announce).map(|()| self.store(&admitted));
-        self.counters.announce(transport, announce, stored.map(|kept| kept.outcome));
-        let kept = stored?;
+        self.counters.announce(transport, caller.horizon, announce, stored.map(|kept| kept.outcome));
+        let kept = match stored {
+            Ok(kept) => kept,
+            Err(refusal) => return Err(self.refuse(now, caller, refusal)),
+        };
         if kept.outcome == Outcome::Added {
             self.sources.add(caller.address);
         }
@@ -102,6 +105,14 @@ impl Tracker {
     pub fn look_ahead(&mut self, announces: &[Ahead]) {
         let Self { pool, networks, .. } = self;
         pool.prefetch(announces, |address| networks.horizon(address));
+    }
+
+    /// Note a refusal, and return it.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn refuse(&mut self, now: Running, caller: &Caller, refusal: Refusal) -> Refusal {
+        self.refused.note(caller.address, RefusedFor::Request(refusal), now);
+        refusal
     }
 
     fn may_announce(&mut self, now: Running, caller: &Caller, announce: &Announce) -> Result<(), Refusal> {

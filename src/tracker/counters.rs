@@ -3,6 +3,7 @@
 use super::Refusal;
 use super::announce::Outcome;
 use super::tickets::{Accepted, TicketRefusal};
+use crate::horizon::Horizon;
 use crate::pool::Evicted;
 use crate::wire::{Announce, Event, Transport};
 
@@ -12,6 +13,8 @@ use crate::wire::{Announce, Event, Transport};
 pub struct Counters {
     pub announces_http: u64,
     pub announces_udp: u64,
+    pub announces_wan_http: u64,
+    pub announces_wan_udp: u64,
     pub announces_seeder: u64,
     pub announces_leecher: u64,
     pub announces_started: u64,
@@ -51,6 +54,7 @@ pub struct Counters {
     pub peers_evicted_greedy: u64,
     pub peers_expired: u64,
     pub peers_revoked: u64,
+    pub entries_retired: u64,
     pub udp_malformed: u64,
     pub udp_bad_connection_id: u64,
     pub udp_source_port_zero: u64,
@@ -68,10 +72,16 @@ pub struct Counters {
 
 impl Counters {
     /// Return every counter with its name, in an order that is easy to read.
-    pub fn named(&self) -> [(&'static str, u64); 54] {
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+        self.of_requests().into_iter().chain(self.of_state())
+    }
+
+    const fn of_requests(&self) -> [(&'static str, u64); 37] {
         [
             ("announces_http", self.announces_http),
             ("announces_udp", self.announces_udp),
+            ("announces_wan_http", self.announces_wan_http),
+            ("announces_wan_udp", self.announces_wan_udp),
             ("announces_seeder", self.announces_seeder),
             ("announces_leecher", self.announces_leecher),
             ("announces_started", self.announces_started),
@@ -105,12 +115,18 @@ impl Counters {
             ("tickets_try_later", self.tickets_try_later),
             ("tickets_whitelist_full", self.tickets_whitelist_full),
             ("tickets_wrong_side", self.tickets_wrong_side),
+        ]
+    }
+
+    const fn of_state(&self) -> [(&'static str, u64); 20] {
+        [
             ("peers_added", self.peers_added),
             ("peers_not_stored", self.peers_not_stored),
             ("peers_evicted_stale", self.peers_evicted_stale),
             ("peers_evicted_greedy", self.peers_evicted_greedy),
             ("peers_expired", self.peers_expired),
             ("peers_revoked", self.peers_revoked),
+            ("entries_retired", self.entries_retired),
             ("udp_malformed", self.udp_malformed),
             ("udp_bad_connection_id", self.udp_bad_connection_id),
             ("udp_source_port_zero", self.udp_source_port_zero),
@@ -128,10 +144,23 @@ impl Counters {
     }
 
     /// Count an announce and its outcome.
-    pub(super) fn announce(&mut self, transport: Transport, announce: &Announce, outcome: Result<Outcome, Refusal>) {
+    pub(super) fn announce(
+        &mut self,
+        transport: Transport,
+        horizon: Horizon,
+        announce: &Announce,
+        outcome: Result<Outcome, Refusal>,
+    ) {
+        let from_wan = u64::from(horizon == Horizon::Wan);
         match transport {
-            Transport::Http => self.announces_http += 1,
-            Transport::Udp => self.announces_udp += 1,
+            Transport::Http => {
+                self.announces_http += 1;
+                self.announces_wan_http += from_wan;
+            }
+            Transport::Udp => {
+                self.announces_udp += 1;
+                self.announces_wan_udp += from_wan;
+            }
         }
         let outcome = match outcome {
             Err(refusal) => return self.refusal(refusal),
@@ -187,7 +216,22 @@ impl Counters {
         let accepted = ["tickets_known", "tickets_added", "tickets_moved"];
         let is_refusal =
             |name: &str| (name.starts_with("refused_") || name.starts_with("tickets_")) && !accepted.contains(&name);
-        self.named().into_iter().filter(|(name, _)| is_refusal(name)).collect()
+        self.named().filter(|(name, _)| is_refusal(name)).collect()
+    }
+
+    /// Return the number of requests of both transports, refused ones included.
+    pub const fn requests(&self) -> u64 {
+        self.announces_http
+            + self.announces_udp
+            + self.scrapes_http
+            + self.scrapes_udp
+            + self.connects_udp
+            + self.udp_bad_connection_id
+    }
+
+    /// Return the number of addresses that tickets brought to the whitelist.
+    pub const fn logins(&self) -> u64 {
+        self.tickets_added + self.tickets_moved
     }
 
     pub(super) fn refusal(&mut self, refusal: Refusal) {

@@ -10,6 +10,7 @@ mod connection_id;
 mod counters;
 mod http;
 mod login;
+mod refused;
 mod removal;
 mod scrape;
 mod settings;
@@ -20,6 +21,8 @@ mod udp;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::TryReserveError;
+
+use ipnet::IpNet;
 
 pub use connection_id::ConnectionIds;
 pub use counters::Counters;
@@ -35,10 +38,12 @@ use crate::clock::Running;
 pub use crate::hash_key::HashKey;
 pub use crate::horizon::{External, Horizon, Networks};
 use crate::horizon::{Reach, reach};
-pub use crate::pool::{Ahead, ForgetStep, LOOK_AHEAD, Milestone};
+pub use crate::pool::{Ahead, ForgetStep, LOOK_AHEAD, Milestone, Part};
 use crate::pool::{PEERS4_PER_LINE, PEERS6_PER_LINE, Pool, SLACK, TickLength, Walk};
 use crate::torrents::TorrentRules;
 use crate::wire::udp::MAX_PEERS4;
+use refused::RefusedClients;
+pub use refused::{RefusedClient, RefusedFor};
 pub use scrape::Swarm;
 use suspects::Sources;
 pub use suspects::Suspect;
@@ -66,6 +71,7 @@ pub struct Tracker {
     policy: Policy,
     pace: Pace,
     sources: Sources,
+    refused: RefusedClients,
     connection_ids: ConnectionIds,
     tickets: Tickets,
     torrents: TorrentRules,
@@ -182,6 +188,10 @@ pub struct Usage {
     pub seeders: usize,
     /// Number of all other peers, partial seeds included.
     pub leechers: usize,
+    /// Number of swarms on the LAN; the others are on the WAN.
+    pub lan_swarms: usize,
+    /// The peers by family and side.
+    pub parts: [Part; 4],
     /// Number of entries in the whitelist.
     pub whitelist_entries: usize,
     /// Maximum number of entries in the whitelist.
@@ -228,6 +238,7 @@ impl Tracker {
             pace: Pace::new(&settings.policy, tick_length),
             policy: settings.policy,
             sources: Sources::default(),
+            refused: RefusedClients::default(),
             connection_ids: ConnectionIds::new(seeds.connection_ids),
             tickets: Tickets::new(HashKey(random.u64(..), random.u64(..))),
             torrents: TorrentRules::default(),
@@ -275,6 +286,16 @@ impl Tracker {
         nat.into_iter().chain(proxy)
     }
 
+    /// Return the clients that were refused lately, in no order.
+    pub fn refused(&self) -> impl Iterator<Item = &RefusedClient> {
+        self.refused.iter()
+    }
+
+    /// Forget the refusals of the clients that a new entry with this prefix admits.
+    pub fn forgive(&mut self, prefix: &IpNet) {
+        self.refused.forget_within(prefix);
+    }
+
     /// Return the whitelist, to read and to change it. If an entry is removed there, its peers stay: to remove them as
     /// well, call [`Tracker::revoke`].
     pub fn whitelist(&mut self) -> &mut Whitelist {
@@ -291,8 +312,8 @@ impl Tracker {
         &self.pool
     }
 
-    #[cfg(test)]
-    pub(crate) const fn policy(&self) -> &Policy {
+    /// Return the policy in effect.
+    pub const fn policy(&self) -> &Policy {
         &self.policy
     }
 
@@ -359,6 +380,8 @@ impl Tracker {
             swarms: pool.swarms,
             seeders: pool.seeders,
             leechers: pool.leechers,
+            lan_swarms: pool.lan_swarms,
+            parts: pool.parts,
             whitelist_entries: self.whitelist.len(),
             whitelist_capacity: self.whitelist.capacity(),
         }

@@ -37,6 +37,7 @@ impl Tracker {
         let admitted = self.admission(now, caller, false);
         if let Err(refusal) = admitted {
             self.counters.refusal(refusal);
+            self.refuse(now, caller, refusal);
         }
         admitted
     }

@@ -12,7 +12,7 @@ use core::net::IpAddr;
 use heapless::Deque;
 use ipnet::IpNet;
 
-use super::{Admission, Caller, Horizon, Refusal, Tracker};
+use super::{Admission, Caller, Horizon, Refusal, RefusedFor, Tracker};
 use crate::access::{Entry, Retire, ShownBy, User, prefix};
 use crate::clock::{Running, UnixSeconds};
 use crate::hash_key::HashKey;
@@ -280,6 +280,14 @@ impl Tracker {
     ) -> Result<Accepted, TicketRefusal> {
         let shown = self.admit_by_ticket(now, caller, text, shown_by);
         self.counters.ticket(shown);
+        match shown {
+            // An announce was refused before its ticket was read.
+            Err(refusal) if shown_by == ShownBy::Announce => {
+                self.refused.correct(caller.address, RefusedFor::Ticket(refusal));
+            }
+            Err(refusal) => self.refused.note(caller.address, RefusedFor::Ticket(refusal), now),
+            Ok(_) => self.refused.forget(caller.address),
+        }
         shown
     }
 

@@ -96,6 +96,15 @@ impl Listing {
     }
 }
 
+/// Return the first entries of the whitelist, at most `most`.
+pub fn listed(shared: &Shared, most: usize) -> Vec<api::Entry> {
+    let (tracker, now) = (shared.tracker.borrow(), shared.now());
+    let whitelist = tracker.whitelisted();
+    let next = |last: &Entry| whitelist.after(Some(&last.prefix));
+    let entries = core::iter::successors(whitelist.after(None), |last| next(last));
+    entries.take(most).map(|found| entry(whitelist, found, now)).collect()
+}
+
 impl Selection {
     fn has(&self, entry: &Entry) -> bool {
         self.user.as_ref().is_none_or(|user| entry.user == user.as_str())

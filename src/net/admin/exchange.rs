@@ -5,6 +5,7 @@
 //! a stranger's and may be closed for a new one.
 
 use core::future::Future;
+use core::net::SocketAddr;
 use core::ops::Range;
 use core::time::Duration;
 use std::io::{self, ErrorKind};
@@ -17,10 +18,12 @@ use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use smol::lock::SemaphoreGuard;
 
 use super::Connection;
-use super::token::BearerToken;
+use super::gate::{Gate, Visitor};
 use crate::admin::{self, Answer, Because, Pieces, Refused, Request};
 use crate::api::PROBLEM_TYPE;
 use crate::http::{Body, Head, HeadStatus, Status, parse_head};
+#[cfg(feature = "page")]
+use crate::page;
 use crate::shared::Shared;
 
 /// Size limit in bytes of a request, head and body.
@@ -42,12 +45,15 @@ enum Trouble {
     Lost(io::Error),
 }
 
-/// Serve one request on `stream`. If `token` is set, the request must have it. Until the request has arrived, and while
-/// a refusal is sent, `give_way` closes the connection.
+/// The client of the TCP address, and the gate that it passes.
+pub(super) type Guarded<'g> = Option<(&'g Gate, SocketAddr)>;
+
+/// Serve one request on `stream`. If it is guarded, the gate must admit the request. Until the request has arrived, and
+/// while a refusal is sent, `give_way` closes the connection.
 pub(super) async fn serve(
     mut stream: Connection,
     shared: &Shared,
-    token: Option<&BearerToken>,
+    guarded: Guarded<'_>,
     give_way: Receiver<()>,
     patience: Duration,
 ) -> io::Result<()> {
@@ -56,9 +62,24 @@ pub(super) async fn serve(
         Err(ErrorKind::ConnectionAborted.into())
     };
     // The request comes first: one that has arrived is answered even if `give_way` is ready too.
-    let admitted = admit(&mut stream, shared, token, patience).or(given_way).await?;
+    let admitted = admit(&mut stream, shared, guarded, patience).or(given_way).await?;
     drop(give_way);
-    let Some(Received { request, place }) = admitted else { return Ok(()) };
+    let Some(Received { request, visitor, place }) = admitted else { return Ok(()) };
+    #[cfg(feature = "page")]
+    if let Some((gate, from)) = guarded.filter(|_| page::is_page(&request.path)) {
+        let session = if let Visitor::Session(token) = &visitor { Some(token.as_str()) } else { None };
+        let visit = page::Visit {
+            method: request.method,
+            path: &request.path,
+            query: &request.query,
+            from: from.ip(),
+            session,
+            is_admitted: visitor != Visitor::Stranger,
+            port: gate.port(),
+        };
+        return send_document(&mut stream, page::answer(shared, &visit).await, patience).await;
+    }
+    drop(visitor);
     let answer = admin::answer(shared, request).await;
     drop(place);
     send(&mut stream, shared, answer, patience).await?;
@@ -68,6 +89,7 @@ pub(super) async fn serve(
 /// A complete request.
 struct Received<'s> {
     request: Request,
+    visitor: Visitor,
     /// The place of a long request.
     place: Option<SemaphoreGuard<'s>>,
 }
@@ -76,11 +98,11 @@ struct Received<'s> {
 async fn admit<'s>(
     stream: &mut Connection,
     shared: &'s Shared,
-    token: Option<&BearerToken>,
+    guarded: Guarded<'_>,
     patience: Duration,
 ) -> io::Result<Option<Received<'s>>> {
     let mut buffer = vec![0; REQUEST_OCTETS];
-    match receive(stream, &mut buffer, shared, token, patience).await {
+    match receive(stream, &mut buffer, shared, guarded, patience).await {
         Ok(received) => Ok(Some(received)),
         Err(Trouble::Refused(refused)) => {
             send(stream, shared, Err(refused), patience).await?;
@@ -106,14 +128,14 @@ async fn receive<'s>(
     stream: &mut Connection,
     buffer: &mut Vec<u8>,
     shared: &'s Shared,
-    token: Option<&BearerToken>,
+    guarded: Guarded<'_>,
     patience: Duration,
 ) -> Result<Received<'s>, Trouble> {
     let (mut received, mut place) = (0, None);
     let read_all = async {
         loop {
-            match progress(buffer.get(..received).unwrap_or_default(), token)? {
-                Progress::Whole(request, body) => return Ok((request, body)),
+            match progress(buffer.get(..received).unwrap_or_default(), shared, guarded)? {
+                Progress::Whole(request, visitor, body) => return Ok((request, visitor, body)),
                 Progress::Lacks(octets) if octets > buffer.len() => {
                     place = Some(shared.long_request.try_acquire().ok_or_else(busy)?);
                     buffer.resize(octets, 0);
@@ -132,12 +154,12 @@ async fn receive<'s>(
         let reason = format!("the request did not arrive within {patience:?}; send it at once");
         Err(Trouble::Refused(Refused::new(Because::Late, reason)))
     };
-    let (mut request, body) = read_all.or(too_late).await?;
+    let (mut request, visitor, body) = read_all.or(too_late).await?;
     // In place: a long body is not copied.
     request.body = core::mem::take(buffer);
     request.body.truncate(body.end);
     request.body.drain(..body.start);
-    Ok(Received { request, place })
+    Ok(Received { request, visitor, place })
 }
 
 fn busy() -> Trouble {
@@ -155,14 +177,14 @@ fn cut(received: usize) -> Trouble {
 
 /// The part of a request that has arrived.
 enum Progress {
-    /// All of it: the request without its body, and the place of the body.
-    Whole(Request, Range<usize>),
+    /// All of it: the request without its body, its client, and the place of the body.
+    Whole(Request, Visitor, Range<usize>),
     /// A part. The whole request has this number of bytes, as far as it is known.
     Lacks(usize),
 }
 
 /// Examine the bytes that have arrived; the error is the reason to refuse the request.
-fn progress(received: &[u8], token: Option<&BearerToken>) -> Result<Progress, Trouble> {
+fn progress(received: &[u8], shared: &Shared, guarded: Guarded<'_>) -> Result<Progress, Trouble> {
     let refuse = |because, reason: &str| Err(Trouble::Refused(Refused::new(because, reason)));
     let head = match parse_head(received) {
         HeadStatus::Complete(head) => head,
@@ -172,11 +194,11 @@ fn progress(received: &[u8], token: Option<&BearerToken>) -> Result<Progress, Tr
             return refuse(Because::LongHead, "the request's head is too long; send fewer or shorter headers");
         }
     };
-    // Check the token before all else, so that a client without it learns nothing more.
-    if token.is_some_and(|token| !token.is_in(head.authorization)) {
-        let reason = "the token is wrong or missing; send `Authorization: Bearer` and the token in admin.token_file";
-        return refuse(Because::NotAuthorized, reason);
-    }
+    // The gate comes before all else, so that a client that it refuses learns nothing more.
+    let visitor = match guarded {
+        Some((gate, from)) => gate.admit(shared, from, &head).map_err(Trouble::Refused)?,
+        None => Visitor::Program,
+    };
     let most = if admin::is_bulk(head.path) { BULK_OCTETS } else { REQUEST_OCTETS };
     let octets = match body_octets(&head) {
         None => {
@@ -193,7 +215,7 @@ fn progress(received: &[u8], token: Option<&BearerToken>) -> Result<Progress, Tr
         return Ok(Progress::Lacks(body.end));
     }
     let (path, query) = (head.path.to_vec(), head.query.to_vec());
-    Ok(Progress::Whole(Request { method: head.method, path, query, body: Vec::new() }, body))
+    Ok(Progress::Whole(Request { method: head.method, path, query, body: Vec::new() }, visitor, body))
 }
 
 fn body_octets(head: &Head<'_>) -> Option<u64> {
@@ -215,9 +237,34 @@ async fn send(
             let response = response(Status::Ok, None, "application/json", &body);
             within(patience, stream.write_all(response.as_bytes())).await
         }
+        Ok(Answer::Text { media_type, body }) => {
+            let response = response(Status::Ok, None, media_type, &body);
+            within(patience, stream.write_all(response.as_bytes())).await
+        }
         Ok(Answer::Pieces(pieces)) => send_pieces(stream, shared, pieces, patience).await,
         Err(refused) => within(patience, stream.write_all(refusal(refused)?.as_bytes())).await,
     }
+}
+
+/// Send an answer to a browser, and close the connection.
+#[cfg(feature = "page")]
+async fn send_document(
+    stream: &mut Connection,
+    answer: Result<page::Document, Refused>,
+    patience: Duration,
+) -> io::Result<()> {
+    match answer {
+        Ok(page::Document { status, headers, body }) => {
+            let (line, octets) = (status.line(), body.len());
+            let head = format!(
+                "{line}{headers}Cache-Control: no-store\r\nContent-Length: {octets}\r\nConnection: close\r\n\r\n"
+            );
+            within(patience, stream.write_all(head.as_bytes())).await?;
+            within(patience, stream.write_all(&body)).await?;
+        }
+        Err(refused) => within(patience, stream.write_all(refusal(refused)?.as_bytes())).await?,
+    }
+    stream.close().await
 }
 
 fn refusal(refused: Refused) -> io::Result<String> {
@@ -232,7 +279,9 @@ fn json(body: &impl Serialize) -> io::Result<String> {
 fn response(status: Status, header: Option<(&str, &str)>, media_type: &str, body: &str) -> String {
     let (line, octets) = (status.line(), body.len());
     let header = header.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
-    format!("{line}{header}Content-Type: {media_type}\r\nContent-Length: {octets}\r\nConnection: close\r\n\r\n{body}")
+    format!(
+        "{line}{header}Content-Type: {media_type}\r\nCache-Control: no-store\r\nContent-Length: {octets}\r\nConnection: close\r\n\r\n{body}"
+    )
 }
 
 /// Send a long answer. Its length is unknown at the start, so the end of the connection is the end of the body. The

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use smol::future::FutureExt as _;
 use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,9 +20,15 @@ use crate::exit::{self, Failure};
 use crate::testing::{self, TempDir};
 use crate::wire::{Announce, Event, InfoHash, Transport};
 
+#[cfg(feature = "page")]
+mod gate;
 mod lists;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+fn gate(token_file: &Path) -> GateSettings<'_> {
+    GateSettings { token_file: Some(token_file), ..GateSettings::default() }
+}
 
 /// A daemon that serves its admin API while the test does other work.
 struct Served {
@@ -48,7 +54,7 @@ impl Served {
         let token_file = dir.file("token");
         fs::write(&token_file, format!("{TOKEN}\n")).expect("it is writable");
         fs::set_permissions(&token_file, Permissions::from_mode(0o600)).expect("it is ours");
-        let tcp_server = TcpServer::bind(([127, 0, 0, 1], 0).into(), &token_file, limits).expect("a port");
+        let tcp_server = TcpServer::bind(([127, 0, 0, 1], 0).into(), &gate(&token_file), limits).expect("a port");
         let tcp = tcp_server.local_addr().expect("bound");
         let executor = LocalExecutor::new();
         executor.spawn(unix.serve(Rc::clone(&shared))).detach();
@@ -220,7 +226,7 @@ fn a_malformed_or_unknown_request_is_refused() {
         (
             "GET / HTTP/1.1\r\n\r\n".into(),
             "404 Not Found",
-            "the paths are /v1/status, /v1/whitelist, /v1/whitelist/import, /v1/users, /v1/explain/*, /v1/tickets, ",
+            "/v1/whitelist, /v1/whitelist/import, /v1/users, /v1/explain/*, /v1/tickets, ",
         ),
         ("GET /v1/status/ HTTP/1.1\r\n\r\n".into(), "404 Not Found", "unknown path"),
         ("GET /\u{ff} HTTP/1.1\r\n\r\n".into(), "404 Not Found", "unknown path"),
@@ -473,7 +479,7 @@ fn the_server_survives_accept_errors() {
         let next: Option<std::io::Result<async_net::unix::UnixStream>> = coming.borrow_mut().pop();
         Box::pin(async {
             match next {
-                Some(accepted) => accepted.map(|stream| Box::new(stream) as Connection),
+                Some(accepted) => accepted.map(|stream| (Box::new(stream) as Connection, None)),
                 None => core::future::pending().await,
             }
         })
@@ -529,10 +535,11 @@ fn one_running_tracker_owns_the_socket() {
 fn an_unusable_tcp_address_or_token_is_reported() {
     let served = Served::new(1);
     let token_file = served.dir.file("token");
-    let error = TcpServer::bind(served.tcp, &token_file, Limits::default()).expect_err("it is taken").to_string();
+    let error =
+        TcpServer::bind(served.tcp, &gate(&token_file), Limits::default()).expect_err("it is taken").to_string();
     assert!(error.contains("the port is in use") && error.contains("with `admin.listen`"), "{error}");
     let free = ([127, 0, 0, 1], 0).into();
     let absent = served.dir.file("absent");
-    let error = TcpServer::bind(free, &absent, Limits::default()).expect_err("no token").to_string();
+    let error = TcpServer::bind(free, &gate(&absent), Limits::default()).expect_err("no token").to_string();
     assert!(error.starts_with("cannot read the token file"), "{error}");
 }

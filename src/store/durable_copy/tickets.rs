@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use super::super::{Edited, Outcome, StoreError, TorrentEdits, TorrentFileError, record, ticket_file, torrent_file};
+use super::super::{
+    Edited, Outcome, SavedSession, StoreError, TorrentEdits, TorrentFileError, record, session_file, ticket_file,
+    torrent_file,
+};
 use super::DurableCopy;
 use crate::access::Unsaved;
 use crate::ticket::Book;
@@ -39,6 +42,16 @@ impl DurableCopy {
             return Err(self.still_failing());
         }
         ticket_file::write(&self.data_dir, book).map_err(|error| error.with_outcome(Outcome::Unknown))
+    }
+
+    /// Read the sessions of the page.
+    pub(in crate::store) fn read_sessions(&self) -> Vec<SavedSession> {
+        session_file::read(&self.data_dir)
+    }
+
+    /// Write the sessions of the page.
+    pub(in crate::store) fn save_sessions(&self, sessions: &[SavedSession]) -> Result<(), StoreError> {
+        session_file::write(&self.data_dir, sessions)
     }
 
     /// Edit the list of torrents.

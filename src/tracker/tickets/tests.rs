@@ -167,7 +167,7 @@ fn each_refusal_has_its_sentence_and_its_counter() {
     scene.tracker.set_policy(policy);
     scene.refused("203.0.113.99", &text, TicketRefusal::WrongSide);
     let counters = scene.tracker.counters.named();
-    let zero: Vec<_> = counters.iter().filter(|(name, count)| name.starts_with("tickets_") && *count == 0).collect();
+    let zero: Vec<_> = counters.filter(|(name, count)| name.starts_with("tickets_") && *count == 0).collect();
     let never = ["tickets_known", "tickets_moved", "tickets_over_limit", "tickets_try_later"];
     assert_eq!(zero.iter().map(|(name, _)| *name).collect::<Vec<_>>(), never);
 }
