@@ -114,6 +114,13 @@
 //! one in effect, and without one no torrent is served. The walk that removes the peers of revoked addresses also removes
 //! those of torrents that are no longer served.
 //!
+//! # The life of a session
+//!
+//! `nakodo page` asks for a code over the Unix socket ([`admin`]). The first browser that shows it at `admin.listen` gets a
+//! session of its address ([`shared::Sessions`]), which [`store`] keeps for the next run. `net/admin/gate.rs` admits each
+//! request there: by its side, its token, or its host, session and origin. The page reads and changes the tracker by the
+//! same API as every program.
+//!
 //! # Where every byte comes from
 //!
 //! | memory | reserved | size |
@@ -122,6 +129,7 @@
 //! | the whitelist | once, at start | `access.capacity` × [`tracker::WHITELIST_ENTRY_OCTETS`] |
 //! | UDP batches | once for each socket | [`net::udp::BUFFERS_OCTETS`] |
 //! | HTTP buffers | once, at start | `http.connections` × [`net::http::CONNECTION_OCTETS`] |
+//! | the history of an hour and a day | once, at start | 15 KiB |
 //! | the list of torrents | when it is read | `torrents.capacity` × [`torrents::TORRENT_OCTETS`], twice during a reload |
 //! | the admin API | for each request | [`net::admin::exchange::REQUEST_OCTETS`], at most 8 connections a listener; one long request |
 //! | the database | at start, and for a change | its cache of 64 KiB; the list as it is read |
@@ -163,6 +171,7 @@
 //! | boards | `tests/board`, `board-power-cuts` | emulated ARM boards; power cuts at any write to an ext4 or f2fs disk |
 //! | the admin API | `tests/openapi` | property-based requests against docs/openapi.yaml |
 //! | tickets | `tests/tickets.rs`, `ticket-signers`, `src/shared/tests.rs` | logins, restarts, revocations; signers in three languages; a year of customers |
+//! | the page | `tests/page`, `tests/luci` | Chromium at home and a friend outside; LuCI on a played router |
 //! | sides | `tests/sides`, `sides-clients` | clients of every side, family and setting, in network namespaces |
 //! | logins | `tests/logins` | libtorrent on both sides of a gateway: tickets over UDP, a change of address, the wire |
 //! | power cuts | `tests/power-cuts` | states that a disk could have after a cut, between any two writes |

@@ -225,8 +225,8 @@ function row(entry) {
   const name = entry.user || 'no user';
   const cells = el('tr', { 'data-prefix': entry.prefix },
     el('td', {}, entry.user || '–', entry.ticket ? el('small', { class: 'note' }, ' by ticket') : null),
-    el('td', {}, el('code', {}, entry.prefix)), el('td'), el('td', {}, entry.idle_seconds < 60 ? 'now' : `${span(entry.idle_seconds)} ago`), el('td'),
-    el('td', {}, retires + until),
+    el('td', {}, el('code', {}, entry.prefix)), el('td'), el('td', { 'data-label': 'seen' }, entry.idle_seconds < 60 ? 'now' : `${span(entry.idle_seconds)} ago`), el('td', { 'data-label': 'peers' }),
+    el('td', { 'data-label': 'retires' }, retires + until),
     el('td', {}, el('button', { type: 'button', class: 'danger', 'aria-label': `Revoke ${entry.prefix}, ${name}`, onclick: () => attempt(() => revoke(entry)) }, 'Revoke')));
   showDetails(cells);
   return cells;
@@ -293,7 +293,8 @@ async function refreshSwarms() {
   $('swarms').hidden = swarms.length === 0;
   fill($('swarms').tBodies[0], () => swarms.slice(0, 50).map((swarm) => el('tr', {},
     el('td', {}, names.get(swarm.info_hash) || el('code', {}, swarm.info_hash)), el('td', {}, swarm.side === 'LAN' ? 'home' : 'world'),
-    el('td', {}, number(swarm.seeders)), el('td', {}, number(swarm.leechers)), el('td', {}, number(swarm.completed)))), JSON.stringify([swarms, ...names]));
+    el('td', { 'data-label': 'seeders' }, number(swarm.seeders)), el('td', { 'data-label': 'leechers' }, number(swarm.leechers)),
+    el('td', { 'data-label': 'completed' }, number(swarm.completed)))), JSON.stringify([swarms, ...names]));
 }
 
 // Invitations.

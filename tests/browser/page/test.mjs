@@ -174,6 +174,8 @@ try {
 
   await page.waitForTimeout(1500); // The next step of the plots.
   await page.screenshot({ path: join(screenshots, 'desktop.png'), fullPage: true });
+  await page.evaluate(() => window.scrollTo(0, 0));
+  await page.screenshot({ path: join(screenshots, 'page.png') });
   assert.deepEqual(await wide(page), []);
   await accessible(page, 'the full page');
 
@@ -193,6 +195,8 @@ try {
   assert.deepEqual(await wide(page), [], 'nothing is wider than a phone');
   await accessible(page, 'the page on a phone, dark');
   await page.screenshot({ path: join(screenshots, 'phone-dark.png'), fullPage: true });
+  await page.evaluate(() => document.getElementById('h-who').scrollIntoView());
+  await page.screenshot({ path: join(screenshots, 'page-phone.png') });
   step('it fits a phone, light and dark, and axe finds no serious violation');
 
   await page.evaluate(() => { document.activeElement.blur(); window.scrollTo(0, 0); });
