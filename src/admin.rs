@@ -185,6 +185,7 @@ fn post<'a>(shared: &'a Shared, route: &'static Route, body: Vec<u8>) -> Making<
                 whole(&torrents::add(shared, &torrents).await?)
             }
             api::RELOAD_TORRENTS => whole(&torrents::reload(shared).await?),
+            #[cfg(feature = "page")]
             api::PAGE_CODES => whole(&history::page_code(shared)?),
             api::TICKETS => whole(&tickets::sign(shared, &read(route, &body)?).await?),
             api::INSPECT => whole(&tickets::inspect(shared, &read(route, &body)?)),

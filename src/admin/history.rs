@@ -1,10 +1,15 @@
 //! The history, the clients that were refused, and the codes of the page.
 
+#[cfg(feature = "page")]
 use super::refused::{Because, Refused};
 use crate::access::prefix;
-use crate::api::{History, PageCode, Refusals, RefusedClient, Scale, Series};
+#[cfg(feature = "page")]
+use crate::api::PageCode;
+use crate::api::{History, Refusals, RefusedClient, Scale, Series};
 use crate::history;
-use crate::shared::{CODE_LASTS, Shared};
+#[cfg(feature = "page")]
+use crate::shared::CODE_LASTS;
+use crate::shared::Shared;
 use crate::tracker;
 
 /// Number of series that are always in the answer.
@@ -44,6 +49,7 @@ pub(super) fn refused(shared: &Shared) -> Refusals {
 ///
 /// # Errors
 /// When the system has no random numbers.
+#[cfg(feature = "page")]
 pub(super) fn page_code(shared: &Shared) -> Result<PageCode, Refused> {
     let code = shared.sessions.issue(shared.now()).map_err(|error| {
         Refused::new(Because::Failed, format!("the system has no random numbers for the code: {error}"))

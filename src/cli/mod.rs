@@ -88,6 +88,7 @@ fn ask(source: &Source, request: &client::Request) -> ExitCode {
     };
     match client::ask(&config.paths(is_daemons).socket, request, config.public_url().as_deref()) {
         Ok(answer) => {
+            #[cfg(feature = "page")]
             if matches!(request, client::Request::PageCode { json: false }) {
                 open_on_a_desktop(&answer);
             }
@@ -118,6 +119,7 @@ fn watch(socket: &Path) -> ExitCode {
 }
 
 /// Open the first link of `text` in the browser, if a person at a desktop has run the command.
+#[cfg(feature = "page")]
 fn open_on_a_desktop(text: &str) {
     let has_desktop = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
     if let Some(link) = text.lines().next().filter(|_| has_desktop && io::stdout().is_terminal()) {

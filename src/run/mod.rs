@@ -174,6 +174,7 @@ fn open_daemon(config: &Config, paths: &Paths) -> Result<Shared, Failure> {
         );
     }
     let shared = Shared::new(tracker, opened.store, opened.book, opened.running);
+    #[cfg(feature = "page")]
     shared.sessions.load(opened.sessions);
     settings::configure_tickets(config, &shared);
     shared.torrents.begin(&mut shared.tracker.borrow_mut(), settings::torrents(config, paths.torrents.clone()));
