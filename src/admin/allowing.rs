@@ -26,7 +26,6 @@ pub(super) async fn allow(shared: &Shared, allow: Allow) -> Result<Allowed, Refu
     let replaced = shared.tracker.borrow().whitelisted().get(&prefix).cloned();
     write(shared, vec![entry], usize::from(replaced.is_none())).await?;
     log::info!("{} {prefix}, user {user:?}", if replaced.is_some() { "changed" } else { "allowed" });
-    shared.tracker.borrow_mut().forgive(&prefix);
     shared.events.send(Event::Allowed { prefix, user, replaced: replaced.is_some() });
     let user_before = replaced.as_ref().and_then(|before| named(&before.user));
     Ok(Allowed { prefix, replaced: replaced.is_some(), user_before })

@@ -10,7 +10,7 @@ use crate::history;
 #[cfg(feature = "page")]
 use crate::shared::CODE_LASTS;
 use crate::shared::Shared;
-use crate::tracker;
+use crate::tracker::{self, Admission};
 
 /// Number of series that are always in the answer.
 const ALWAYS: usize = 2;
@@ -28,10 +28,16 @@ fn scale<const STEPS: usize>(scale: &history::Scale<STEPS>, names: &[&'static st
     Scale { step_seconds: scale.step().as_secs(), series }
 }
 
-/// Return the clients that were refused lately, the latest first.
+/// Return the clients that were refused lately, the latest first, without those that have become admitted.
 pub(super) fn refused(shared: &Shared) -> Refusals {
     let (tracker, now) = (shared.tracker.borrow(), shared.now());
-    let mut clients: Vec<&tracker::RefusedClient> = tracker.refused().collect();
+    let is_admitted = |client: &&tracker::RefusedClient| match tracker.admission_at(client.address).1 {
+        Admission::Open => true,
+        Admission::Whitelist => tracker.whitelisted().covers(client.address),
+        Admission::Closed => false,
+    };
+    let is_past = |client: &&tracker::RefusedClient| client.reason.is_about_the_address() && is_admitted(client);
+    let mut clients: Vec<&tracker::RefusedClient> = tracker.refused().filter(|client| !is_past(client)).collect();
     clients.sort_by_key(|client| core::cmp::Reverse(client.last));
     let client = |client: &tracker::RefusedClient| RefusedClient {
         address: client.address.to_string(),

@@ -81,6 +81,9 @@ fn valid_command_lines_are_parsed() {
         ),
         ("list --json --config /home/n.toml", Command::Ask(home(), Request::List { json: true })),
         ("--config /home/n.toml status", Command::Ask(home(), Request::Status { json: false })),
+        #[cfg(feature = "page")]
+        ("page", Command::Ask(Source::default(), Request::PageCode { json: false })),
+        ("status --watch", Command::Watch(Source::default())),
         ("status --json", Command::Ask(Source::default(), Request::Status { json: true })),
         ("allow 192.0.2.7", allow("192.0.2.7/32", |_| ())),
         ("allow 192.0.2.7/24", allow("192.0.2.0/24", |_| ())),

@@ -43,3 +43,33 @@ fn look(socket: &Path, earlier: &mut Option<Earlier>) -> Result<String, Failure>
     *earlier = Some(Earlier { status, at });
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn counters_have_rates_and_those_of_zero_are_left_out() {
+        let status =
+            |announces: u64| json!({"counters": {"announces_udp": announces, "scrapes_udp": 3, "udp_malformed": 0}});
+        let (before, now) = (status(100), status(105));
+        let fields = |status| Fields::of(status).expect("an object");
+        let text = show::status_with_rates(fields(&now), Some((fields(&before), Duration::from_secs(2))));
+        assert!(text.contains("announces\n") && text.contains("  105  2.5/s\n"), "{text}");
+        assert!(text.contains("  3\n") && !text.contains("malformed"), "{text}");
+        let first = show::status_with_rates(fields(&now), None);
+        assert!(first.contains("  105\n"), "{first}");
+    }
+
+    #[test]
+    fn a_tracker_that_does_not_run_is_a_line_and_no_end() {
+        let mut shown = Vec::new();
+        watch(Path::new("/nonexistent/nakodo.sock"), |text| {
+            shown.push(text.to_owned());
+            false
+        });
+        assert!(shown.len() == 1 && shown[0].starts_with("nakodo is not running"), "{shown:?}");
+    }
+}

@@ -22,8 +22,6 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 use std::collections::TryReserveError;
 
-use ipnet::IpNet;
-
 pub use connection_id::ConnectionIds;
 pub use counters::Counters;
 use http::Hidden;
@@ -289,11 +287,6 @@ impl Tracker {
     /// Return the clients that were refused lately, in no order.
     pub fn refused(&self) -> impl Iterator<Item = &RefusedClient> {
         self.refused.iter()
-    }
-
-    /// Forget the refusals of the clients that a new entry with this prefix admits.
-    pub fn forgive(&mut self, prefix: &IpNet) {
-        self.refused.forget_within(prefix);
     }
 
     /// Return the whitelist, to read and to change it. If an entry is removed there, its peers stay: to remove them as

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the client is on the LAN | the internet |
 //! | a bearer token is right; one that only reads makes no change | strangers; a scraper that is taken over |
+//! | without a token, no proxy has forwarded the request | clients outside that a proxy makes local |
 //! | without a token, the `Host` is one of ours | DNS rebinding: a name of another site with our address |
 //! | without a token, the cookie has a session of this address | strangers; a stolen cookie |
 //! | a change with a cookie has our header, JSON, and our origin | forged requests of other sites |
@@ -107,6 +108,11 @@ impl Gate {
         }
         if head.authorization.is_some() {
             return self.admit_token(head);
+        }
+        if head.is_forwarded {
+            let reason = "a proxy forwarded this request, which hides whether its client is local; send a bearer token, or open \
+                          the page by a tunnel of SSH";
+            return Err(refuse(Because::Forbidden, reason));
         }
         if head.path == METRICS.as_bytes() && self.metrics_from.iter().any(|prefix| prefix.contains(&address)) {
             return Ok(Visitor::Program);

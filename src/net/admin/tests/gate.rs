@@ -187,6 +187,20 @@ fn clients_on_the_wan_are_refused_with_every_credential() {
 }
 
 #[test]
+fn requests_that_a_proxy_forwarded_need_a_token() {
+    let served = Served::new(8);
+    let cookie = served.cookie();
+    for header in ["X-Forwarded-For: 203.0.113.7", "Forwarded: for=203.0.113.7", "X-Real-IP: 203.0.113.7"] {
+        for path in ["/", "/v1/status", "/metrics", "/enter?code=x"] {
+            let response = served.get(path, &format!("{cookie}{header}\r\n"));
+            assert_eq!(status(&response), "403", "{header} {path}: {response}");
+        }
+        let with_token = format!("Authorization: Bearer {TOKEN}\r\n{header}\r\n");
+        assert_eq!(status(&served.get("/v1/status", &with_token)), "200", "{header}");
+    }
+}
+
+#[test]
 fn a_thousand_wrong_codes_are_refused_and_slow_their_address_down() {
     let served = Served::new(8);
     let code = served.code();
