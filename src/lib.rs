@@ -172,6 +172,7 @@
 //! | the admin API | `tests/openapi` | property-based requests against docs/openapi.yaml |
 //! | tickets | `tests/tickets.rs`, `ticket-signers`, `src/shared/tests.rs` | logins, restarts, revocations; signers in three languages; a year of customers |
 //! | the page | `tests/page`, `tests/luci` | Chromium at home and a friend outside; LuCI on a played router |
+//! | monitoring | `tests/monitoring` | a real Prometheus with the alerts, the dashboard's expressions and the collector |
 //! | sides | `tests/sides`, `sides-clients` | clients of every side, family and setting, in network namespaces |
 //! | logins | `tests/logins` | libtorrent on both sides of a gateway: tickets over UDP, a change of address, the wire |
 //! | power cuts | `tests/power-cuts` | states that a disk could have after a cut, between any two writes |
