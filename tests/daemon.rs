@@ -449,6 +449,30 @@ fn a_port_in_use_is_reported_in_one_line() {
 }
 
 #[test]
+#[cfg(feature = "page")]
+fn the_page_is_left_out_if_its_default_port_is_taken_and_any_other_port_is_an_error() {
+    let taken = wait_for("the default port", || TcpListener::bind("127.0.0.1:6970").ok());
+    let folder = Folder::new("page-port");
+    let daemon = Daemon::configured(&folder, "listen = [\"127.0.0.1:0\"]\n");
+    daemon.logged("cannot listen on 127.0.0.1:6970 (TCP): the port is in use, perhaps by another nakodo");
+    daemon.logged("continuing without the page; set admin.listen to another port, or to \"off\"");
+    assert!(daemon.command(&["page"]).well().starts_with("the page has no address: set admin.listen"));
+    daemon.stop();
+    drop(taken);
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("bound");
+    folder.write("nakodo.toml", format!("listen = [\"127.0.0.1:0\"]\n[admin]\nlisten = \"{address}\"\n"));
+    let line = folder.run(&CONFIG).failed(71);
+    assert!(line.starts_with(&format!("cannot listen on {address} (TCP): the port is in use")), "{line}");
+    assert!(line.contains("`admin.listen`"), "{line}");
+    drop(taken);
+    let daemon = Daemon::again(&folder);
+    let links = daemon.command(&["page"]).well();
+    assert!(links.starts_with(&format!("http://{address}/enter?code=")), "{links}");
+    daemon.stop();
+}
+
+#[test]
 fn an_unusable_data_directory_is_reported_in_one_line() {
     let folder = Folder::new("no-data");
     folder.write("file", "");
