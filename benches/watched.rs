@@ -29,7 +29,16 @@ use common::udp::load::{Load, SOCKETS};
 /// The requests of the open page: the status every two seconds, the lists and the plots every ten.
 const EACH_SECOND: [&str; 1] = ["/metrics"];
 const EVERY_TWO: [&str; 1] = ["/v1/status"];
-const EVERY_TEN: [&str; 4] = ["/v1/whitelist?limit=50", "/v1/refused", "/v1/swarms?limit=200", "/v1/history"];
+const EVERY_TEN: [&str; 8] = [
+    "/v1/whitelist?limit=50",
+    "/v1/explain/127.0.0.1",
+    "/v1/explain/127.0.0.2",
+    "/v1/explain/203.0.113.7",
+    "/v1/explain/2001:db8::7",
+    "/v1/refused",
+    "/v1/swarms?limit=200",
+    "/v1/history",
+];
 
 fn main() {
     ceiling::run_if_asked();
@@ -112,7 +121,7 @@ impl Watcher {
     fn stop(self) {
         self.ends.store(true, Ordering::Relaxed);
         self.thread.join().expect("the watcher");
-        assert!(self.answered.load(Ordering::Relaxed) >= 6, "the first second has all requests");
+        assert!(self.answered.load(Ordering::Relaxed) >= 10, "the first second has all requests");
     }
 }
 

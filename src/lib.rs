@@ -35,10 +35,11 @@
 //! history  → clock
 //! ```
 //!
-//! An arrow points from a caller to its callees, and only to modules further down. `tracker`, `ticket`, `torrents`, `access`, `pool`,
-//! `wire`, `http`, `sides`, `horizon`, `hash_key` and `clock` are the core: it names no socket, file, clock, randomness, log or runtime,
-//! and gets time and random seeds as arguments. `pool` stores and `tracker` decides: the pool gets the policy that it
-//! needs as closures and plain values. `tests/layering.rs` reads the sources and compares them with these arrows.
+//! An arrow points from a caller to its callees, and only to modules further down. `tracker`, `ticket`, `torrents`,
+//! `access`, `pool`, `wire`, `http`, `sides`, `horizon`, `hash_key`, `history`, `latency` and `clock` are the core: it
+//! names no socket, file, clock, randomness, log or runtime, and gets time and random seeds as arguments. `pool` stores
+//! and `tracker` decides: the pool gets the policy that it needs as closures and plain values. `tests/layering.rs`
+//! reads the sources and compares them with these arrows.
 //!
 //! | module | contents |
 //! |---|---|
@@ -100,12 +101,12 @@
 //!
 //! # The life of a ticket
 //!
-//! The path of an announce with a ticket is not that of an announce, so [`tracker::Tracker::answer_request`] answers it by
-//! `tracker/login.rs`; over UDP the path comes in the options. If the address of the client is admitted, the ticket is not
-//! read. Otherwise `tracker/tickets.rs` checks it, its signature last ([`ticket`]), and puts the address on the whitelist in
-//! memory, perhaps in place of the stalest one of the same user. [`shared::Shared::save_brought`] writes those of login pages
-//! in rare batches; those of announces stay in memory. Keys and revocations are a [`ticket::Book`], which [`shared::Tickets`] passes to the tracker when it is on
-//! the disk.
+//! The path of an announce with a ticket is not that of an announce, so [`tracker::Tracker::answer_request`] answers it
+//! by `tracker/login.rs`; over UDP the path comes in the options. If the address of the client is admitted, the ticket
+//! is not read. Otherwise `tracker/tickets.rs` checks it, its signature last ([`ticket`]), and puts the address on the
+//! whitelist in memory, perhaps in place of the stalest one of the same user. [`shared::Shared::save_brought`] writes
+//! those of login pages in rare batches; those of announces stay in memory. Keys and revocations are a
+//! [`ticket::Book`], which [`shared::Tickets`] passes to the tracker when it is on the disk.
 //!
 //! # The life of a torrent list
 //!
@@ -179,8 +180,9 @@
 //! | full disks | `tests/full-disk` | a tmpfs and an ext4 that run full |
 //! | packages | `tests/debian-package`, `openwrt-package` | install, use, upgrade, remove; with real systemd, and a stand-in for procd |
 //!
-//! `cargo test` runs all but the real clients, the boards, the API's tester and those after it that are no Rust files. `.ci/run` runs everything, and `cargo test` on both ARM targets as well.
-//! `benches/` measures speed and memory. `boards/README.md` describes the packages for each board.
+//! `cargo test` runs all but the real clients, the boards, the API's tester and those after it that are no Rust files.
+//! `.ci/run` runs everything, and `cargo test` on both ARM targets as well. `benches/` measures speed and memory.
+//! `boards/README.md` describes the packages for each board.
 
 #![forbid(unsafe_code)]
 

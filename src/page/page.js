@@ -3,6 +3,7 @@
 
 const $ = (id) => document.getElementById(id);
 const PAGE = 50;
+const EXPLAINED = 4;
 
 // Make an element. Properties that begin with "on" are listeners.
 function el(tag, properties, ...children) {
@@ -197,18 +198,24 @@ async function refreshWhitelist() {
   $('empty').hidden = list.entries.length > 0;
   $('whitelist').hidden = list.entries.length === 0;
   fill($('whitelist').tBodies[0], () => list.entries.map(row), JSON.stringify(list.entries.map((entry) => ({ ...entry, idle_seconds: Math.floor(entry.idle_seconds / 60) }))));
-  for (const entry of list.entries) {
+  // To count the peers of an address, the tracker visits all of its memory: few at a time, those that are out of date first.
+  const seenAt = (prefix) => (details.has(prefix) ? details.get(prefix).at : 0);
+  const due = list.entries.map((entry) => entry.prefix).filter((prefix) => isOne(prefix) && Date.now() - seenAt(prefix) > 15000);
+  due.sort((one, other) => seenAt(one) - seenAt(other));
+  for (const prefix of due.slice(0, EXPLAINED)) {
     if (isEnded) return;
-    await explain(entry.prefix);
+    await explain(prefix);
   }
 }
 
-// Show the side and the peers of the address of an entry. A prefix of several has none of its own.
-async function explain(prefix) {
+// A prefix of several addresses has no side and no peers of its own.
+function isOne(prefix) {
   const [address, length] = prefix.split('/');
-  if (length !== (address.includes(':') ? '64' : '32')) return;
-  const known = details.get(prefix);
-  if (known && Date.now() - known.at < 15000) return;
+  return length === (address.includes(':') ? '64' : '32');
+}
+
+async function explain(prefix) {
+  const [address] = prefix.split('/');
   const { side, peers } = await call('GET', `/v1/explain/${encodeURIComponent(address)}`);
   details.set(prefix, { side, peers, at: Date.now() });
   for (const cells of document.querySelectorAll(`tr[data-prefix="${CSS.escape(prefix)}"]`)) showDetails(cells);

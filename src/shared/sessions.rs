@@ -1,6 +1,6 @@
 //! The visitors of the page: one-time codes, the sessions that follow, and the wrong codes.
 //!
-//! Whoever may open the control socket gets a code. The first browser that shows it gets a session, for its address only.
+//! Every user of the control socket may get a code. The first browser that shows it gets a session, for its address only.
 
 use core::cell::RefCell;
 use core::net::IpAddr;
