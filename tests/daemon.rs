@@ -8,11 +8,13 @@ use std::iter;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::process::{CONFIG, Daemon, Folder, PATIENCE, Ran, is_there, wait_for};
+use common::process::{CONFIG, Daemon, Ends, Folder, PATIENCE, Ran, is_there, wait_for};
 use common::sockets::{HttpClient, UdpClient, announce_http};
 use common::{Announce, Refused, http, info_hash};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
 
 /// Files of an installed nakodo, which the tests must not touch.
@@ -387,6 +389,57 @@ fn a_reload_applies_changes_and_reports_keys_that_need_a_restart() {
     folder.write("nakodo.toml", config("127.0.0.1:0", "30m"));
     daemon.signal(Signal::SIGHUP);
     wait_for("the first interval", || (1800..=1980).contains(&interval()).then_some(()));
+}
+
+#[test]
+fn an_unread_log_does_not_stop_the_tracker_and_its_loss_is_reported() {
+    let folder = Folder::new("unread-log");
+    folder.write("nakodo.toml", "data_dir = \"data\"\nlisten = [\"127.0.0.1:0\"]\n");
+    let mut command = folder.command(&["serve", CONFIG[0], CONFIG[1]]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary can be run");
+    let mut daemon = Ends(child);
+    let mut log = daemon.0.stderr.take().expect("a pipe");
+    fcntl(&log, FcntlArg::F_SETPIPE_SZ(4096)).expect("a small pipe");
+    wait_for("the control socket", || is_there(&folder.path("data/nakodo.sock")).then_some(()));
+    // Each writes a line of 60 bytes.
+    let allow = || folder.run(&["allow", "203.0.113.7", CONFIG[0], CONFIG[1]]).well();
+    for _ in 0..120 {
+        allow();
+    }
+    let (mut octets, mut end) = (vec![0; 64 << 10], 0);
+    let lost = wait_for("the report of the loss", || {
+        // The pipe has a line at least, so that the read does not wait.
+        allow();
+        end += log.read(&mut octets[end..]).expect("it is open");
+        let text = String::from_utf8_lossy(&octets[..end]);
+        let line = text.lines().find(|line| line.contains("lines of the log were lost"))?;
+        line.split(' ').find_map(|word| word.parse::<u64>().ok())
+    });
+    assert!(lost > 20, "{lost} lines");
+}
+
+#[test]
+fn with_few_open_files_slow_connections_leave_room_for_the_commands() {
+    let folder = Folder::new("open-files");
+    folder.write("nakodo.toml", "data_dir = \"data\"\nlisten = [\"127.0.0.1:0\"]\n[network]\nlan = []\n");
+    let serve = folder.command(&["serve", CONFIG[0], CONFIG[1]]);
+    let mut limited = Command::new("sh");
+    limited.current_dir(serve.get_current_dir().expect("the folder")).args(["-c", "ulimit -n 64; exec \"$@\"", "sh"]);
+    limited.arg(serve.get_program()).args(serve.get_args());
+    let daemon = Daemon::start_with(&folder, limited).unwrap_or_else(|ran| unreachable!("{ran:?}"));
+    daemon.logged("the system permits 64 open files, so there are 16 HTTP connections and not the 128");
+    assert_eq!(daemon.status().http_connections.capacity, 16);
+    let slow: Vec<TcpStream> = (0..60)
+        .map(|_| {
+            let mut stream = TcpStream::connect(daemon.address()).expect("the kernel accepts it");
+            stream.write_all(b"GET /announce").expect("it is open");
+            stream
+        })
+        .collect();
+    daemon.allow(&["203.0.113.7"]);
+    assert_eq!(daemon.command(&["revoke", "203.0.113.7"]).well(), "removed 1 entry\n");
+    drop(slow);
+    assert_eq!(daemon.stop().0, Some(0));
 }
 
 #[test]

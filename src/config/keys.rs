@@ -305,7 +305,7 @@ pub(super) const KEYS: &[Key] = &[
         meaning: &[
             "Maximum number of open connections. When all are open, a new one replaces the one that has been idle for",
             "longest. If none is idle, it replaces the slowest connection of an address that holds more than an eighth",
-            "of them. Otherwise it waits.",
+            "of them. Otherwise it waits. There are fewer if the system permits too few open files; the log says so.",
         ],
     },
     Key {

@@ -3,8 +3,10 @@
 use core::time::Duration;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::libc::O_NONBLOCK;
 use toml::Spanned;
 use toml::de::{DeArray, DeValue};
 
@@ -86,10 +88,16 @@ pub(crate) fn retire_after(text: &str) -> Result<Duration, Error> {
     Ok(reading.finish()?.access.retire_after)
 }
 
-/// Read a text file, up to the maximum length.
+/// Read a text file, up to the maximum length. A pipe is an error: its open or its end could keep a reload waiting for
+/// ever, and an empty one would mean the defaults.
 fn read(file: &Path) -> io::Result<String> {
     let mut text = String::new();
-    let read = File::open(file)?.take(MOST_OCTETS).read_to_string(&mut text)?;
+    let file = File::options().read(true).custom_flags(O_NONBLOCK).open(file)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_fifo() || kind.is_socket() {
+        return Err(ErrorKind::InvalidInput.into());
+    }
+    let read = file.take(MOST_OCTETS).read_to_string(&mut text)?;
     if read as u64 == MOST_OCTETS {
         return Err(ErrorKind::FileTooLarge.into());
     }
@@ -101,6 +109,7 @@ fn unreadable(name: &str, error: &io::Error) -> Error {
         ErrorKind::NotFound => "no such file; without --config nakodo uses its defaults".into(),
         ErrorKind::PermissionDenied => "permission denied; run this as root, or make the file readable".into(),
         ErrorKind::IsADirectory => "it is a directory; give the path of a file".into(),
+        ErrorKind::InvalidInput => "it is a pipe; give the path of a file, which a reload can read again".into(),
         ErrorKind::InvalidData => "it is not UTF-8 text".into(),
         ErrorKind::FileTooLarge => "it is larger than 1 MiB, so it is not a configuration".into(),
         _ => error.to_string(),
@@ -173,6 +182,16 @@ mod tests {
             let error = named(file).load().expect_err(why).to_string();
             assert_eq!(error, format!("cannot read {}: {why}", file.display()));
         }
+    }
+
+    #[test]
+    fn a_pipe_is_refused_at_once() {
+        let folder = Folder::new("fifo");
+        let pipe = folder.0.join("nakodo.toml");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        let error = named(&pipe).load().expect_err("no writer will ever open it").to_string();
+        let why = "it is a pipe; give the path of a file, which a reload can read again";
+        assert_eq!(error, format!("cannot read {}: {why}", pipe.display()));
     }
 
     #[test]

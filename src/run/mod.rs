@@ -21,6 +21,8 @@ mod announce_urls;
 mod control_socket;
 mod housekeeping;
 mod interfaces;
+mod log_output;
+mod open_files;
 mod report;
 mod retiring;
 mod settings;
@@ -36,6 +38,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use async_signal::{Signal, Signals};
+use env_logger::Target;
 use log::{error, info, warn};
 use nix::sys::stat::{Mode, umask};
 use smol::LocalExecutor;
@@ -53,6 +56,7 @@ use crate::shared::Shared;
 use crate::store::Store;
 use crate::tracker::{Seeds, Tracker};
 use control_socket::ControlSocket;
+use log_output::LogOutput;
 use supervisor::State;
 
 /// Number of attempts to find a port that is free for both protocols, when any port will do.
@@ -67,7 +71,11 @@ struct Sockets {
 /// Run until a signal stops the tracker. SIGHUP loads `source` again.
 pub fn serve(config: Config, source: &Source) -> ExitCode {
     // The `log` crate filters instead, so that SIGHUP can change the level.
-    env_logger::Builder::new().filter_level(log::LevelFilter::Trace).format_timestamp(None).init();
+    env_logger::Builder::new()
+        .filter_level(log::LevelFilter::Trace)
+        .format_timestamp(None)
+        .target(Target::Pipe(Box::new(LogOutput::default())))
+        .init();
     log::set_max_level(config.log.level);
     // Addresses and names of users are private. The group keeps access to the control socket.
     umask(Mode::S_IWGRP | Mode::S_IRWXO);
@@ -81,6 +89,7 @@ fn run(config: &Config, source: &Source) -> Result<(), Failure> {
     // Before all else, so that no signal can end the program with unsaved data.
     let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup])
         .map_err(|error| Failure::new(exit::OSERR, format_args!("cannot watch for signals: {error}")))?;
+    let connections = open_files::connections_for(config.http.connections);
     // The sockets before the database: a second nakodo on the same port must not touch the data of the first.
     let Sockets { udp, tcp } = open_sockets(config)?;
     let paths = config.paths(is_writable);
@@ -96,8 +105,8 @@ fn run(config: &Config, source: &Source) -> Result<(), Failure> {
     shared.announce_urls.replace(announce_urls::of(&tcp, &host, &networks));
     let page = spawn_tcp_administration(config, &shared, &executor)?;
     shared.page_urls.replace(page.map(|address| announce_urls::of_page(address, &host, &networks)).unwrap_or_default());
-    shared.http_capacity.set(config.http.connections);
-    let http = HttpServer::new(tcp, config.http.connections as usize, settings::http_timeouts(config));
+    shared.http_capacity.set(connections);
+    let http = HttpServer::new(tcp, connections as usize, settings::http_timeouts(config));
     let http = Rc::new(RefCell::new(http));
     let unwatched = |error: io::Error| Failure::new(exit::OSERR, format_args!("cannot watch the sockets: {error}"));
     let mut server = Server::new(udp, Rc::clone(&http), Rc::clone(&shared)).map_err(unwatched)?;

@@ -119,7 +119,7 @@ impl Ran {
 }
 
 /// A process that is killed at the end of its test.
-struct Ends(Child);
+pub(crate) struct Ends(pub(crate) Child);
 
 impl Drop for Ends {
     fn drop(&mut self) {
