@@ -18,7 +18,7 @@ pub use entry_text::{parse_entry, parse_running, write_entry, write_terms, write
 pub use prefix::Found;
 pub use prefix_filter::PrefixFilter;
 pub use ticket_number::{NumberError, TicketNumber, parse_base_36, write_base_36};
-pub use user::{USER_OCTETS, User, UserError, parse_user};
+pub use user::{USER_OCTETS, User, UserError, controls, parse_user};
 pub use whitelist::{
     ClockHistory, ENTRY_OCTETS, Entry, Full, Moved, Put, REMOVALS_A_CALL, Retire, Retired, SLOTS_A_CALL, Seen, ShownBy,
     Unsaved, Whitelist,

@@ -2,6 +2,7 @@
 
 use super::nonsense;
 use super::refused::{Because, Refused};
+use crate::access::controls;
 use crate::api::{AddTorrents, RemoveTorrents, TORRENTS_A_REQUEST, TorrentsChanged};
 use crate::config::quote;
 use crate::shared::{Event, Shared};
@@ -15,7 +16,7 @@ pub(super) async fn add(shared: &Shared, request: &AddTorrents) -> Result<Torren
     let mut edits = Vec::new();
     for torrent in &request.torrents {
         let name = torrent.name.trim();
-        if !is_name(name) {
+        if !is_name(name) || name.chars().any(controls) {
             let name = quote(name);
             return Err(nonsense(format!(
                 "{name} cannot be a name: it may have {NAME_OCTETS} bytes and no control characters"

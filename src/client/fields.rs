@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use crate::access::controls;
 use crate::exit::{self, Failure};
 
 /// A JSON object of an answer.
@@ -83,5 +84,5 @@ pub(super) fn unreadable(why: &str) -> Failure {
 }
 
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if controls(c) { '\u{fffd}' } else { c }).collect()
 }

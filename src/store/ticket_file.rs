@@ -19,7 +19,7 @@ use std::path::Path;
 use super::checked_line::{seal, unseal};
 use super::data_dir::DataDir;
 use super::{StoreError, no_links};
-use crate::access::{TicketNumber, parse_user};
+use crate::access::{TicketNumber, User};
 use crate::clock::UnixSeconds;
 use crate::ticket::{Book, KEYS, Key, PublicKey, REVOCATIONS, Revocation, SigningKey};
 
@@ -132,7 +132,8 @@ fn parse_line(line: &str, book: &mut Book) -> Option<()> {
             let mut words = rest.split(' ');
             let mut word = || words.next();
             let revocation = Revocation {
-                user: parse_user(word()?).ok()?,
+                // A name that an earlier version took stays one.
+                user: User::try_from(word()?).ok()?,
                 first: TicketNumber::parse(word()?).ok()?,
                 last: TicketNumber::parse(word()?).ok()?,
                 until: Some(UnixSeconds(word()?.parse().ok()?)).filter(|until| until.0 > 0),
@@ -175,7 +176,7 @@ mod tests {
         let mut book = Book { changes: 3, ..Book::default() };
         book.keys.push(Key::Own(SigningKey::of_seed([7; 32]).expect("a seed")));
         book.keys.push(Key::Other(SigningKey::of_seed([8; 32]).expect("a seed").public()));
-        let user = parse_user("ann").expect("a name");
+        let user = User::try_from("ann").expect("a name");
         book.revocations.add(Revocation {
             user,
             first: TicketNumber(0),
