@@ -44,7 +44,7 @@ impl fmt::Display for TokenError {
         match self {
             Self::Unreadable(path, error) => write!(
                 f,
-                "cannot read the token file {}: {error}; let nakodo's user read it, or correct admin.token_file",
+                "cannot read the token file {}: {error}; let nakodo's user read it, or correct the path in [admin]",
                 path.display()
             ),
             Self::OpenToOthers(path) => write!(
