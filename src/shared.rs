@@ -13,7 +13,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 pub use events::{Event, Events, Listening, Numbered};
-pub use sessions::{CODE_LASTS, Entered, Sessions};
+pub use sessions::{CODE_LASTS, Entered, SESSION_LASTS, Sessions};
 pub use tickets::{Origin, Tickets};
 pub use torrents::{TorrentSettings, Torrents};
 pub use turns::Turns;

@@ -25,7 +25,6 @@ pub(super) async fn explain(shared: &Shared, text: &str) -> Result<Explanation, 
     let tracker = shared.tracker.borrow();
     let (horizon, admission) = tracker.admission_at(address);
     let covering = tracker.whitelisted().containing(&IpNet::from(address));
-    let side = side(horizon);
     let (admitted, reason) = match (admission, covering) {
         (Admission::Open, _) => (true, format!("access.{} admits all clients", key(horizon))),
         (Admission::Closed, _) => (false, format!("access.{} admits no clients", key(horizon))),
@@ -39,7 +38,7 @@ pub(super) async fn explain(shared: &Shared, text: &str) -> Result<Explanation, 
     };
     Ok(Explanation {
         address: address.to_string(),
-        side: side.into(),
+        side: horizon.name().into(),
         side_reason: shared.sides.borrow().explain(address),
         admitted,
         reason,
@@ -74,13 +73,6 @@ async fn peers_at(shared: &Shared, address: IpAddr) -> usize {
         shared.turns.next().await;
     }
     peers
-}
-
-pub(super) const fn side(horizon: Horizon) -> &'static str {
-    match horizon {
-        Horizon::Lan => "LAN",
-        Horizon::Wan => "WAN",
-    }
 }
 
 /// Return the key of the rule of a side, in the section `access`.

@@ -103,7 +103,7 @@ fn watch(socket: &Path) -> ExitCode {
     let is_terminal = io::stdout().is_terminal();
     let mut code = ExitCode::from(exit::OK);
     client::watch(socket, |text| {
-        // Home, each line up to its old end, and what was below.
+        // Home, each line up to its old end, and the lines below.
         let text =
             if is_terminal { format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n")) } else { format!("{text}\n") };
         let mut out = io::stdout().lock();

@@ -10,7 +10,7 @@ margin:2rem auto;padding:0 1rem}code,input,button{font:inherit}code{font-family:
 /// The reason for the login page.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Why {
-    /// There is no session.
+    /// The browser has no session.
     NoSession,
     /// The code is wrong, used or too old.
     WrongCode,

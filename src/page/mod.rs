@@ -18,7 +18,7 @@ use std::borrow::Cow;
 
 use crate::admin::{Because, Parameters, Refused};
 use crate::http::{Method, Status};
-use crate::shared::{Entered, Shared};
+use crate::shared::{Entered, SESSION_LASTS, Shared};
 
 /// The document, compressed with gzip. Every browser takes that, and RFC 9110 permits it without `Accept-Encoding`.
 const DOCUMENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/page.html.gz"));
@@ -29,9 +29,6 @@ const POLICY: &str = include_str!(concat!(env!("OUT_DIR"), "/policy"));
 /// The policy of the pages without scripts.
 const PLAIN_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; \
                             base-uri 'none'; frame-ancestors 'none'";
-
-/// Length of a session in seconds, for the browser; the tracker has its own clock.
-const COOKIE_SECONDS: u32 = 7 * 86_400;
 
 /// An answer for a browser.
 #[derive(Debug)]
@@ -117,8 +114,9 @@ async fn enter(shared: &Shared, visit: &Visit<'_>) -> Result<Document, Refused> 
             log::info!("the page was opened from {}", visit.from);
             save_sessions(shared).await;
             let cookie = format!(
-                "Set-Cookie: {}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={COOKIE_SECONDS}\r\n",
-                cookie_name(visit.port)
+                "Set-Cookie: {}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}\r\n",
+                cookie_name(visit.port),
+                SESSION_LASTS.as_secs()
             );
             // A redirect from another program's link would not send the new cookie, because it is strict.
             let mut document = html(Status::Ok, login::entered());

@@ -19,7 +19,7 @@ use crate::store::SavedSession;
 pub const CODE_LASTS: Duration = Duration::from_secs(10 * 60);
 
 /// Length of a session.
-const SESSION_LASTS: Duration = Duration::from_secs(7 * 86_400);
+pub const SESSION_LASTS: Duration = Duration::from_secs(7 * 86_400);
 
 /// Maximum number of codes, of sessions, and of addresses with wrong codes. The oldest gives way to the next.
 const MOST_CODES: usize = 4;

@@ -1,7 +1,7 @@
-//! The clients that were refused lately, each with the reason, so that an operator sees who is missing on the whitelist.
+//! The clients that were refused lately, each with the reason, so that an operator sees the addresses that the whitelist lacks.
 //!
 //! A client has one place, which its address decides. Another client may take it: under a flood of strangers the table has
-//! the latest of them. A customer who is refused announces again, and is back in the table.
+//! the latest of them. A refused customer announces again, and is back in the table.
 
 use core::net::IpAddr;
 

@@ -1,7 +1,6 @@
 //! The answer with the swarms in memory.
 
 use super::{PIECE_OCTETS, head};
-use crate::admin::explaining::side;
 use crate::admin::parameters::Parameters;
 use crate::admin::refused::Refused;
 use crate::api::{self, Swarms};
@@ -77,7 +76,7 @@ pub(in crate::admin) fn swarms_of(shared: &Shared, info_hash: &InfoHash) -> Swar
 fn described(swarm: &Swarm) -> api::Swarm {
     api::Swarm {
         info_hash: swarm.info_hash.to_string(),
-        side: side(swarm.horizon).into(),
+        side: swarm.horizon.name().into(),
         seeders: swarm.counts.seeders.into(),
         leechers: swarm.counts.leechers.into(),
         completed: swarm.counts.completed.into(),

@@ -233,17 +233,15 @@ async fn send(
     patience: Duration,
 ) -> io::Result<()> {
     match answer {
-        Ok(Answer::Whole(body)) => {
-            let response = response(Status::Ok, None, "application/json", &body);
-            within(patience, stream.write_all(response.as_bytes())).await
-        }
-        Ok(Answer::Text { media_type, body }) => {
-            let response = response(Status::Ok, None, media_type, &body);
-            within(patience, stream.write_all(response.as_bytes())).await
-        }
+        Ok(Answer::Whole(body)) => send_text(stream, "application/json", &body, patience).await,
+        Ok(Answer::Text { media_type, body }) => send_text(stream, media_type, &body, patience).await,
         Ok(Answer::Pieces(pieces)) => send_pieces(stream, shared, pieces, patience).await,
         Err(refused) => within(patience, stream.write_all(refusal(refused)?.as_bytes())).await,
     }
+}
+
+async fn send_text(stream: &mut Connection, media_type: &str, body: &str, patience: Duration) -> io::Result<()> {
+    within(patience, stream.write_all(response(Status::Ok, None, media_type, body).as_bytes())).await
 }
 
 /// Send an answer to a browser, and close the connection.
